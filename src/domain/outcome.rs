@@ -1,0 +1,84 @@
+//! What an attempt came to. Decided once, in the gateway; everything above only matches on it.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+/// What the provider (or the wire) said about a failure. Holds no body, address or secret.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Failure {
+    /// The provider's own code, where it gave one (chert §3.2).
+    pub code: Option<u32>,
+    /// The HTTP status; absent when no answer came.
+    pub http: Option<u16>,
+    /// One sentence for a person.
+    pub text: String,
+    /// The provider's name for this exchange, for its support.
+    pub trace_id: Option<String>,
+}
+
+/// What a wait applies to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything sent through this gateway.
+    Account,
+    /// This delivery alone.
+    Recipient,
+}
+
+/// The outcome of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The provider took the message.
+    Accepted {
+        message_id: Option<String>,
+        chat_id: Option<String>,
+    },
+    /// Refused for now: nothing was sent, and it may be tried again. `after` is the provider's
+    /// own wait; without one the campaign's backoff decides.
+    Retry {
+        after: Option<SignedDuration>,
+        scope: Scope,
+        failure: Failure,
+    },
+    /// Refused for good.
+    Permanent { failure: Failure },
+    /// No answer that says whether the message was taken.
+    Uncertain { failure: Failure },
+    /// The provider refuses this account: credentials, quota, suspension. Nothing was sent.
+    StopRun { failure: Failure },
+    /// The line has no capacity for now; other lines may go on. Nothing was sent.
+    LineBusy {
+        after: SignedDuration,
+        failure: Failure,
+    },
+    /// The provider no longer has an uploaded file that the message names. Nothing was sent;
+    /// the file must be uploaded anew, which changes the body and so the key.
+    MediaLost { failure: Failure },
+}
+
+impl Outcome {
+    /// The class in one word, as kept in the ledger and shown in `report` and `explain`.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Retry { .. } => "retry",
+            Self::Permanent { .. } => "permanent",
+            Self::Uncertain { .. } => "uncertain",
+            Self::StopRun { .. } => "stop_run",
+            Self::LineBusy { .. } => "line_busy",
+            Self::MediaLost { .. } => "media_lost",
+        }
+    }
+
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Accepted { .. } => None,
+            Self::Retry { failure, .. }
+            | Self::Permanent { failure }
+            | Self::Uncertain { failure }
+            | Self::StopRun { failure }
+            | Self::LineBusy { failure, .. }
+            | Self::MediaLost { failure } => Some(failure),
+        }
+    }
+}

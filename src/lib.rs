@@ -1,0 +1,26 @@
+//! `sendoff` sends a campaign to each person once, and can prove it afterwards.
+//!
+//! Dependencies point down only; `tests/it/layers.rs` keeps it so.
+//!
+//! | module | what it is | may use |
+//! |---|---|---|
+//! | [`cli`] | one file per command; the only place that prints | all |
+//! | [`engine`] | runs a plan: claims, paces, sends, records, recovers | `domain`, `ledger`, `gateway` |
+//! | [`report`] | reads the ledger, makes bytes | `domain`, `ledger` |
+//! | [`gateway`] | the only outbound HTTP | `domain` |
+//! | [`ledger`] | the only SQL | `domain` |
+//! | [`intake`] | files to domain, all problems at once, with places | `domain` |
+//! | [`sandbox`] | local providers that behave as the contract says | `domain` |
+//! | [`settings`] | `sendoff.yaml` and the environment | `domain`, `intake` |
+//! | [`domain`] | the rules: pure | nothing of ours |
+
+pub mod cli;
+pub mod domain;
+pub mod engine;
+pub mod gateway;
+pub mod intake;
+pub mod ledger;
+pub mod report;
+pub mod sandbox;
+pub mod settings;
+pub mod telemetry;
