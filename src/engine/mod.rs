@@ -1,1 +1,19 @@
-//! engine
+//! Runs a plan: freezes it, claims what is due, paces, sends, records, recovers. Works on the
+//! [`Ledger`](crate::ledger::Ledger) and [`Gateway`](crate::gateway::Gateway) traits alone and
+//! never prints.
+//!
+//! ```text
+//! plan ──► dispatch ──claims──► worker ──► limiter ──► gateway
+//!              ▲                  │ ▲
+//!              └──── tally ◄──────┘ └─ recorder (one writer, commits in groups)
+//! ```
+
+pub mod clock;
+pub mod dispatch;
+mod limiter;
+pub mod plan;
+mod recorder;
+mod settle;
+pub mod tally;
+mod uploads;
+mod worker;

@@ -1,1 +1,527 @@
-//! ledger
+//! The durable store, and the only SQL. What is committed here is the truth about a run; every
+//! state change names the state and attempt it expects, so that a late or second worker changes
+//! nothing. Knows no provider and no clock: `now` is always an argument.
+//!
+//! A crash at any instant leaves a whole transaction or none. What that means for one delivery
+//! is said at each call.
+
+pub mod sqlite;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::campaign::{FrozenFile, Terms};
+use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
+use crate::domain::digest::Digest;
+use crate::domain::message::{Media, Message};
+use crate::domain::outcome::Failure;
+use crate::domain::pace::Limit;
+use crate::domain::phone::Phone;
+use crate::domain::run::{RunId, RunState};
+
+/// What went wrong with the ledger, by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("there is no ledger '{}'", .0.display())]
+    Missing(PathBuf),
+    #[error("the ledger '{}' cannot be opened: {reason}", path.display())]
+    Unopenable { path: PathBuf, reason: String },
+    #[error("the ledger was written by a newer version of sendoff (schema {0}); use that version")]
+    Newer(i64),
+    #[error("another program holds the ledger locked; it was not released in time")]
+    Locked,
+    #[error("the disk is full; nothing that was recorded is lost, free some space and resume")]
+    DiskFull,
+    #[error("the ledger is damaged: {0}")]
+    Damaged(String),
+    #[error("the run '{0}' exists already")]
+    RunExists(RunId),
+    #[error("there is no run '{0}'")]
+    NoSuchRun(RunId),
+    #[error("the run '{run}' is {from}, so it cannot become {to}")]
+    BadTransition {
+        run: RunId,
+        from: RunState,
+        to: RunState,
+    },
+    /// The store answered in a way that this version does not expect.
+    #[error("the ledger failed: {0}")]
+    Fault(String),
+}
+
+/// A delivery's number in the ledger.
+pub type DeliveryId = i64;
+
+/// A process that claims deliveries; its leases end with it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner(pub String);
+
+/// A run about to be frozen.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    pub run: RunId,
+    /// Whose chats, uploads and pace it uses; a rehearsal has a gateway of its own.
+    pub gateway: String,
+    pub terms: Terms,
+    pub now: Timestamp,
+    /// Nothing is due before.
+    pub starts_at: Timestamp,
+}
+
+/// A row on its way into the ledger.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    /// The record's number in the list, from 1; rows arrive in order and without gaps.
+    pub row: u64,
+    pub recipient_key: Option<String>,
+    pub phone: Option<Phone>,
+    pub timezone: Option<String>,
+    pub plan: Planned,
+}
+
+/// What is to become of a new row.
+#[derive(Debug, Clone)]
+pub enum Planned {
+    /// `line` is empty where the provider has no lines.
+    Send {
+        message: Message,
+        line: String,
+    },
+    Skip {
+        reason: SkipReason,
+        detail: String,
+    },
+}
+
+/// Somebody this gateway has written to before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownChat {
+    pub chat_id: String,
+    pub line: String,
+}
+
+/// A run being frozen: one transaction. Dropped before [`Freeze::seal`], it leaves nothing.
+#[async_trait]
+pub trait Freeze: Send {
+    /// Which of these people the run's gateway has written to before.
+    async fn known(&mut self, phones: &[&Phone])
+    -> Result<HashMap<String, KnownChat>, LedgerError>;
+
+    /// Adds rows. A second row for the same phone or recipient key becomes
+    /// `skipped: duplicate` and names the first.
+    async fn add(&mut self, rows: Vec<NewDelivery>) -> Result<(), LedgerError>;
+
+    /// Adds files that messages name; one already there is left as it is.
+    async fn add_media(&mut self, media: Vec<Media>) -> Result<(), LedgerError>;
+
+    /// Commits the run as `running`.
+    async fn seal(self: Box<Self>, files: Vec<FrozenFile>) -> Result<RunRecord, LedgerError>;
+
+    /// What the run would be, without keeping it; for `check`.
+    async fn discard(self: Box<Self>) -> Result<FreezeFacts, LedgerError>;
+}
+
+/// Totals of a frozen list.
+#[derive(Debug, Clone, Default)]
+pub struct FreezeFacts {
+    pub counts: Counts,
+    pub skipped: BTreeMap<SkipReason, u64>,
+}
+
+/// A run as the ledger holds it.
+#[derive(Debug, Clone)]
+pub struct RunRecord {
+    /// The ledger's number for it.
+    pub id: i64,
+    pub run: RunId,
+    pub gateway: String,
+    pub state: RunState,
+    /// Why it is `halted` or `paused`.
+    pub reason: Option<String>,
+    pub terms: Terms,
+    pub files: Vec<FrozenFile>,
+    pub total: u64,
+    pub created_at: Timestamp,
+    pub starts_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// The limits that a claim reserves slots under.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Everything sent through the gateway.
+    pub account: Option<Limit>,
+    /// This run alone.
+    pub run: Option<Limit>,
+    /// Each line by itself.
+    pub line: Option<Limit>,
+}
+
+/// What a claim asks for.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest<'a> {
+    pub run: &'a RunRecord,
+    pub owner: &'a Owner,
+    pub now: Timestamp,
+    /// When the claim expires by itself.
+    pub lease_until: Timestamp,
+    /// Not more deliveries than this.
+    pub most: u32,
+    /// No slot later than this, so that a stop never leaves much reserved.
+    pub horizon: Timestamp,
+    pub limits: Limits,
+}
+
+/// What the domain says of a due delivery at the moment of the claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    Now,
+    /// Not before; uses up no attempt.
+    Hold {
+        until: Timestamp,
+        hold: Hold,
+    },
+    Skip(SkipReason),
+}
+
+/// What the domain may look at when it admits a delivery.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    pub phone: &'a Phone,
+    pub timezone: Option<&'a str>,
+    /// An earlier attempt is without an outcome: the delivery must be settled, not held back.
+    pub begun: bool,
+}
+
+/// Decides on a due delivery. Called inside the claim's transaction: pure and quick.
+pub type Admit<'a> = &'a (dyn for<'b> Fn(Candidate<'b>) -> Admission + Send + Sync);
+
+/// A delivery that this process holds until its lease ends.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Claim {
+    pub id: DeliveryId,
+    pub row: u64,
+    pub recipient_key: String,
+    pub phone: Phone,
+    pub line: String,
+    pub message: Message,
+    /// Attempts begun so far; the fence for [`Begin`].
+    pub attempt: u32,
+    /// Tries that count against the campaign's `attempts`.
+    pub tries: u32,
+    pub revision: u32,
+    pub first_attempt_at: Option<Timestamp>,
+    /// What an earlier attempt fixed: the same bytes must go out again.
+    pub fixed: Option<Fixed>,
+    /// The chat this ledger knows with that person on this gateway.
+    pub chat: Option<KnownChat>,
+    /// Set when an earlier attempt is without an outcome: when it was begun.
+    pub unanswered_since: Option<Timestamp>,
+    /// The reserved slot, in microseconds since the epoch.
+    pub slot_us: i64,
+}
+
+/// What shapes the request besides the frozen message; fixed at the first attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fixed {
+    /// The chat of a follow-up; `None` for a first message.
+    pub chat_id: Option<String>,
+    /// The provider's ids of the files.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub attachments: BTreeMap<Digest, String>,
+    pub body_sha256: Digest,
+}
+
+/// The answer to a claim.
+#[derive(Debug)]
+pub struct Claimed {
+    pub claims: Vec<Claim>,
+    /// The run's state in the same transaction; nothing is claimed unless it is `running`.
+    pub state: RunState,
+    /// When it is worth asking again: the next due time, gate or lease. `None`: nothing is open.
+    pub next_at: Option<Timestamp>,
+    /// Deliveries moved by [`Admit`] to a later time or out of the run.
+    pub moved: u64,
+}
+
+/// An attempt to be committed before its request leaves.
+///
+/// After a crash the delivery stands in `sending` until the lease ends, then it is due again
+/// with [`Claim::unanswered_since`] set.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    pub id: DeliveryId,
+    /// [`Claim::attempt`]; anything else in the ledger means that another worker took over.
+    pub expected_attempt: u32,
+    pub revision: u32,
+    pub fixed: Fixed,
+    pub at: Timestamp,
+    pub lease_until: Timestamp,
+}
+
+/// The outcome of an attempt.
+///
+/// Changes the delivery only where it still stands in `sending` with this very attempt;
+/// otherwise it is kept as a late outcome and changes nothing.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub id: DeliveryId,
+    pub attempt: u32,
+    pub begun_at: Timestamp,
+    pub ended_at: Timestamp,
+    /// [`crate::domain::outcome::Outcome::class`]
+    pub class: &'static str,
+    pub failure: Option<Failure>,
+    pub next: Next,
+    /// The chat that the provider named.
+    pub chat: Option<NewChat>,
+    /// A wait that the provider asked for.
+    pub gate: Option<Gate>,
+}
+
+/// Where a delivery goes after an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    Sent {
+        message_id: Option<String>,
+        chat_id: Option<String>,
+    },
+    /// Due again. `tries` is the new count. With `anew` the body has to change: what was fixed
+    /// is dropped and the revision raised.
+    Pending {
+        due_at: Timestamp,
+        hold: Hold,
+        tries: u32,
+        anew: bool,
+    },
+    /// No answer, and it can be asked for again: stays in `sending`, may have been sent.
+    Unanswered {
+        again_at: Timestamp,
+        tries: u32,
+    },
+    Failed,
+    Uncertain,
+}
+
+impl Next {
+    pub fn state(&self) -> DeliveryState {
+        match self {
+            Self::Sent { .. } => DeliveryState::Sent,
+            Self::Pending { .. } => DeliveryState::Pending,
+            Self::Unanswered { .. } => DeliveryState::Sending,
+            Self::Failed => DeliveryState::Failed,
+            Self::Uncertain => DeliveryState::Uncertain,
+        }
+    }
+}
+
+/// A chat to remember, so that the person's next message is a follow-up on the same line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewChat {
+    pub gateway: String,
+    pub phone: Phone,
+    pub chat_id: String,
+    pub line: String,
+}
+
+/// A wait asked for by the provider. Stored, shared by all processes, only ever extended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    pub gateway: String,
+    /// `None`: the whole account.
+    pub line: Option<String>,
+    pub until: Timestamp,
+    pub reason: String,
+}
+
+/// One change for the group-committing writer.
+#[derive(Debug, Clone)]
+pub enum Write {
+    Begin(Box<Begin>),
+    Record(Box<Record>),
+    Release(Box<Release>),
+}
+
+/// Gives a claim back before any attempt was begun; none is burnt.
+#[derive(Debug, Clone)]
+pub struct Release {
+    pub id: DeliveryId,
+    /// `None`: as it was. Otherwise `Pending` or `Failed`, when preparing the request failed.
+    pub next: Option<Next>,
+    pub failure: Option<Failure>,
+    pub gate: Option<Gate>,
+}
+
+/// What became of a [`Write`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    Done,
+    /// Another worker had taken over, or the operator had cancelled: nothing was changed.
+    Late,
+}
+
+/// A delivery as reports show it.
+#[derive(Debug, Clone)]
+pub struct DeliveryRecord {
+    pub id: DeliveryId,
+    pub row: u64,
+    pub recipient_key: Option<String>,
+    pub phone: Option<Phone>,
+    pub line: String,
+    pub step: u32,
+    pub revision: u32,
+    pub state: DeliveryState,
+    pub reason: Option<SkipReason>,
+    /// The reason, error or hold in one sentence.
+    pub detail: Option<String>,
+    pub hold: Option<Hold>,
+    pub due_at: Timestamp,
+    pub code: Option<u32>,
+    pub attempts: u32,
+    pub message_id: Option<String>,
+    pub chat_id: Option<String>,
+    pub sent_at: Option<Timestamp>,
+    pub delivered_at: Option<Timestamp>,
+    pub read_at: Option<Timestamp>,
+}
+
+/// Totals of a run for `status`, `report` and the summary.
+#[derive(Debug, Clone, Default)]
+pub struct RunFacts {
+    pub counts: Counts,
+    pub skipped: BTreeMap<SkipReason, u64>,
+    /// Failed and uncertain deliveries by provider code and text, most frequent first.
+    pub failures: Vec<FailureGroup>,
+    /// Why pending deliveries wait, with the earliest time they are due.
+    pub holds: Vec<(Option<Hold>, u64, Timestamp)>,
+    /// Waits asked for by the provider that are still open.
+    pub gates: Vec<Gate>,
+    pub first_sent_at: Option<Timestamp>,
+    pub last_sent_at: Option<Timestamp>,
+}
+
+/// Failures that are alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureGroup {
+    pub state: DeliveryState,
+    pub code: Option<u32>,
+    pub text: String,
+    pub count: u64,
+}
+
+/// An occurrence that was due and is not to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missed {
+    pub run: RunId,
+    pub due_at: Timestamp,
+    pub reason: String,
+}
+
+/// The store. One trait for every database; no method says how it is done.
+#[async_trait]
+pub trait Ledger: Debug + Send + Sync {
+    // Runs
+
+    /// Opens the transaction that freezes a run; [`LedgerError::RunExists`] if there is one.
+    async fn freeze(&self, run: &NewRun) -> Result<Box<dyn Freeze>, LedgerError>;
+
+    async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, LedgerError>;
+
+    /// Every run, newest first, with its counts.
+    async fn runs(&self) -> Result<Vec<(RunRecord, Counts)>, LedgerError>;
+
+    /// The number for the next rehearsal of a campaign.
+    async fn next_rehearsal(&self, campaign: &str) -> Result<u32, LedgerError>;
+
+    /// Changes the state where the state machine has that edge. Cancelling also cancels every
+    /// delivery that is not sent and not on the wire.
+    async fn set_state(
+        &self,
+        run: &RunId,
+        to: RunState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<RunRecord, LedgerError>;
+
+    /// Marks a running run `finished` if nothing of it is open; says whether it is now.
+    async fn finish_if_done(&self, run: &RunId, now: Timestamp) -> Result<bool, LedgerError>;
+
+    async fn facts(&self, run: &RunId, now: Timestamp) -> Result<RunFacts, LedgerError>;
+
+    /// Deliveries of a run in the order of the list, from the one after `after` on.
+    async fn deliveries(
+        &self,
+        run: &RunId,
+        after: Option<DeliveryId>,
+        most: u32,
+    ) -> Result<Vec<DeliveryRecord>, LedgerError>;
+
+    // The send path
+
+    /// Announces a process. Its leases count as expired from the moment it is gone.
+    async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// Leaves: all leases of the owner end.
+    async fn retire(&self, owner: &Owner) -> Result<(), LedgerError>;
+
+    /// Ends the leases of processes that are known to be gone.
+    async fn bury(&self) -> Result<(), LedgerError>;
+
+    async fn claim(
+        &self,
+        request: &ClaimRequest<'_>,
+        admit: Admit<'_>,
+    ) -> Result<Claimed, LedgerError>;
+
+    /// Commits a group of changes in one transaction, in order; one answer for each.
+    async fn write(&self, owner: &Owner, group: &[Write]) -> Result<Vec<Written>, LedgerError>;
+
+    // Files
+
+    async fn media(&self, sha256: Digest) -> Result<Option<Media>, LedgerError>;
+
+    /// The provider's id of a file that this gateway has uploaded.
+    async fn upload(&self, gateway: &str, sha256: Digest) -> Result<Option<String>, LedgerError>;
+
+    async fn keep_upload(
+        &self,
+        gateway: &str,
+        sha256: Digest,
+        attachment_id: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError>;
+
+    /// Forgets uploads that the provider no longer has.
+    async fn forget_uploads(
+        &self,
+        gateway: &str,
+        attachment_ids: &[String],
+    ) -> Result<(), LedgerError>;
+
+    // Schedules
+
+    /// When a schedule was first seen by this ledger, or its newest handled occurrence: what
+    /// counts as missed begins there.
+    async fn schedule_since(
+        &self,
+        campaign: &str,
+        now: Timestamp,
+    ) -> Result<Timestamp, LedgerError>;
+
+    /// Records occurrences that will not be sent and moves the schedule's beginning on.
+    async fn handled(
+        &self,
+        campaign: &str,
+        until: Timestamp,
+        missed: &[Missed],
+    ) -> Result<(), LedgerError>;
+
+    /// Occurrences of a campaign that were not sent, newest first.
+    async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError>;
+}

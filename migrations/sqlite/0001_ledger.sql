@@ -1,0 +1,156 @@
+-- The ledger. What a run was frozen from (`messages`, `media`) never changes; what happens to
+-- it (`deliveries`, `attempts`) does. The two are apart so that a state change rewrites a small
+-- row, and so that the proof has something to hold on to.
+-- All instants are integer milliseconds UTC.
+
+CREATE TABLE runs (
+    id             INTEGER PRIMARY KEY,
+    run            TEXT    NOT NULL UNIQUE,
+    campaign       TEXT    NOT NULL,
+    occurrence     TEXT    NOT NULL,
+    gateway        TEXT    NOT NULL,
+    state          TEXT    NOT NULL
+        CHECK (state IN ('running', 'paused', 'halted', 'finished', 'cancelled')),
+    reason         TEXT,
+    terms          TEXT    NOT NULL,
+    files          TEXT    NOT NULL,
+    -- deliveries of a run stand together: first_delivery .. first_delivery + total - 1
+    first_delivery INTEGER NOT NULL,
+    total          INTEGER NOT NULL,
+    created_at     INTEGER NOT NULL,
+    starts_at      INTEGER NOT NULL,
+    finished_at    INTEGER
+);
+CREATE INDEX runs_campaign ON runs (campaign, id);
+
+-- The lines a run sends from, so that a claim can go line by line.
+CREATE TABLE run_lines (
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    line   TEXT    NOT NULL,
+    PRIMARY KEY (run_id, line)
+) WITHOUT ROWID;
+
+-- Frozen: who gets what. `addressed` is 0 for rows that were skipped when the run was frozen,
+-- so they cannot stand in the way of a good row for the same person.
+CREATE TABLE messages (
+    id            INTEGER PRIMARY KEY,
+    run_id        INTEGER NOT NULL REFERENCES runs (id),
+    step          INTEGER NOT NULL DEFAULT 0,
+    row           INTEGER NOT NULL,
+    recipient_key TEXT, -- NULL: the phone
+    phone         TEXT,
+    timezone      TEXT,
+    content       TEXT,
+    addressed     INTEGER NOT NULL CHECK (addressed IN (0, 1)),
+    CHECK (addressed = 0 OR (phone IS NOT NULL AND content IS NOT NULL))
+);
+-- One message per person, run and step: the insert decides.
+CREATE UNIQUE INDEX messages_phone ON messages (run_id, step, phone) WHERE addressed = 1;
+CREATE UNIQUE INDEX messages_key ON messages (run_id, step, recipient_key)
+    WHERE addressed = 1 AND recipient_key IS NOT NULL;
+
+-- Mutable: where each message stands. Same id as its message.
+CREATE TABLE deliveries (
+    id               INTEGER PRIMARY KEY REFERENCES messages (id),
+    run_id           INTEGER NOT NULL,
+    line             TEXT    NOT NULL,
+    state            TEXT    NOT NULL CHECK (state IN ('pending', 'sending', 'sent', 'delivered',
+        'read', 'failed', 'uncertain', 'skipped', 'cancelled')),
+    reason           TEXT,
+    detail           TEXT,
+    hold             TEXT,
+    due_at           INTEGER NOT NULL,
+    lease_owner      TEXT,
+    lease_until      INTEGER,
+    attempt          INTEGER NOT NULL DEFAULT 0, -- begun so far; the fence
+    tries            INTEGER NOT NULL DEFAULT 0, -- those that count against the limit
+    revision         INTEGER NOT NULL DEFAULT 0,
+    fixed            TEXT, -- what the first attempt fixed of the request (JSON)
+    first_attempt_at INTEGER,
+    begun_at         INTEGER,
+    code             INTEGER,
+    message_id       TEXT,
+    chat_id          TEXT,
+    sent_at          INTEGER,
+    delivered_at     INTEGER,
+    read_at          INTEGER,
+    CHECK ((state = 'skipped') = (reason IS NOT NULL)),
+    CHECK (state <> 'sending' OR (attempt > 0 AND begun_at IS NOT NULL AND fixed IS NOT NULL)),
+    CHECK (state NOT IN ('sent', 'delivered', 'read') OR sent_at IS NOT NULL)
+);
+CREATE INDEX deliveries_due ON deliveries (run_id, line, due_at) WHERE state = 'pending';
+CREATE INDEX deliveries_sending ON deliveries (run_id, lease_until) WHERE state = 'sending';
+
+CREATE TABLE attempts (
+    delivery_id INTEGER NOT NULL REFERENCES deliveries (id),
+    attempt     INTEGER NOT NULL,
+    begun_at    INTEGER NOT NULL,
+    ended_at    INTEGER, -- NULL: the process ended before an outcome was recorded
+    outcome     TEXT    NOT NULL,
+    late        INTEGER NOT NULL DEFAULT 0 CHECK (late IN (0, 1)),
+    code        INTEGER,
+    http        INTEGER,
+    text        TEXT,
+    trace_id    TEXT,
+    PRIMARY KEY (delivery_id, attempt)
+) WITHOUT ROWID;
+
+-- Files that messages name, by content.
+CREATE TABLE media (
+    sha256       TEXT PRIMARY KEY,
+    filename     TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    bytes        BLOB NOT NULL
+);
+
+CREATE TABLE uploads (
+    gateway       TEXT    NOT NULL,
+    sha256        TEXT    NOT NULL,
+    attachment_id TEXT    NOT NULL,
+    uploaded_at   INTEGER NOT NULL,
+    PRIMARY KEY (gateway, sha256)
+) WITHOUT ROWID;
+
+-- Whom a gateway has written to, in which chat and from which line.
+CREATE TABLE chats (
+    gateway TEXT NOT NULL,
+    phone   TEXT NOT NULL,
+    chat_id TEXT NOT NULL,
+    line    TEXT NOT NULL,
+    PRIMARY KEY (gateway, phone)
+) WITHOUT ROWID;
+
+-- Waits that the provider asked for; `line` is '' for the whole account.
+CREATE TABLE gates (
+    gateway  TEXT    NOT NULL,
+    line     TEXT    NOT NULL,
+    until_at INTEGER NOT NULL,
+    reason   TEXT    NOT NULL,
+    PRIMARY KEY (gateway, line)
+) WITHOUT ROWID;
+
+-- Theoretical arrival times of the speed limits, in microseconds.
+CREATE TABLE pace (
+    gateway TEXT    NOT NULL,
+    subject TEXT    NOT NULL, -- 'account', 'run <run>', 'line <line>'
+    tat_us  INTEGER NOT NULL,
+    PRIMARY KEY (gateway, subject)
+) WITHOUT ROWID;
+
+-- Processes that claim; the leases of one that is gone count as expired.
+CREATE TABLE owners (
+    owner       TEXT    PRIMARY KEY,
+    enlisted_at INTEGER NOT NULL,
+    gone        INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1))
+) WITHOUT ROWID;
+
+-- From when on occurrences of a campaign count, and those that were not sent.
+CREATE TABLE schedules (
+    campaign TEXT    PRIMARY KEY,
+    since_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE missed (
+    run    TEXT    PRIMARY KEY,
+    due_at INTEGER NOT NULL,
+    reason TEXT    NOT NULL
+) WITHOUT ROWID;

@@ -1,0 +1,20 @@
+//! The one place that reads the time of day. Everything else is told.
+
+use std::fmt::Debug;
+
+use jiff::Timestamp;
+
+/// Says what time it is.
+pub trait Clock: Debug + Send + Sync {
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

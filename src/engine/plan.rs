@@ -1,0 +1,196 @@
+//! Freezing a run: rows stream from the list into the ledger in one pass. Nothing is kept
+//! unless every row is sound.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc;
+
+use crate::domain::campaign::FrozenFile;
+use crate::domain::message::Breach;
+use crate::domain::phone::Phone;
+use crate::domain::problem::{Place, Problem, Problems};
+use crate::domain::recipient::{Chunk, Row, Verdict};
+use crate::ledger::{
+    Freeze, FreezeFacts, Ledger, LedgerError, NewDelivery, NewRun, Planned, RunRecord,
+};
+
+/// Chunks on their way from the list to the ledger; more only cost memory.
+pub const CHUNKS_AHEAD: usize = 4;
+
+/// A run that has been read in and is not committed yet.
+pub struct Draft {
+    freeze: Box<dyn Freeze>,
+    /// What is wrong with the rows; with an error among them the draft must be discarded.
+    pub problems: Problems,
+    /// Rows read.
+    pub rows: u64,
+}
+
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Draft({} rows, {} errors)",
+            self.rows,
+            self.problems.errors()
+        )
+    }
+}
+
+impl Draft {
+    /// Commits the run; it exists from now on.
+    pub async fn seal(self, files: Vec<FrozenFile>) -> Result<RunRecord, LedgerError> {
+        self.freeze.seal(files).await
+    }
+
+    /// Leaves nothing behind and says what it would have been.
+    pub async fn discard(self) -> Result<FreezeFacts, LedgerError> {
+        self.freeze.discard().await
+    }
+}
+
+/// Reads a whole list into an open transaction. `list` is its name, for problems.
+pub async fn read_in(
+    ledger: &dyn Ledger,
+    run: &NewRun,
+    list: &str,
+    mut chunks: mpsc::Receiver<Chunk>,
+) -> Result<Draft, LedgerError> {
+    let freeze = ledger.freeze(run).await?;
+    let mut lines = Lines::new(&run.terms.lines);
+    let mut draft = Draft {
+        freeze,
+        problems: Problems::default(),
+        rows: 0,
+    };
+    let mut breaches = FirstBreaches::default();
+    while let Some(chunk) = chunks.recv().await {
+        draft.problems.extend(chunk.problems);
+        draft.rows += u64::try_from(chunk.rows.len()).unwrap_or(0);
+        if draft.problems.has_errors() {
+            // Nothing of it will be kept: the rest is read only for its problems.
+            continue;
+        }
+        draft.freeze.add_media(chunk.media).await?;
+        let rows = plan(&mut *draft.freeze, chunk.rows, &mut lines, &mut breaches).await?;
+        draft.freeze.add(rows).await?;
+    }
+    for problem in breaches.into_problems(list) {
+        draft.problems.push(problem);
+    }
+    Ok(draft)
+}
+
+/// Gives each row its line: the one that wrote to the person before, else the next in turn.
+async fn plan(
+    freeze: &mut dyn Freeze,
+    rows: Vec<Row>,
+    lines: &mut Lines,
+    breaches: &mut FirstBreaches,
+) -> Result<Vec<NewDelivery>, LedgerError> {
+    let phones: Vec<&Phone> = rows
+        .iter()
+        .filter_map(|row| match &row.verdict {
+            Verdict::Send { recipient, .. } => Some(&recipient.phone),
+            Verdict::Skip { .. } => None,
+        })
+        .collect();
+    let known = freeze.known(&phones).await?;
+    let mut planned = Vec::with_capacity(rows.len());
+    for row in rows {
+        planned.push(match row.verdict {
+            Verdict::Send { recipient, message } => {
+                let line = if let Some(chat) = known.get(recipient.phone.expose()) {
+                    chat.line.clone()
+                } else {
+                    breaches.look(row.line, &message);
+                    lines.next()
+                };
+                NewDelivery {
+                    row: row.number,
+                    recipient_key: Some(recipient.key),
+                    phone: Some(recipient.phone),
+                    timezone: recipient.timezone,
+                    plan: Planned::Send { message, line },
+                }
+            }
+            Verdict::Skip {
+                key,
+                phone,
+                reason,
+                detail,
+            } => NewDelivery {
+                row: row.number,
+                recipient_key: key,
+                phone,
+                timezone: None,
+                plan: Planned::Skip { reason, detail },
+            },
+        });
+    }
+    Ok(planned)
+}
+
+/// Lines in turn.
+struct Lines {
+    lines: Vec<String>,
+    turn: usize,
+}
+
+impl Lines {
+    fn new(lines: &[Phone]) -> Self {
+        Self {
+            lines: lines.iter().map(|line| line.expose().to_owned()).collect(),
+            turn: 0,
+        }
+    }
+
+    fn next(&mut self) -> String {
+        let line = self.lines.get(self.turn).cloned().unwrap_or_default();
+        self.turn = (self.turn + 1) % self.lines.len().max(1);
+        line
+    }
+}
+
+/// Breaches of the first-message rules: one problem per part, however many rows share it.
+#[derive(Default)]
+struct FirstBreaches(BTreeMap<Option<usize>, (Breach, u64, u64)>);
+
+impl FirstBreaches {
+    fn look(&mut self, line: u64, message: &crate::domain::message::Message) {
+        for breach in message.first_message_breaches() {
+            self.0
+                .entry(breach.part())
+                .or_insert_with(|| (breach, line, 0))
+                .2 += 1;
+        }
+    }
+
+    fn into_problems(self, list: &str) -> impl Iterator<Item = Problem> {
+        self.0
+            .into_iter()
+            .map(move |(part, (breach, line, people))| {
+                let part = part.map_or(0, |part| part + 1);
+                let place = Place {
+                    file: list.to_owned(),
+                    line: u32::try_from(line).unwrap_or(u32::MAX),
+                    column: 1,
+                    width: 0,
+                    excerpt: None,
+                };
+                let problem = Problem::error(format!(
+                    "part {part} of the message: {breach}; {people} {} not been written to yet",
+                    if people == 1 {
+                        "person has"
+                    } else {
+                        "people have"
+                    }
+                ));
+                let problem = problem.at(place).label("the first such row");
+                match breach.remedy() {
+                    Some(remedy) => problem.help(remedy),
+                    None => problem,
+                }
+            })
+    }
+}

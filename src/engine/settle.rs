@@ -1,0 +1,323 @@
+//! What an outcome means for its delivery: a pure function, the one place that decides whether
+//! a message is tried again.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::delivery::Hold;
+use crate::domain::outcome::{Outcome, Scope};
+use crate::domain::retry::RetryPolicy;
+use crate::ledger::{Gate, NewChat, Next};
+
+/// What is known about a delivery when its attempt has ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settling<'a> {
+    pub(super) policy: &'a RetryPolicy,
+    pub(super) gateway: &'a str,
+    pub(super) phone: &'a crate::domain::phone::Phone,
+    pub(super) line: &'a str,
+    /// Counted tries before this attempt.
+    pub(super) tries: u32,
+    pub(super) first_attempt_at: Timestamp,
+    /// How long the provider honours a key; `None`: an unanswered attempt is never repeated.
+    pub(super) key_retention: Option<SignedDuration>,
+    pub(super) now: Timestamp,
+    /// Drawn in `[0, 1)` for the jitter of the backoff.
+    pub(super) chance: f64,
+}
+
+/// What is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Settled {
+    pub(super) next: Next,
+    pub(super) gate: Option<Gate>,
+    pub(super) chat: Option<NewChat>,
+    /// The provider refuses the account: the run halts with these words.
+    pub(super) halt: Option<String>,
+}
+
+/// Whether the next try may use the same request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    Same,
+    /// It names a file that is gone: a new body, and so a new key.
+    Anew,
+}
+
+impl Settled {
+    fn to(next: Next) -> Self {
+        Self {
+            next,
+            gate: None,
+            chat: None,
+            halt: None,
+        }
+    }
+}
+
+pub(super) fn settle(outcome: &Outcome, at: Settling<'_>) -> Settled {
+    match outcome {
+        Outcome::Accepted {
+            message_id,
+            chat_id,
+        } => accepted(message_id.as_ref(), chat_id.as_ref(), at),
+        Outcome::Permanent { .. } => Settled::to(Next::Failed),
+        Outcome::Uncertain { .. } => Settled::to(at.unanswered()),
+        Outcome::MediaLost { .. } => Settled::to(at.counted(at.now, Body::Anew)),
+        Outcome::StopRun { failure } => Settled {
+            halt: Some(failure.text.clone()),
+            ..Settled::to(at.pending(at.now, Hold::Retry))
+        },
+        Outcome::LineBusy { after, failure } => {
+            let until = later(at.now, *after);
+            Settled {
+                gate: Some(at.gate(Some(at.line.to_owned()), until, &failure.text)),
+                ..Settled::to(at.given_wait(until, Hold::LineCapacity))
+            }
+        }
+        Outcome::Retry {
+            after: Some(after),
+            scope,
+            failure,
+        } => {
+            let until = later(at.now, *after);
+            match scope {
+                Scope::Account => Settled {
+                    gate: Some(at.gate(None, until, &failure.text)),
+                    ..Settled::to(at.given_wait(until, Hold::Throttled))
+                },
+                Scope::Recipient => Settled::to(at.given_wait(until, Hold::Retry)),
+            }
+        }
+        Outcome::Retry {
+            after: None,
+            scope,
+            failure,
+        } => {
+            let until = later(at.now, at.policy.backoff(at.tries + 1, at.chance));
+            let gate = match scope {
+                Scope::Account => Some(at.gate(None, until, &failure.text)),
+                Scope::Recipient => None,
+            };
+            Settled {
+                gate,
+                ..Settled::to(at.counted(until, Body::Same))
+            }
+        }
+    }
+}
+
+fn accepted(message_id: Option<&String>, chat_id: Option<&String>, at: Settling<'_>) -> Settled {
+    let chat = chat_id.map(|chat_id| NewChat {
+        gateway: at.gateway.to_owned(),
+        phone: at.phone.clone(),
+        chat_id: chat_id.clone(),
+        line: at.line.to_owned(),
+    });
+    let next = Next::Sent {
+        message_id: message_id.cloned(),
+        chat_id: chat_id.cloned(),
+    };
+    Settled {
+        chat,
+        ..Settled::to(next)
+    }
+}
+
+/// A time after `wait`; a wait past the end of the calendar is the end of the calendar.
+fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+impl Settling<'_> {
+    fn gate(&self, line: Option<String>, until: Timestamp, reason: &str) -> Gate {
+        Gate {
+            gateway: self.gateway.to_owned(),
+            line,
+            until,
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Due again; no try is counted.
+    fn pending(&self, due_at: Timestamp, hold: Hold) -> Next {
+        Next::Pending {
+            due_at,
+            hold,
+            tries: self.tries,
+            anew: false,
+        }
+    }
+
+    /// A wait that the provider asked for: obeyed to the second and free of charge, but not
+    /// past the time at which the campaign gives up.
+    fn given_wait(&self, due_at: Timestamp, hold: Hold) -> Next {
+        if due_at.duration_since(self.first_attempt_at) >= self.policy.give_up_after {
+            Next::Failed
+        } else {
+            self.pending(due_at, hold)
+        }
+    }
+
+    /// Due again as long as the campaign allows another try.
+    fn counted(&self, due_at: Timestamp, body: Body) -> Next {
+        let tries = self.tries + 1;
+        if self.policy.allows(tries, self.first_attempt_at, due_at) {
+            Next::Pending {
+                due_at,
+                hold: Hold::Retry,
+                tries,
+                anew: body == Body::Anew,
+            }
+        } else {
+            Next::Failed
+        }
+    }
+
+    /// The message may be out. Only the same key and body can tell, and only while the
+    /// provider still remembers the key.
+    fn unanswered(&self) -> Next {
+        let tries = self.tries + 1;
+        let again_at = later(self.now, self.policy.backoff(tries, self.chance));
+        let remembered = self
+            .key_retention
+            .is_some_and(|kept| again_at.duration_since(self.first_attempt_at) < kept);
+        if remembered && self.policy.allows(tries, self.first_attempt_at, again_at) {
+            Next::Unanswered { again_at, tries }
+        } else {
+            Next::Uncertain
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::outcome::Failure;
+    use crate::domain::phone::Phone;
+    use proptest::prelude::*;
+
+    fn at<'a>(policy: &'a RetryPolicy, phone: &'a Phone, tries: u32) -> Settling<'a> {
+        Settling {
+            policy,
+            gateway: "chert",
+            phone,
+            line: "+15555550100",
+            tries,
+            first_attempt_at: Timestamp::UNIX_EPOCH,
+            key_retention: Some(SignedDuration::from_hours(24)),
+            now: Timestamp::UNIX_EPOCH,
+            chance: 0.5,
+        }
+    }
+
+    fn phone() -> Phone {
+        Phone::from_e164("+12025550143").unwrap()
+    }
+
+    fn failure() -> Failure {
+        Failure {
+            text: "no".into(),
+            ..Failure::default()
+        }
+    }
+
+    #[test]
+    fn a_wait_by_the_provider_is_obeyed_to_the_second_and_burns_no_try() {
+        let (policy, phone) = (RetryPolicy::default(), phone());
+        let after = Some(SignedDuration::from_secs(7_200));
+        let outcome = Outcome::Retry {
+            after,
+            scope: Scope::Account,
+            failure: failure(),
+        };
+        let settled = settle(&outcome, at(&policy, &phone, 4));
+        let until = Timestamp::from_second(7_200).unwrap();
+        assert_eq!(
+            settled.next,
+            Next::Pending {
+                due_at: until,
+                hold: Hold::Throttled,
+                tries: 4,
+                anew: false
+            }
+        );
+        let gate = settled.gate.unwrap();
+        assert_eq!((gate.line, gate.until), (None, until));
+    }
+
+    #[test]
+    fn a_busy_line_holds_only_itself() {
+        let (policy, phone) = (RetryPolicy::default(), phone());
+        let after = SignedDuration::from_secs(60);
+        let outcome = Outcome::LineBusy {
+            after,
+            failure: failure(),
+        };
+        let gate = settle(&outcome, at(&policy, &phone, 0)).gate.unwrap();
+        assert_eq!(gate.line.as_deref(), Some("+15555550100"));
+    }
+
+    #[test]
+    fn an_unanswered_attempt_is_never_failed_and_never_pending() {
+        let (policy, phone) = (RetryPolicy::default(), phone());
+        let outcome = Outcome::Uncertain { failure: failure() };
+        for tries in 0..9 {
+            let next = settle(&outcome, at(&policy, &phone, tries)).next;
+            assert!(
+                matches!(next, Next::Unanswered { .. } | Next::Uncertain),
+                "{next:?}"
+            );
+        }
+        let no_keys = Settling {
+            key_retention: None,
+            ..at(&policy, &phone, 0)
+        };
+        assert_eq!(settle(&outcome, no_keys).next, Next::Uncertain);
+    }
+
+    #[test]
+    fn a_key_older_than_its_retention_is_not_used_again() {
+        let policy = RetryPolicy {
+            give_up_after: SignedDuration::from_hours(1_000),
+            ..RetryPolicy::default()
+        };
+        let phone = phone();
+        let now = Timestamp::from_second(24 * 3_600).unwrap();
+        let old = Settling {
+            now,
+            ..at(&policy, &phone, 0)
+        };
+        assert_eq!(
+            settle(&Outcome::Uncertain { failure: failure() }, old).next,
+            Next::Uncertain
+        );
+    }
+
+    #[test]
+    fn a_refused_account_halts_the_run_and_burns_no_try() {
+        let (policy, phone) = (RetryPolicy::default(), phone());
+        let settled = settle(
+            &Outcome::StopRun { failure: failure() },
+            at(&policy, &phone, 2),
+        );
+        assert_eq!(settled.halt.as_deref(), Some("no"));
+        assert!(matches!(settled.next, Next::Pending { tries: 2, .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_overflows(seconds in 0i64..i64::MAX, tries in 0u32..u32::MAX - 1) {
+            let (policy, phone) = (RetryPolicy::default(), phone());
+            let after = SignedDuration::from_secs(seconds);
+            for outcome in [
+                Outcome::LineBusy { after, failure: failure() },
+                Outcome::Retry { after: Some(after), scope: Scope::Recipient, failure: failure() },
+                Outcome::Retry { after: None, scope: Scope::Account, failure: failure() },
+            ] {
+                let settled = settle(&outcome, at(&policy, &phone, tries));
+                let kept = matches!(settled.next, Next::Pending { .. } | Next::Failed);
+                prop_assert!(kept);
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The ledger on SQLite: one file, one writer connection, a pool of readers.
+//!
+//! WAL and `synchronous=FULL`: what was committed survives `kill -9` and power loss.
+
+mod claim;
+mod files;
+mod freeze;
+mod owners;
+mod rows;
+mod runs;
+mod schedules;
+mod statements;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool, Transaction};
+
+use super::{
+    Admit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, Ledger, LedgerError, Missed,
+    NewRun, Owner, RunFacts, RunRecord, Write, Written,
+};
+use crate::domain::delivery::Counts;
+use crate::domain::digest::Digest;
+use crate::domain::message::Media;
+use crate::domain::run::{RunId, RunState};
+
+/// How long a connection waits for another program's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Readers beside the writer.
+const READERS: u32 = 3;
+/// Page cache of one connection in KiB; enough for the unique index of a long list.
+const CACHE_KIB: &str = "-12000";
+
+/// What a crash may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing that was committed.
+    Full,
+    /// Everything: for a throw-away ledger.
+    None,
+}
+
+/// A ledger in a SQLite file.
+#[derive(Debug)]
+pub struct SqliteLedger {
+    path: PathBuf,
+    writer: SqlitePool,
+    readers: SqlitePool,
+    locks: owners::Locks,
+}
+
+impl SqliteLedger {
+    /// Opens the file, creates it if it is not there, and brings its schema up to date.
+    pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
+        let unopenable = |reason: &str| LedgerError::Unopenable {
+            path: path.into(),
+            reason: reason.into(),
+        };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(match durability {
+                Durability::Full => SqliteSynchronous::Full,
+                Durability::None => SqliteSynchronous::Off,
+            })
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("cache_size", CACHE_KIB);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| opening(&error, &unopenable))?;
+        sqlx::migrate!("migrations/sqlite")
+            .run(&writer)
+            .await
+            .map_err(|error| {
+                if let MigrateError::VersionMissing(version) = error {
+                    LedgerError::Newer(version)
+                } else if let MigrateError::Execute(error)
+                | MigrateError::ExecuteMigration(error, _) = error
+                {
+                    opening(&error, &unopenable)
+                } else {
+                    LedgerError::Damaged(error.to_string())
+                }
+            })?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_lazy_with(options.create_if_missing(false).read_only(true));
+        Ok(Self {
+            path: path.into(),
+            writer,
+            readers,
+            locks: owners::Locks::default(),
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A write transaction that holds the write lock from its first moment.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Closes every connection; the write-ahead log is folded into the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// The primary result code of SQLite (its extended codes carry it in the low byte).
+fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+fn opening(error: &sqlx::Error, unopenable: &dyn Fn(&str) -> LedgerError) -> LedgerError {
+    match primary_code(error) {
+        Some(8) => unopenable("the file or its folder is read-only"),
+        Some(14) => unopenable("the folder does not exist or may not be written to"),
+        Some(26) => LedgerError::Damaged("the file is not a ledger".into()),
+        _ => {
+            if let sqlx::Error::Io(io) = error {
+                return unopenable(&io.kind().to_string());
+            }
+            fault(error)
+        }
+    }
+}
+
+/// Result codes: <https://www.sqlite.org/rescode.html>
+fn fault(error: &sqlx::Error) -> LedgerError {
+    match primary_code(error) {
+        Some(5 | 6) => LedgerError::Locked,
+        Some(13) => LedgerError::DiskFull,
+        Some(11 | 26) => LedgerError::Damaged(error.to_string()),
+        Some(8) => LedgerError::Fault("the ledger may not be written to".into()),
+        Some(10) => LedgerError::Fault("the disk answers with an error".into()),
+        _ => LedgerError::Fault(error.to_string()),
+    }
+}
+
+impl From<sqlx::Error> for LedgerError {
+    fn from(error: sqlx::Error) -> Self {
+        fault(&error)
+    }
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    async fn freeze(&self, run: &NewRun) -> Result<Box<dyn Freeze>, LedgerError> {
+        freeze::open(self, run).await
+    }
+
+    async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, LedgerError> {
+        runs::find(self, run).await
+    }
+
+    async fn runs(&self) -> Result<Vec<(RunRecord, Counts)>, LedgerError> {
+        runs::all(self).await
+    }
+
+    async fn next_rehearsal(&self, campaign: &str) -> Result<u32, LedgerError> {
+        runs::next_rehearsal(self, campaign).await
+    }
+
+    async fn set_state(
+        &self,
+        run: &RunId,
+        to: RunState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<RunRecord, LedgerError> {
+        runs::set_state(self, run, to, reason, now).await
+    }
+
+    async fn finish_if_done(&self, run: &RunId, now: Timestamp) -> Result<bool, LedgerError> {
+        runs::finish_if_done(self, run, now).await
+    }
+
+    async fn facts(&self, run: &RunId, now: Timestamp) -> Result<RunFacts, LedgerError> {
+        runs::facts(self, run, now).await
+    }
+
+    async fn deliveries(
+        &self,
+        run: &RunId,
+        after: Option<DeliveryId>,
+        most: u32,
+    ) -> Result<Vec<DeliveryRecord>, LedgerError> {
+        runs::deliveries(self, run, after, most).await
+    }
+
+    async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
+        owners::enlist(self, owner, now).await
+    }
+
+    async fn retire(&self, owner: &Owner) -> Result<(), LedgerError> {
+        owners::retire(self, owner).await
+    }
+
+    async fn bury(&self) -> Result<(), LedgerError> {
+        owners::bury(self).await
+    }
+
+    async fn claim(
+        &self,
+        request: &ClaimRequest<'_>,
+        admit: Admit<'_>,
+    ) -> Result<Claimed, LedgerError> {
+        claim::claim(self, request, admit).await
+    }
+
+    async fn write(&self, owner: &Owner, group: &[Write]) -> Result<Vec<Written>, LedgerError> {
+        write::write(self, owner, group).await
+    }
+
+    async fn media(&self, sha256: Digest) -> Result<Option<Media>, LedgerError> {
+        files::media(self, sha256).await
+    }
+
+    async fn upload(&self, gateway: &str, sha256: Digest) -> Result<Option<String>, LedgerError> {
+        files::upload(self, gateway, sha256).await
+    }
+
+    async fn keep_upload(
+        &self,
+        gateway: &str,
+        sha256: Digest,
+        attachment_id: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        files::keep_upload(self, gateway, sha256, attachment_id, now).await
+    }
+
+    async fn forget_uploads(
+        &self,
+        gateway: &str,
+        attachment_ids: &[String],
+    ) -> Result<(), LedgerError> {
+        files::forget_uploads(self, gateway, attachment_ids).await
+    }
+
+    async fn schedule_since(
+        &self,
+        campaign: &str,
+        now: Timestamp,
+    ) -> Result<Timestamp, LedgerError> {
+        schedules::since(self, campaign, now).await
+    }
+
+    async fn handled(
+        &self,
+        campaign: &str,
+        until: Timestamp,
+        missed: &[Missed],
+    ) -> Result<(), LedgerError> {
+        schedules::handled(self, campaign, until, missed).await
+    }
+
+    async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError> {
+        schedules::missed(self, campaign, most).await
+    }
+}
