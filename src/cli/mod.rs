@@ -1,1 +1,2 @@
-//! cli
+//! One file per command; the only place that prints.
+
