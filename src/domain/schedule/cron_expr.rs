@@ -1,13 +1,17 @@
-//! A cron expression with crontab's meaning: five fields, local wall-clock times. Knows nothing of
-//! time zones; croner reads the fields, its own daylight-saving rules are not used.
+//! A cron expression with crontab's meaning, as a set of wall-clock times. Knows nothing of time
+//! zones: croner decides which days match, its own way through daylight saving is not used.
+
+use std::fmt;
 
 use cron::parser::{CronParser, Seconds, Year};
 use jiff::ToSpan as _;
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::{Date, DateTime, Time, Weekday};
 use serde::{Deserialize, Serialize};
 
+use super::cron_text::{self, BadCron, CronField};
+
 /// A five-field cron expression that matches at least one day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CronExpr {
     text: String,
@@ -16,46 +20,48 @@ pub struct CronExpr {
     times: Vec<Time>,
 }
 
-/// One of the five fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CronField {
-    Minute,
-    Hour,
-    DayOfMonth,
-    Month,
-    DayOfWeek,
+/// Which days of a month a cron expression matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CronDays {
+    Every,
+    /// Sunday first.
+    Weekdays(Vec<Weekday>),
+    /// 1 to 31.
+    OfMonth(Vec<i8>),
+    LastOfMonth,
+    /// Anything that takes more than a word.
+    Other,
 }
 
-/// Why a text is not a cron expression.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct BadCron {
-    /// The field at fault; `None` when it is the whole expression.
-    pub field: Option<CronField>,
-    /// Where the fault begins, in characters from 0.
-    pub column: usize,
-    /// How many characters are at fault.
-    pub width: usize,
-    /// What is wrong: lower case, no full stop.
-    pub message: String,
-    /// What to write instead.
-    pub help: String,
-}
+/// After 400 years the calendar begins again (146,097 days are whole weeks too): a day that does
+/// not come in these never comes.
+const CALENDAR_DAYS: usize = 146_097;
 
 impl CronExpr {
-    /// Reads a cron expression as crontab does.
+    /// Reads a cron expression as crontab(5) does: minute, hour, day of month, month, day of week;
+    /// `*`, lists, ranges, steps, names, `@daily` and its kin. When both fields of days are
+    /// restricted (do not begin with `*`), either may match. Beyond crontab: `L`, `LW`, `15W`,
+    /// `FRI#2`, `FRIL`. No seconds, no years. A date that never comes (31 February) is refused.
     pub fn parse(text: &str) -> Result<Self, BadCron> {
+        let whole = |message: &str, help: &str| BadCron {
+            field: None,
+            column: text.chars().take_while(|c| c.is_whitespace()).count(),
+            width: text.trim().chars().count(),
+            message: message.to_owned(),
+            help: help.to_owned(),
+        };
+        let plain = cron_text::read(text)?;
         let cron = CronParser::builder()
             .seconds(Seconds::Disallowed)
             .year(Year::Disallowed)
+            .dom_and_dow(plain.both_days)
             .build()
-            .parse(text)
-            .map_err(|_| BadCron {
-                field: None,
-                column: 0,
-                width: text.chars().count(),
-                message: "this is not a cron expression".to_owned(),
-                help: "write five fields: minute hour day-of-month month day-of-week".to_owned(),
+            .parse(&plain.text)
+            .map_err(|_| {
+                whole(
+                    "this is not a cron expression",
+                    "write five fields: minute hour day-of-month month day-of-week",
+                )
             })?;
         let minutes = clock_values(&cron.pattern.minutes.values());
         let times = clock_values(&cron.pattern.hours.values())
@@ -63,16 +69,57 @@ impl CronExpr {
             .flat_map(|hour| minutes.iter().map(move |minute| (hour, *minute)))
             .filter_map(|(hour, minute)| Time::new(hour, minute, 0, 0).ok())
             .collect();
-        Ok(Self {
+        let expr = Self {
             text: text.trim().to_owned(),
             cron: Box::new(cron),
             times,
-        })
+        };
+        if expr.comes() {
+            Ok(expr)
+        } else {
+            Err(BadCron {
+                field: Some(CronField::DayOfMonth),
+                ..whole(
+                    "no such day ever comes",
+                    "the months named here have no such day; the last day of a month is L",
+                )
+            })
+        }
     }
 
     /// The expression as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The matching times of a matching day, in order.
+    pub fn times(&self) -> &[Time] {
+        &self.times
+    }
+
+    /// The matching months, 1 to 12, in order.
+    pub fn months(&self) -> Vec<i8> {
+        clock_values(&self.cron.pattern.months.values())
+    }
+
+    /// Which days of the matching months match, as far as it can be said in a word.
+    pub fn days(&self) -> CronDays {
+        let pattern = &self.cron.pattern;
+        let text = pattern.as_str().split(' ').nth(2);
+        match (pattern.is_dom_wildcard(), pattern.is_dow_wildcard()) {
+            (true, true) => CronDays::Every,
+            (true, false) if !pattern.days_of_week.has_modifiers() => CronDays::Weekdays(
+                clock_values(&pattern.days_of_week.values())
+                    .into_iter()
+                    .filter_map(|day| Weekday::from_sunday_zero_offset(day).ok())
+                    .collect(),
+            ),
+            (false, true) if text == Some("L") => CronDays::LastOfMonth,
+            (false, true) if !pattern.days.has_modifiers() => {
+                CronDays::OfMonth(clock_values(&pattern.days.values()))
+            }
+            (true | false, true | false) => CronDays::Other,
+        }
     }
 
     /// Every matching wall-clock time from the minute of `start` on, in order.
@@ -87,6 +134,13 @@ impl CronExpr {
             .filter(|date| self.matches_day(*date))
             .flat_map(|date| self.times.iter().map(move |time| date.to_datetime(*time)))
             .skip_while(move |civil| *civil < first)
+    }
+
+    fn comes(&self) -> bool {
+        jiff::civil::date(2000, 1, 1)
+            .series(1.day())
+            .take(CALENDAR_DAYS)
+            .any(|date| self.matches_day(date))
     }
 
     fn matches_day(&self, date: Date) -> bool {
@@ -108,6 +162,18 @@ fn clock_values(values: &[u16]) -> Vec<i8> {
         .iter()
         .filter_map(|value| i8::try_from(*value).ok())
         .collect()
+}
+
+impl fmt::Debug for CronExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CronExpr({:?})", self.text)
+    }
+}
+
+impl fmt::Display for CronExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl TryFrom<String> for CronExpr {

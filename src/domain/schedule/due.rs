@@ -6,7 +6,8 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CatchUp, Fire, Schedule, When};
+use super::{CatchUp, Fire, Schedule, When, zone};
+use crate::domain::duration;
 
 /// With `catch_up: none`, an occurrence still runs this long after its time: enough for a system
 /// cron line every five minutes, and for a timer that is a minute late.
@@ -54,7 +55,7 @@ impl fmt::Display for MissReason {
             Self::TooLate { start_by } => write!(
                 f,
                 "too late: it could not start within {} (start_by)",
-                super::super::duration::format(*start_by)
+                duration::format(*start_by)
             ),
             Self::Superseded { by } => {
                 write!(
@@ -77,19 +78,24 @@ impl Schedule {
             When::At(_) => since,
             When::Cron(_) => since.max(now.checked_sub(LOOK_BACK).unwrap_or(since)),
         };
-        let (mut newest, mut older) = (VecDeque::with_capacity(KEPT), None);
-        for fire in self.fires(since, now) {
-            newest.push_back(fire);
-            if newest.len() > KEPT {
-                newest
-                    .pop_front()
-                    .into_iter()
-                    .for_each(|fire| count(&mut older, fire));
+        let mut newest = VecDeque::with_capacity(KEPT + 1);
+        let mut older: Option<(u64, Timestamp, Timestamp)> = None;
+        for at in self.instants(since).take_while(|at| *at <= now) {
+            newest.push_back(at);
+            if newest.len() > KEPT
+                && let Some(at) = newest.pop_front()
+            {
+                older = Some(older.map_or((1, at, at), |(n, first, _)| (n + 1, first, at)));
             }
         }
-        let stand_in = newest.back().map(|fire: &Fire| fire.occurrence.clone());
+        let newest: Vec<Fire> = newest.into_iter().map(|at| self.fire(at)).collect();
+        let stand_in = newest.last().map(|fire| fire.occurrence.clone());
         let mut due = Due {
-            older,
+            older: older.map(|(count, first, last)| OlderMissed {
+                count,
+                first: self.fire(first),
+                last: self.fire(last),
+            }),
             ..Due::default()
         };
         for fire in newest {
@@ -107,7 +113,11 @@ impl Schedule {
     /// with `catch_up: none`) by [`NO_CATCH_UP_GRACE`], and no further than the newest occurrence.
     pub fn first_since(&self, now: Timestamp) -> Timestamp {
         let reach = match (&self.when, self.catch_up) {
-            (When::At(_), _) => LOOK_BACK,
+            (When::At(civil), _) => {
+                let before = zone::instant(&self.timezone, *civil)
+                    .and_then(|at| at.checked_sub(SignedDuration::from_millis(1)).ok());
+                return before.map_or(now, |before| before.min(now));
+            }
             (When::Cron(_), CatchUp::None) => NO_CATCH_UP_GRACE,
             (When::Cron(_), CatchUp::Latest | CatchUp::All) => {
                 self.start_by.unwrap_or(NO_CATCH_UP_GRACE)
@@ -115,9 +125,8 @@ impl Schedule {
         };
         let mut since = now.checked_sub(reach).unwrap_or(now);
         let mut last = since;
-        for fire in self.fires(since, now) {
-            since = last;
-            last = fire.at;
+        for at in self.instants(since).take_while(|at| *at <= now) {
+            (since, last) = (last, at);
         }
         since
     }
@@ -134,22 +143,6 @@ impl Schedule {
             CatchUp::Latest | CatchUp::None => newest
                 .filter(|newest| *newest != fire.occurrence)
                 .map(|by| MissReason::Superseded { by: by.to_owned() }),
-        }
-    }
-}
-
-fn count(older: &mut Option<OlderMissed>, fire: Fire) {
-    match older {
-        Some(older) => {
-            older.count += 1;
-            older.last = fire;
-        }
-        None => {
-            *older = Some(OlderMissed {
-                count: 1,
-                first: fire.clone(),
-                last: fire,
-            });
         }
     }
 }

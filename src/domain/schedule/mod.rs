@@ -6,6 +6,7 @@
 //! fires the first time only. Two times that become the same instant are one occurrence.
 
 mod cron_expr;
+mod cron_text;
 mod due;
 pub mod zone;
 
@@ -14,7 +15,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use cron_expr::{BadCron, CronExpr, CronField};
+pub use cron_expr::{CronDays, CronExpr};
+pub use cron_text::{BadCron, CronField};
 pub use due::{Due, KEPT, LOOK_BACK, MissReason, NO_CATCH_UP_GRACE, OlderMissed};
 
 use super::digest::Digest;
@@ -81,39 +83,31 @@ pub struct Fire {
 impl Schedule {
     /// The next occurrence strictly later than `after`; `None` when there is none.
     pub fn next_after(&self, after: Timestamp) -> Option<Fire> {
-        match &self.when {
-            When::At(civil) => {
-                let at = zone::instant(&self.timezone, *civil)?;
-                (at > after).then(|| Fire {
-                    occurrence: ONCE.to_owned(),
-                    at,
-                })
-            }
-            When::Cron(cron) => self.instants(cron, after).next().map(|at| self.fire(at)),
-        }
+        self.instants(after).next().map(|at| self.fire(at))
     }
 
     /// Every occurrence later than `after` and not later than `until`, in order.
     pub fn fires(&self, after: Timestamp, until: Timestamp) -> impl Iterator<Item = Fire> {
-        let (once, cron) = match &self.when {
-            When::At(_) => (self.next_after(after), None),
-            When::Cron(cron) => (None, Some(cron)),
-        };
-        let repeated = cron
-            .into_iter()
-            .flat_map(move |cron| self.instants(cron, after))
-            .map(|at| self.fire(at));
-        once.into_iter()
-            .chain(repeated)
-            .take_while(move |fire| fire.at <= until)
+        self.instants(after)
+            .take_while(move |at| *at <= until)
+            .map(|at| self.fire(at))
     }
 
-    /// The instants of a cron expression later than `after`, each once, in order.
-    fn instants(&self, cron: &CronExpr, after: Timestamp) -> impl Iterator<Item = Timestamp> {
+    /// The instants later than `after`, each once, in order.
+    fn instants(&self, after: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let (once, cron) = match &self.when {
+            When::At(civil) => (Some(*civil), None),
+            When::Cron(cron) => (None, Some(cron)),
+        };
         // Instants never go backwards as local times go forwards, so no local time before the one
         // shown at `after` can lead to a later instant.
+        let local = self.timezone.to_datetime(after);
+        let repeated = cron
+            .into_iter()
+            .flat_map(move |cron| cron.times_from(local));
         let mut last = after;
-        cron.times_from(self.timezone.to_datetime(after))
+        once.into_iter()
+            .chain(repeated)
             .map_while(|civil| zone::instant(&self.timezone, civil))
             .filter(move |at| {
                 let later = *at > last;
@@ -143,16 +137,15 @@ impl Schedule {
     }
 
     fn fire(&self, at: Timestamp) -> Fire {
-        let offset = self.timezone.to_offset(at);
-        let local = offset.to_datetime(at);
-        Fire {
-            occurrence: format!(
-                "{}{}",
-                local.strftime("%Y-%m-%dT%H:%M"),
-                offset_text(offset)
-            ),
-            at,
-        }
+        let occurrence = match self.when {
+            When::At(_) => ONCE.to_owned(),
+            When::Cron(_) => {
+                let offset = self.timezone.to_offset(at);
+                let minute = offset.to_datetime(at).strftime("%Y-%m-%dT%H:%M");
+                format!("{minute}{}", offset_text(offset))
+            }
+        };
+        Fire { occurrence, at }
     }
 }
 
