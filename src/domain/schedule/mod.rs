@@ -159,3 +159,6 @@ fn offset_text(offset: jiff::tz::Offset) -> String {
         (minutes, seconds) => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"),
     }
 }
+
+#[cfg(test)]
+mod tests;
