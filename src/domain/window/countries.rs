@@ -42,7 +42,7 @@ impl Country {
     pub(super) fn zones(&self) -> Vec<TimeZone> {
         self.zone_names()
             .into_iter()
-            .filter_map(|name| zone::parse(name).ok())
+            .filter_map(zone::find)
             .collect()
     }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use parts::{DayTime, Days};
 
 use super::phone::Phone;
-use super::schedule::zone;
+use super::schedule::zone::{self, UnknownZone};
 
 /// Days of the week and hours in which a message may leave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +45,8 @@ pub enum BadWindow {
     Time(String),
     #[error("the window ends at {to}, not after it begins at {from}")]
     Empty { from: DayTime, to: DayTime },
-    #[error("'{0}' is no time zone; write recipient, or a name such as America/Chicago")]
-    Zone(String),
+    #[error("{0}, or write recipient")]
+    Zone(UnknownZone),
 }
 
 /// Why there is no time at which this person may be written to.
@@ -219,9 +219,7 @@ impl WindowZone {
         if text.trim() == "recipient" {
             return Ok(Self::Recipient);
         }
-        zone::parse(text)
-            .map(Self::Fixed)
-            .map_err(|unknown| BadWindow::Zone(unknown.0))
+        zone::parse(text).map(Self::Fixed).map_err(BadWindow::Zone)
     }
 }
 
