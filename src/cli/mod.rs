@@ -1,2 +1,3 @@
 //! One file per command; the only place that prints.
 
+pub mod schedule_words;

@@ -1,5 +1,0 @@
-//! When a campaign starts.
-use serde::{Deserialize, Serialize};
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Schedule {}
