@@ -1,3 +1,242 @@
-//! One file per command; the only place that prints.
+//! The command line: one file per command, and the only place that prints.
 
+mod drive;
+mod exit;
+mod open;
+mod output;
+mod preflight;
+pub mod problems;
+mod progress;
+mod resume;
+mod run;
 pub mod schedule_words;
+mod states;
+mod status;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+pub use self::exit::Exit;
+use self::output::{Output, PipeClosed};
+use crate::domain::problem::{Problem, Problems};
+use crate::engine::clock::{Clock, SystemClock};
+use crate::ledger::LedgerError;
+
+/// Sends a campaign to each person once, resumes after any crash, and can prove it afterwards.
+#[derive(Debug, Parser)]
+#[command(name = "sendoff", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  sendoff run campaigns/review-request.yaml --sandbox     rehearse, no account needed
+  sendoff check campaigns/*.yaml                          find every problem, send nothing
+  sendoff run campaigns/review-request.yaml               the real thing; asks first
+  sendoff status                                          all runs and how far they are
+
+Exit codes:
+  0  done, nothing failed        3  finished, some failed or are uncertain
+  1  could not start             4  stopped early, can be resumed
+  2  bad command line            5  internal fault")]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command knows.
+#[derive(Debug, Args)]
+struct Global {
+    /// The settings file [default: sendoff.yaml in the working directory, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Log what happens (-v), or every step (-vv), to standard error
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// How log lines are written
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// How data is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a campaign's run, or continue it; safe to interrupt
+    Run(run::RunArgs),
+    /// Continue a run that was paused, halted or interrupted
+    Resume(resume::ResumeArgs),
+    /// Hold a run: nothing more is sent until `resume`
+    Pause(states::RunRef),
+    /// End a run for good: what is not sent is never sent
+    Cancel(states::CancelArgs),
+    /// All runs, or one: counts, what waits and why, failures by code
+    Status(status::StatusArgs),
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+enum Stop {
+    /// The user's input, every problem of it. Nothing was sent.
+    Problems(Problems),
+    /// One thing that is wrong, and what to do about it.
+    Error { exit: Exit, text: String, help: Option<String> },
+    /// Whoever reads our output has gone away.
+    PipeClosed,
+}
+
+impl Stop {
+    fn could_not_start(text: impl Into<String>) -> Self {
+        Self::Error { exit: Exit::CouldNotStart, text: text.into(), help: None }
+    }
+
+    fn help(self, help: impl Into<String>) -> Self {
+        match self {
+            Self::Error { exit, text, .. } => Self::Error { exit, text, help: Some(help.into()) },
+            Self::Problems(_) | Self::PipeClosed => self,
+        }
+    }
+}
+
+impl From<PipeClosed> for Stop {
+    fn from(_: PipeClosed) -> Self {
+        Self::PipeClosed
+    }
+}
+
+impl From<Problems> for Stop {
+    fn from(problems: Problems) -> Self {
+        Self::Problems(problems)
+    }
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Problems(problem.into())
+    }
+}
+
+impl From<LedgerError> for Stop {
+    fn from(error: LedgerError) -> Self {
+        let (exit, help) = match &error {
+            LedgerError::NoSuchRun(_) => {
+                (Exit::CouldNotStart, Some("`sendoff status` lists the runs"))
+            }
+            LedgerError::BadTransition { .. } | LedgerError::RunExists(_) => {
+                (Exit::CouldNotStart, None)
+            }
+            LedgerError::Missing(_) => (
+                Exit::CouldNotStart,
+                Some("it is made by the first `sendoff run`; another one is named by `ledger` in \
+                    sendoff.yaml or by SENDOFF_LEDGER"),
+            ),
+            LedgerError::Locked => (
+                Exit::Fault,
+                Some("close the program that has it open, or wait, and run the same command again"),
+            ),
+            LedgerError::Damaged(_) => (Exit::Fault, Some("put back the last good copy of the file")),
+            LedgerError::Unopenable { .. }
+            | LedgerError::Newer(_)
+            | LedgerError::DiskFull
+            | LedgerError::Fault(_) => (Exit::Fault, None),
+        };
+        Self::Error { exit, text: error.to_string(), help: help.map(str::to_owned) }
+    }
+}
+
+/// What a command works with.
+#[derive(Debug)]
+struct App {
+    out: Output,
+    config: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
+}
+
+impl App {
+    /// One environment variable; the only place that reads them.
+    #[expect(clippy::unused_self, reason = "the environment belongs to the edge, like the rest")]
+    fn variable(&self, name: &str) -> Option<OsString> {
+        std::env::var_os(name)
+    }
+}
+
+/// Parses the command line, does what it says, and returns the exit code.
+pub fn main() -> Exit {
+    let out = Output::new(std::env::var_os("NO_COLOR").as_deref());
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            error.print().ok();
+            return exit;
+        }
+    };
+    if let Err(error) = crate::telemetry::init(&telemetry(&cli.global)) {
+        out.error(&error.to_string(), None);
+        return Exit::Usage;
+    }
+    let app = App { out, config: cli.global.config, clock: Arc::new(SystemClock) };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            out.error(&format!("the program cannot start its threads ({error})"), None);
+            return Exit::Fault;
+        }
+    };
+    let ended = runtime.block_on(command(&app, cli.command));
+    // A list that is read from standard input may still hold a thread in a read.
+    runtime.shutdown_background();
+    match ended {
+        Ok(exit) => exit,
+        Err(Stop::PipeClosed) => Exit::Done,
+        Err(Stop::Problems(problems)) => {
+            out.problems(&problems);
+            Exit::CouldNotStart
+        }
+        Err(Stop::Error { exit, text, help }) => {
+            out.error(&text, help.as_deref());
+            exit
+        }
+    }
+}
+
+async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
+    match command {
+        Command::Run(args) => run::run(app, args).await,
+        Command::Resume(args) => resume::resume(app, args).await,
+        Command::Pause(args) => states::pause(app, args).await,
+        Command::Cancel(args) => states::cancel(app, args).await,
+        Command::Status(args) => status::status(app, args).await,
+    }
+}
+
+fn telemetry(global: &Global) -> crate::telemetry::Telemetry {
+    use crate::telemetry::{Colour, FILTER_VARIABLE, LogFormat as Lines, Telemetry, Verbosity};
+    Telemetry {
+        verbosity: Verbosity::from_count(global.verbose),
+        filter: std::env::var(FILTER_VARIABLE).ok(),
+        format: match global.log_format {
+            LogFormat::Text => Lines::Text,
+            LogFormat::Json => Lines::Json,
+        },
+        colour: Colour::of_stderr(std::env::var_os("NO_COLOR").as_deref()),
+    }
+}
+
+/// The command line's own description, for completions and for the test that checks it.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}

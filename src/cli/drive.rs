@@ -1,0 +1,183 @@
+//! Drives a run that is in the ledger: progress, signals, the summary at the end, and the exit
+//! code that tells the truth. Shared by `run` and `resume`.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use tokio_util::sync::CancellationToken;
+
+use super::preflight::Ready;
+use super::{App, Exit, Format, Stop, progress, schedule_words};
+use crate::domain::delivery::DeliveryState;
+use crate::domain::pace::Limit;
+use crate::domain::phone::Phone;
+use crate::domain::run::RunState;
+use crate::engine::dispatch::{self, Ended, Engine, Session, Shutdown, WhenIdle};
+use crate::engine::tally::Tally;
+use crate::ledger::{Ledger, Limits, Owner, RunFacts, RunRecord};
+use crate::report;
+
+/// How much of a run is to be done this time.
+#[derive(Debug, Clone)]
+pub(super) struct Portion {
+    pub(super) limit: Option<u64>,
+    pub(super) only: Option<Phone>,
+    pub(super) when_idle: WhenIdle,
+    pub(super) format: Format,
+}
+
+/// A process that claims has a name of its own.
+pub(super) fn owner() -> Owner {
+    Owner(format!("{:08x}-{}", fastrand::u32(..), std::process::id()))
+}
+
+/// Sends what there is to send and reports.
+pub(super) async fn drive(
+    app: &App,
+    ledger: Arc<dyn Ledger>,
+    ready: &Ready,
+    run: RunRecord,
+    portion: &Portion,
+) -> Result<Exit, Stop> {
+    let before = ledger.facts(&run.run, app.clock.now()).await?;
+    let tally = Arc::new(Tally::new(before.counts));
+    let engine = Engine {
+        ledger: ledger.clone(),
+        gateway: ready.gateway.clone(),
+        clock: app.clock.clone(),
+        limits: limits(&run, ready.limit),
+        run: run.clone(),
+        tally: tally.clone(),
+    };
+    let session = Session {
+        owner: owner(),
+        limit: portion.limit,
+        only: portion.only.clone(),
+        when_idle: portion.when_idle,
+        seed: fastrand::u64(..),
+    };
+    let shutdown = Shutdown::default();
+    let shown = CancellationToken::new();
+    let bar = tokio::spawn(progress::show(app.out, tally, app.clock.clone(), shown.clone()));
+    let signals = tokio::spawn(listen(app.out, shutdown.clone()));
+    let ended = dispatch::dispatch(&engine, &session, &shutdown).await;
+    shown.cancel();
+    bar.await.ok();
+    signals.abort();
+    let ended = ended?;
+    let record = ledger.run(&run.run).await?.unwrap_or(run);
+    let facts = ledger.facts(&record.run, app.clock.now()).await?;
+    summary(app, &record, &facts, portion.format)?;
+    say_how_it_ended(app, &record, &ended);
+    Ok(exit(&ended, &record, &facts))
+}
+
+/// The account's limit is the gateway's; the campaign's holds for the run besides.
+fn limits(run: &RunRecord, account: Option<Limit>) -> Limits {
+    let pace = &run.terms.pace;
+    Limits { account, run: pace.run(), line: pace.line() }
+}
+
+/// First signal: finish what is on the wire. Second: give it up.
+async fn listen(out: super::output::Output, shutdown: Shutdown) {
+    interrupted().await;
+    out.note("Stopping: what is on the wire is finished first. Once more to give it up.");
+    shutdown.stop.cancel();
+    interrupted().await;
+    out.note("Giving up what is on the wire.");
+    shutdown.abort.cancel();
+}
+
+/// Waits for Ctrl-C or, from a service manager, a request to terminate.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                // cancel-safe: a signal that is not waited for is kept by the other branch's end
+                _ = terminate.recv() => {}
+                // cancel-safe: the same
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    tokio::signal::ctrl_c().await.ok();
+}
+
+/// The run as it stands: the marketer's summary, or the same as JSON.
+pub(super) fn summary(
+    app: &App,
+    record: &RunRecord,
+    facts: &RunFacts,
+    format: Format,
+) -> Result<(), Stop> {
+    match format {
+        Format::Text => {
+            let style = report::Style {
+                colour: app.out.stdout_colour,
+                width: app.out.width,
+            };
+            let zone = TimeZone::system();
+            app.out.data(&report::text(record, facts, &zone, app.clock.now(), style))?;
+        }
+        Format::Json => {
+            let json = report::run_json(record, facts);
+            app.out.data(&format!("{json:#}\n"))?;
+        }
+    }
+    Ok(())
+}
+
+fn say_how_it_ended(app: &App, record: &RunRecord, ended: &Ended) {
+    let run = &record.run;
+    let resume = format!("`sendoff resume {run}` continues.");
+    let words = match ended {
+        Ended::Finished => return,
+        Ended::Idle { next_at } => {
+            let wait = schedule_words::distance(app.clock.now(), *next_at);
+            format!("Nothing more is due now; the next is ({wait}). {resume}")
+        }
+        Ended::LimitReached => format!("As many as asked for. {resume}"),
+        Ended::Interrupted => format!("Stopped; nobody was skipped. {resume}"),
+        Ended::Aborted { on_the_wire } => format!(
+            "Stopped with {on_the_wire} on the wire; they are asked for again with the same key, \
+             so nobody gets a second message. {resume}"
+        ),
+        Ended::Halted { reason } => {
+            format!("The provider refuses this account: {reason}. Mend that, then {resume}")
+        }
+        Ended::State(state) => match state {
+            RunState::Paused => format!("{run} was paused. {resume}"),
+            RunState::Halted => format!("{run} was halted. {resume}"),
+            RunState::Cancelled => format!("{run} was cancelled."),
+            RunState::Running | RunState::Finished => return,
+        },
+    };
+    app.out.note(&words);
+}
+
+fn exit(ended: &Ended, record: &RunRecord, facts: &RunFacts) -> Exit {
+    match ended {
+        Ended::Finished => finished(facts),
+        Ended::State(RunState::Finished) => finished(facts),
+        Ended::LimitReached if record.state == RunState::Finished => finished(facts),
+        Ended::Idle { .. }
+        | Ended::LimitReached
+        | Ended::Interrupted
+        | Ended::Aborted { .. }
+        | Ended::Halted { .. }
+        | Ended::State(_) => Exit::Stopped,
+    }
+}
+
+/// The exit code of a run in which nothing is open any more.
+pub(super) fn finished(facts: &RunFacts) -> Exit {
+    let counts = &facts.counts;
+    if counts.of(DeliveryState::Failed) + counts.of(DeliveryState::Uncertain) > 0 {
+        Exit::SomeFailed
+    } else {
+        Exit::Done
+    }
+}

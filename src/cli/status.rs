@@ -1,0 +1,39 @@
+//! `status`: all runs, or one.
+
+use clap::Args;
+
+use super::{App, Exit, Format, Stop, drive, open};
+use crate::report;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sendoff status                                    every run, newest first
+  sendoff status review-request@once                one run: counts, holds, failures
+  sendoff status review-request@once --format json  the same for a script")]
+pub(super) struct StatusArgs {
+    /// The run, such as review-request@once; all runs when left out
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+    /// How it is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+pub(super) async fn status(app: &App, args: StatusArgs) -> Result<Exit, Stop> {
+    let ledger = open::existing_ledger(app).await?;
+    if let Some(run) = &args.run {
+        let record = open::run(&*ledger, run).await?;
+        let facts = ledger.facts(&record.run, app.clock.now()).await?;
+        drive::summary(app, &record, &facts, args.format)?;
+        return Ok(Exit::Done);
+    }
+    let runs = ledger.runs().await?;
+    match args.format {
+        Format::Text => {
+            app.out.data(&report::status_table(&runs, &jiff::tz::TimeZone::system()))?;
+        }
+        Format::Json => app.out.data(&format!("{:#}\n", report::runs_json(&runs)))?,
+    }
+    Ok(Exit::Done)
+}
