@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Request, Response, Url};
+use reqwest::{Client, ClientBuilder, Request, Response, Url};
 
 use super::GatewayError;
 use crate::domain::outcome::Failure;
@@ -64,28 +64,15 @@ impl Wire {
     /// A pool for `base`. Plain `http` loads no certificates and obeys no proxy variable; `https`
     /// obeys `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, as other programs do.
     pub(super) fn new(base: &Url, timeout: Duration) -> Result<Self, GatewayError> {
-        let client = Client::builder()
-            .user_agent(concat!("sendoff/", env!("CARGO_PKG_VERSION")))
-            .timeout(timeout)
-            // Half, so that a host which swallows packets is known to have got nothing.
-            .connect_timeout(timeout / 2)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            // The pool still moves a request that was queued but never begun from a connection
-            // that died to another one (hyper-util gives such a request back untouched); that is
-            // the one repeat below us, and it cannot send twice.
-            .retry(reqwest::retry::never())
-            .http1_only()
-            .tcp_nodelay(true)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .pool_idle_timeout(IDLE);
+        let client = builder(timeout);
         let client = if base.scheme() == "http" {
             client.no_proxy().tls_certs_only([])
         } else {
             client.tls_version_min(reqwest::tls::Version::TLS_1_2)
         };
+        let client = client.build().map_err(|_| GatewayError::NoTls)?;
         Ok(Self {
-            client: client.build().map_err(|_| GatewayError::NoTls)?,
+            client,
             timeout,
             host: host_of(base),
         })
@@ -169,6 +156,25 @@ impl Wire {
     }
 }
 
+/// What holds for every connection, secure or not.
+fn builder(timeout: Duration) -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("sendoff/", env!("CARGO_PKG_VERSION")))
+        .timeout(timeout)
+        // Half, so that a host which swallows packets is known to have got nothing.
+        .connect_timeout(timeout / 2)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        // The pool still moves a request that was queued but never begun from a connection that
+        // died to another one (hyper-util gives such a request back untouched); that is the one
+        // repeat below us, and it cannot send twice.
+        .retry(reqwest::retry::never())
+        .http1_only()
+        .tcp_nodelay(true)
+        .pool_max_idle_per_host(MAX_IDLE)
+        .pool_idle_timeout(IDLE)
+}
+
 enum Unread {
     TooLong,
     Error(reqwest::Error),
@@ -201,13 +207,18 @@ async fn read(mut response: Response, headers: &HeaderMap) -> Result<Bytes, Unre
     }
 }
 
+/// What the operating system or TLS said, under however many wrappers.
 fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
     let mut source = error.source();
     while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            return Some(io.kind());
-        }
         source = cause.source();
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            match io.get_ref() {
+                // The wrapped error is skipped by `source`.
+                Some(inner) if io.kind() == io::ErrorKind::Other => source = Some(inner),
+                _ => return Some(io.kind()),
+            }
+        }
     }
     None
 }
@@ -261,6 +272,8 @@ pub(super) fn host_of(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
 
     #[test]
     fn a_secret_never_travels_in_the_open() {
@@ -292,9 +305,61 @@ mod tests {
 
     #[test]
     fn a_local_provider_costs_no_certificates() {
-        let begun = tokio::time::Instant::now();
         let base = base_url("http://127.0.0.1:4010/api/v1").unwrap();
+        let begun = tokio::time::Instant::now();
         Wire::new(&base, Duration::from_secs(30)).unwrap();
-        assert!(begun.elapsed() < Duration::from_millis(100));
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(100), "{took:?}");
+    }
+
+    /// Asks a server that does with each connection what `serve` does, over TLS that trusts no one.
+    async fn secure_exchange(timeout: Duration, serve: impl AsyncFn(TcpStream)) -> Lost {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("https://{}/", listener.local_addr().unwrap());
+        let base = base_url(&base).unwrap();
+        let client = builder(timeout).no_proxy().tls_certs_only([]);
+        let wire = Wire {
+            client: client.build().unwrap(),
+            timeout,
+            host: host_of(&base),
+        };
+        let exchange = wire.exchange(Request::new(reqwest::Method::POST, base));
+        let server = async move {
+            loop {
+                serve(listener.accept().await.unwrap().0).await;
+            }
+        };
+        tokio::select! {
+            result = exchange => result.unwrap_err(),
+            () = server => unreachable!("it serves for ever"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_speaks_no_tls_got_nothing() {
+        let lost = secure_exchange(Duration::from_secs(20), async |mut stream: TcpStream| {
+            // A greeting that is not read would turn the answer into a reset.
+            assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
+            stream.write_all(b"HTTP/1.1 400 Bad\r\n\r\n").await.unwrap();
+        });
+        let Lost::NotSent(failure) = lost.await else {
+            panic!("something was sent");
+        };
+        assert!(failure.text.contains("no secure connection"), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_greets_got_nothing() {
+        let lost = secure_exchange(Duration::from_millis(300), async |mut stream: TcpStream| {
+            while stream
+                .read(&mut [0; 512])
+                .await
+                .is_ok_and(|length| length > 0)
+            {}
+        });
+        let Lost::NotSent(failure) = lost.await else {
+            panic!("something was sent");
+        };
+        assert!(failure.text.contains("within 150ms"), "{failure:?}");
     }
 }

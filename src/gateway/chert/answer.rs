@@ -314,4 +314,6 @@ fn yes_or_no(value: &Value) -> Option<bool> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
