@@ -5,6 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::super::http::{Answer, Lost};
@@ -87,12 +88,14 @@ pub(super) fn blames_the_clock(answer: &Answer) -> bool {
 
 /// The part of a success that is needed; the usual shapes are read without building a tree.
 #[derive(Deserialize)]
-struct Taken {
+struct Taken<'a> {
     message: Option<MessageIds>,
     chat: Option<ChatId>,
     message_id: Option<String>,
     lead_id: Option<String>,
     success: Option<bool>,
+    status: Option<&'a str>,
+    error: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -110,8 +113,10 @@ struct ChatId {
 /// answered (a captive portal, a proxy), or the body was damaged on its way: then nothing is sure,
 /// and the repeat under the same key returns the original answer with its ids (chert §5).
 fn accepted(answer: &Answer, now: impl FnOnce() -> Timestamp) -> Outcome {
-    if let Ok(read) = serde_json::from_slice::<Taken>(&answer.body)
+    if let Ok(read) = serde_json::from_slice::<Taken<'_>>(&answer.body)
         && read.success != Some(false)
+        && read.status != Some("failed")
+        && read.error.is_none()
     {
         let (id, chat_of_message) = read.message.map_or((None, None), |m| (m.id, m.chat_id));
         let message_id = usable(id).or(usable(read.message_id));

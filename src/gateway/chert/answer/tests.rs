@@ -124,6 +124,16 @@ fn a_refusal_under_a_success_status_is_a_refusal() {
         "retry Recipient -"
     );
     assert_eq!(short(&of(200, r#"{"success":false}"#)), "uncertain");
+    for failed in [
+        r#""status":"failed""#,
+        r#""success":false"#,
+        r#""error":{}"#,
+    ] {
+        let body = format!(r#"{{"message_id":"m","retryable":false,{failed}}}"#);
+        assert_eq!(short(&of(200, &body)), "permanent", "{body}");
+    }
+    let fine = r#"{"message_id":"m","status":"sent","error":null}"#;
+    assert_eq!(short(&of(200, fine)), "accepted m -");
 }
 
 #[test]
