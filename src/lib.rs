@@ -11,7 +11,8 @@
 //! | [`ledger`] | the only SQL | `domain` |
 //! | [`intake`] | files to domain, all problems at once, with places | `domain` |
 //! | [`sandbox`] | local providers that behave as the contract says | `domain` |
-//! | [`settings`] | `sendoff.yaml` and the environment | `domain`, `intake` |
+//! | [`settings`] | where `sendoff.yaml`, the ledger and the secrets are | `domain` |
+//! | [`telemetry`] | the log | `domain` |
 //! | [`domain`] | the rules: pure | nothing of ours |
 
 pub mod cli;

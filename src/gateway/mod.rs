@@ -4,13 +4,17 @@
 //! It keeps no state about recipients and never decides to try again: that is the engine's.
 
 pub mod chert;
+mod http;
+mod wait;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
@@ -25,20 +29,45 @@ pub trait Gateway: Debug + Send + Sync {
     /// unanswered attempt cannot be repeated.
     fn key_retention(&self) -> Option<SignedDuration>;
 
-    /// The longest that one call may take, connect and answer together.
+    /// The longest that one [`Gateway::send`] may take, connect and answer together. An upload
+    /// is two exchanges and gets more, by the size of the file.
     fn timeout(&self) -> SignedDuration;
 
     /// The request for one delivery. Pure: the same envelope always gives the same bytes.
     fn request(&self, envelope: &Envelope<'_>) -> Request;
 
-    /// One HTTP exchange. Ends by itself within [`Gateway::timeout`]; never retried in here.
+    /// One HTTP exchange. Ends by itself within [`Gateway::timeout`]; never retried in here,
+    /// but for one signature that the provider refused because of this machine's clock.
     async fn send(&self, request: &Request) -> Outcome;
 
-    /// Uploads one file and returns the provider's id for it.
+    /// Uploads one file and returns the provider's id for it. No message leaves, so what went
+    /// wrong is `Retry`, `LineBusy`, `Permanent` or `StopRun`.
     async fn upload(&self, media: &Media) -> Result<String, Outcome>;
 
     /// The sender lines of this account; also the cheapest proof that the credentials are good.
+    /// What went wrong is `Retry`, `LineBusy` or `StopRun`.
     async fn lines(&self) -> Result<Vec<Line>, Outcome>;
+}
+
+/// Where a gateway reads the time of its signatures and of waits that are given as a date.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Why a gateway cannot be made of an account. Found before anything is sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    #[error("`base_url` '{url}' cannot be used: {why}")]
+    BaseUrl { url: String, why: &'static str },
+    #[error("`auth: hmac` needs the account's `tenant`; add it, or use `auth: bearer`")]
+    NoTenant,
+    #[error("`tenant` has a character that a request header cannot carry")]
+    BadTenant,
+    #[error("the signing secret is empty or has a character that a request header cannot carry")]
+    BadSecret,
+    #[error("`timeout` must be longer than zero")]
+    BadTimeout,
+    /// The certificates of this machine are missing or unreadable.
+    #[error("secure connections cannot be set up on this machine; are its CA certificates there?")]
+    NoTls,
 }
 
 /// Everything that shapes the request of one delivery.

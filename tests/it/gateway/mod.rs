@@ -1,0 +1,83 @@
+//! The Chert gateway against bytes written by hand after the contract: what it puts on the wire,
+//! and what it makes of every kind of answer. The classes of well-formed answers are tested beside
+//! the classifier.
+
+mod answers;
+mod requests;
+mod server;
+mod uploads;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use sendoff::domain::account::{ChertAccount, ChertAuth, DEFAULT_RETENTION, SecretSource};
+use sendoff::domain::digest::Digest;
+use sendoff::domain::key::IdempotencyKey;
+use sendoff::domain::message::Message;
+use sendoff::domain::outcome::Outcome;
+use sendoff::domain::phone::Phone;
+use sendoff::domain::run::RunId;
+use sendoff::gateway::chert::Chert;
+use sendoff::gateway::{Envelope, Gateway, GatewayError, Now, Request};
+
+use server::{Reply, Server};
+
+/// Invented, in the shape of chert §2.
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+/// 1781082900 in Unix seconds.
+const NOW: &str = "2026-06-10T09:15:00Z";
+const TAKEN: &str =
+    r#"{"chat":{"id":"ch_1"},"message":{"id":"msg_1","chat_id":"ch_1","status":"sent"}}"#;
+
+fn account(base_url: &str) -> ChertAccount {
+    ChertAccount {
+        base_url: base_url.to_owned(),
+        tenant: Some("acme-7a3f".to_owned()),
+        auth: ChertAuth::Hmac,
+        signing_secret: SecretSource::Env("CHERT_SIGNING_SECRET".to_owned()),
+        limit: None,
+        timeout: SignedDuration::from_secs(20),
+        idempotency_retention: DEFAULT_RETENTION,
+    }
+}
+
+fn gateway_of(account: ChertAccount) -> Result<Chert, GatewayError> {
+    let now: Timestamp = NOW.parse().unwrap();
+    let now: Now = Arc::new(move || now);
+    Chert::new(account, SecretString::from(SECRET), now)
+}
+
+/// A server with this script, and a gateway that signs and talks to it.
+fn pair(replies: Vec<Reply>) -> (Server, Chert) {
+    let server = Server::start(replies);
+    let gateway = gateway_of(account(&server.base_url())).unwrap();
+    (server, gateway)
+}
+
+/// The request of a delivery to Dana: an image, a text, a link.
+fn request(gateway: &Chert, chat_id: Option<&str>) -> Request {
+    let image = Digest::of(b"png");
+    let message = format!(
+        r#"[{{"type":"media","sha256":"{image}"}},
+            {{"type":"text","value":"Hi Dana, it's “Joe” 🚰"}},
+            {{"type":"rich_link","url":"https://search.example/review?placeid=a&b","title":"Review"}}]"#
+    );
+    let message: Message = serde_json::from_str(&message).unwrap();
+    let run = RunId::parse("review-request@once").unwrap();
+    gateway.request(&Envelope {
+        to: &Phone::from_e164("+12025550143").unwrap(),
+        chat_id,
+        line: Some(&Phone::from_e164("+12025550188").unwrap()),
+        message: &message,
+        attachments: &BTreeMap::from([(image, "att_7".to_owned())]),
+        key: &IdempotencyKey::derive(&run, "+12025550143", 0, 0),
+    })
+}
+
+/// Sends one first message to a server with this script.
+async fn outcome_of(replies: Vec<Reply>) -> Outcome {
+    let (_server, gateway) = pair(replies);
+    gateway.send(&request(&gateway, None)).await
+}
