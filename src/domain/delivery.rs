@@ -112,18 +112,21 @@ pub enum SkipReason {
     RenderError,
     /// The campaign's `where` rejects the row.
     Filtered,
+    /// No hour is allowed everywhere the phone may be (`window`).
+    NoWindow,
     /// Not sent before the campaign's `expires`.
     Expired,
 }
 
 impl SkipReason {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Suppressed,
         Self::Duplicate,
         Self::InvalidPhone,
         Self::MissingValue,
         Self::RenderError,
         Self::Filtered,
+        Self::NoWindow,
         Self::Expired,
     ];
 
@@ -135,6 +138,7 @@ impl SkipReason {
             Self::MissingValue => "missing_value",
             Self::RenderError => "render_error",
             Self::Filtered => "filtered",
+            Self::NoWindow => "no_window",
             Self::Expired => "expired",
         }
     }
@@ -148,6 +152,7 @@ impl SkipReason {
             Self::MissingValue => "a value the message needs is empty",
             Self::RenderError => "the template does not fit the row",
             Self::Filtered => "left out by `where`",
+            Self::NoWindow => "no allowed hour is known for the number",
             Self::Expired => "too late to be sent",
         }
     }

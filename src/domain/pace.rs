@@ -179,27 +179,13 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The account's limit: the slower of the gateway's rate and the campaign's.
-    pub fn account(&self, gateway: Option<Limit>) -> Option<Limit> {
-        let own = self.rate.map(|rate| Limit {
-            rate,
-            burst: self.burst.unwrap_or(NonZeroU32::MIN),
-        });
-        match (own, gateway) {
-            (Some(own), Some(gateway)) => Some(Limit {
-                rate: if own.rate.interval_us() >= gateway.rate.interval_us() {
-                    own.rate
-                } else {
-                    gateway.rate
-                },
-                burst: self
-                    .burst
-                    .map_or(gateway.burst, |burst| burst.min(gateway.burst)),
-            }),
-            (own, gateway) => own.or(gateway),
-        }
+    /// All lines of the run together.
+    pub fn run(&self) -> Option<Limit> {
+        let burst = self.burst.unwrap_or(NonZeroU32::MIN);
+        self.rate.map(|rate| Limit { rate, burst })
     }
 
+    /// Each line by itself, without bursts.
     pub fn line(&self) -> Option<Limit> {
         self.per_line.map(Limit::steady)
     }
@@ -235,24 +221,6 @@ mod tests {
         assert_eq!(Rate::parse("10"), Err(BadRate::NoUnit(10)));
         assert_eq!(Rate::parse("0/s"), Err(BadRate::Zero));
         assert_eq!(Rate::parse("10/x"), Err(BadRate::Shape));
-    }
-
-    #[test]
-    fn the_slower_of_two_rates_holds() {
-        let pace = Pace {
-            rate: Some(Rate::parse("5/s").unwrap()),
-            ..Pace::default()
-        };
-        let account = pace.account(Some(limit(10, 20))).unwrap();
-        assert_eq!(account.rate.to_string(), "5/s");
-        let pace = Pace {
-            rate: Some(Rate::parse("50/s").unwrap()),
-            ..Pace::default()
-        };
-        assert_eq!(
-            pace.account(Some(limit(10, 20))).unwrap().rate.to_string(),
-            "10/s"
-        );
     }
 
     proptest! {

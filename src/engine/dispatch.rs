@@ -20,7 +20,9 @@ use super::tally::Tally;
 use super::uploads::Uploads;
 use super::worker::{self, Broken, Shop};
 use crate::domain::campaign::Terms;
-use crate::domain::delivery::SkipReason;
+use crate::domain::delivery::{Hold, SkipReason};
+use crate::domain::phone::Phone;
+use crate::domain::schedule::zone;
 use crate::domain::run::RunState;
 use crate::gateway::Gateway;
 use crate::ledger::{
@@ -56,6 +58,8 @@ pub struct Session {
     pub owner: Owner,
     /// Bring at most so many deliveries to an end.
     pub limit: Option<u64>,
+    /// Send to this person alone; everybody else stays pending.
+    pub only: Option<Phone>,
     /// What to do when nothing is due for a while.
     pub when_idle: WhenIdle,
     /// For the jitter of retries.
@@ -253,6 +257,7 @@ impl Floor<'_> {
         let request = ClaimRequest {
             run: &engine.run,
             owner: &self.session.owner,
+            only: self.session.only.as_ref(),
             now,
             lease_until: later(self.shop.lease + HORIZON),
             most,
@@ -280,6 +285,10 @@ impl Floor<'_> {
         let engine = self.engine;
         let now = engine.clock.now();
         let Some(next_at) = next_at else {
+            if self.session.only.is_some() {
+                engine.ledger.finish_if_done(&engine.run.run, now).await?;
+                return Ok(Some(Ended::LimitReached));
+            }
             let done = engine.ledger.finish_if_done(&engine.run.run, now).await?;
             return Ok(done.then_some(Ended::Finished));
         };
@@ -355,6 +364,13 @@ fn admit(
         Admission::Now
     } else if expired {
         Admission::Skip(SkipReason::Expired)
+    } else if let Some(window) = &terms.window {
+        let zone = candidate.timezone.and_then(zone::find);
+        match window.next_open(now, zone.as_ref(), candidate.phone) {
+            Ok(open) if open <= now => Admission::Now,
+            Ok(until) => Admission::Hold { until, hold: Hold::Window },
+            Err(_) => Admission::Skip(SkipReason::NoWindow),
+        }
     } else {
         Admission::Now
     }

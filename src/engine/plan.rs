@@ -3,13 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::domain::campaign::FrozenFile;
+use crate::domain::delivery::SkipReason;
 use crate::domain::message::Breach;
 use crate::domain::phone::Phone;
 use crate::domain::problem::{Place, Problem, Problems};
 use crate::domain::recipient::{Chunk, Row, Verdict};
+use crate::domain::schedule::zone;
+use crate::domain::window::Window;
 use crate::ledger::{
     Freeze, FreezeFacts, Ledger, LedgerError, NewDelivery, NewRun, Planned, RunRecord,
 };
@@ -58,6 +62,7 @@ pub async fn read_in(
 ) -> Result<Draft, LedgerError> {
     let freeze = ledger.freeze(run).await?;
     let mut lines = Lines::new(&run.terms.lines);
+    let window = run.terms.window.as_ref();
     let mut draft = Draft {
         freeze,
         problems: Problems::default(),
@@ -72,13 +77,33 @@ pub async fn read_in(
             continue;
         }
         draft.freeze.add_media(chunk.media).await?;
-        let rows = plan(&mut *draft.freeze, chunk.rows, &mut lines, &mut breaches).await?;
+        let mut chunk_rows = chunk.rows;
+        if let Some(window) = window {
+            skip_unreachable(&mut chunk_rows, window, run.starts_at);
+        }
+        let rows = plan(&mut *draft.freeze, chunk_rows, &mut lines, &mut breaches).await?;
         draft.freeze.add(rows).await?;
     }
     for problem in breaches.into_problems(list) {
         draft.problems.push(problem);
     }
     Ok(draft)
+}
+
+/// Skips the people for whom no hour is allowed, wherever their phone may be.
+fn skip_unreachable(rows: &mut [Row], window: &Window, from: Timestamp) {
+    for row in rows {
+        let Verdict::Send { recipient, .. } = &row.verdict else { continue };
+        let zone = recipient.timezone.as_deref().and_then(zone::find);
+        if let Err(never) = window.next_open(from, zone.as_ref(), &recipient.phone) {
+            row.verdict = Verdict::Skip {
+                key: Some(recipient.key.clone()),
+                phone: Some(recipient.phone.clone()),
+                reason: SkipReason::NoWindow,
+                detail: never.to_string(),
+            };
+        }
+    }
 }
 
 /// Gives each row its line: the one that wrote to the person before, else the next in turn.

@@ -167,6 +167,8 @@ pub struct Limits {
 pub struct ClaimRequest<'a> {
     pub run: &'a RunRecord,
     pub owner: &'a Owner,
+    /// This person's delivery alone.
+    pub only: Option<&'a Phone>,
     pub now: Timestamp,
     /// When the claim expires by itself.
     pub lease_until: Timestamp,

@@ -51,8 +51,15 @@ pub(super) async fn claim(
     let (open, held): (Vec<String>, Vec<String>) = lines
         .into_iter()
         .partition(|line| !gates.contains_key(line));
+    let only = match request.only {
+        Some(phone) => Some(only(&mut tx, request, phone).await?),
+        None => None,
+    };
     if pace.room(request, &open) > 0 {
-        let ids = due(&mut tx, request, &open, &pace).await?;
+        let ids = match &only {
+            Some(one) => one.iter().filter(|one| one.free_at <= request.now).map(|one| one.id).collect(),
+            None => due(&mut tx, request, &open, &pace).await?,
+        };
         let candidates = details(&mut tx, request, &ids).await?;
         let mut sorted = Sorted::default();
         for candidate in candidates {
@@ -62,7 +69,10 @@ pub(super) async fn claim(
         sorted.settle(&mut tx, request, &mut claimed).await?;
         pace.store(&mut tx, request).await?;
     }
-    claimed.next_at = next_at(&mut tx, request, &pace, (&open, &held), &gates).await?;
+    claimed.next_at = match only {
+        Some(one) => one.map(|one| one.free_at),
+        None => next_at(&mut tx, request, &pace, (&open, &held), &gates).await?,
+    };
     tx.commit().await?;
     Ok(claimed)
 }
@@ -80,6 +90,31 @@ async fn open_gates(
     rows.into_iter()
         .map(|(line, until, _)| Ok((line, instant(until)?)))
         .collect()
+}
+
+/// The one delivery that a claim is limited to, while it is open.
+struct Only {
+    id: DeliveryId,
+    /// When it may be claimed.
+    free_at: Timestamp,
+}
+
+async fn only(
+    tx: &mut Tx,
+    request: &ClaimRequest<'_>,
+    phone: &Phone,
+) -> Result<Option<Only>, LedgerError> {
+    let row: Option<(DeliveryId, String, i64, Option<i64>, Option<bool>)> =
+        sqlx::query_as(sql::ONLY)
+            .bind(request.run.id)
+            .bind(phone.expose())
+            .fetch_optional(&mut **tx)
+            .await?;
+    let Some((id, state, due_at, lease_until, orphaned)) = row else { return Ok(None) };
+    let lease_end = lease_until.filter(|_| orphaned != Some(true));
+    let due_at = if state == DeliveryState::Pending.as_str() { due_at } else { i64::MIN };
+    let free_at = due_at.max(lease_end.unwrap_or(i64::MIN)).max(request.now.as_millisecond());
+    Ok(Some(Only { id, free_at: instant(free_at)? }))
 }
 
 /// Ids worth a closer look, attempts without an outcome first, then the longest due.

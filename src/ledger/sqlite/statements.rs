@@ -142,6 +142,13 @@ statements! {
           AND (lease_until IS NULL OR lease_until <= ?3
             OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
         ORDER BY due_at, id LIMIT ?4";
+    /// The one delivery to a person, if it may be claimed; and when it is open, its due time.
+    ONLY = "
+        SELECT d.id, d.state, d.due_at, d.lease_until,
+            d.lease_owner IN (SELECT owner FROM owners WHERE gone = 1) AS orphaned
+        FROM messages m JOIN deliveries d ON d.id = m.id
+        WHERE m.run_id = ? AND m.step = 0 AND m.phone = ? AND m.addressed = 1
+          AND d.state IN ('pending', 'sending')";
     CANDIDATES = "
         SELECT d.id, d.line, d.state, d.attempt, d.tries, d.revision, d.first_attempt_at, d.fixed,
             d.begun_at, m.row, m.recipient_key, m.phone, m.timezone, m.content,

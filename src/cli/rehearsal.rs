@@ -1,0 +1,70 @@
+//! The gateway of a rehearsal: a sandbox inside this process, on a free port of this machine,
+//! with credentials made up for it. Nothing leaves the machine.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::preflight::Ready;
+use super::{App, Exit, Stop};
+use crate::domain::account::{
+    ChertAccount, ChertAuth, DEFAULT_RETENTION, DEFAULT_TIMEOUT, SecretSource,
+};
+use crate::domain::phone::Phone;
+use crate::gateway::Now;
+use crate::gateway::chert::Chert;
+use crate::sandbox::{Clock, Sandbox, SandboxConfig, Tenant};
+
+/// A sandbox that ends with this value.
+#[derive(Debug)]
+pub(super) struct Rehearsal {
+    pub(super) ready: Ready,
+    pub(super) base_url: String,
+    _end: DropGuard,
+}
+
+/// Starts a sandbox in which `lines` can send.
+pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop> {
+    let failed = |error: &dyn std::fmt::Display| Stop::Error {
+        exit: Exit::Fault,
+        text: format!("the sandbox cannot start: {error}"),
+        help: None,
+    };
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| failed(&error))?;
+    let address = listener.local_addr().map_err(|error| failed(&error))?;
+    let tenant = Tenant::of_seed(fastrand::u64(..));
+    let clock = app.clock.clone();
+    let config = SandboxConfig {
+        tenants: vec![tenant.clone()],
+        lines: lines.to_vec(),
+        // The campaign's own pace is what is rehearsed, not the sandbox's guess at a limit.
+        rate: None,
+        clock: Clock::new(move || clock.now()),
+        ..SandboxConfig::default()
+    };
+    let sandbox = Sandbox::new(config, address).map_err(|error| failed(&error))?;
+    let base_url = sandbox.base_url();
+    let end = CancellationToken::new();
+    let shutdown = end.clone();
+    tokio::spawn(async move {
+        if let Err(error) = sandbox.serve(listener, shutdown).await {
+            tracing::error!(%error, "the sandbox ended");
+        }
+    });
+    let account = ChertAccount {
+        base_url: base_url.clone(),
+        tenant: Some(tenant.slug.clone()),
+        auth: ChertAuth::Hmac,
+        signing_secret: SecretSource::Env(String::new()),
+        limit: None,
+        timeout: DEFAULT_TIMEOUT,
+        idempotency_retention: DEFAULT_RETENTION,
+    };
+    let clock = app.clock.clone();
+    let now: Now = Arc::new(move || clock.now());
+    let gateway =
+        Chert::new(account, tenant.secret.clone(), now).map_err(|error| failed(&error))?;
+    let ready = Ready { gateway: Arc::new(gateway), limit: None, name: "sandbox".to_owned() };
+    Ok(Rehearsal { ready, base_url, _end: end.drop_guard() })
+}
