@@ -1,1 +1,3 @@
-//! cli
+//! One file per command; the only place that prints.
+
+pub mod problems;
