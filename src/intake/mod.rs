@@ -6,5 +6,6 @@ mod yaml;
 
 pub mod campaign_file;
 pub mod message_file;
+pub mod schema;
 
 pub mod settings_file;

@@ -12,4 +12,4 @@ pub(super) use build::parse;
 pub(super) use reader::{Fields, Reader, items};
 pub(super) use source::Source;
 pub use text::Text;
-pub(super) use tree::{Kind, Node, Places, to_json};
+pub(super) use tree::{Kind, Node, Places, is_word, to_json};
