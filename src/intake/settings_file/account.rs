@@ -1,0 +1,145 @@
+//! One gateway of the settings: a provider account. Does not connect to it.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use super::{Node, Reader, secret};
+use crate::domain::account::{
+    Account, CHERT_BASE_URL, ChertAccount, ChertAuth, DEFAULT_RETENTION, DEFAULT_TIMEOUT,
+};
+use crate::domain::pace::Limit;
+use crate::domain::problem::Problem;
+use crate::intake::campaign_file::burst;
+use crate::intake::yaml::Fields;
+
+#[derive(Clone, Copy)]
+enum AccountKind {
+    Chert,
+    HueChat,
+}
+
+pub(super) fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Account> {
+    let mut fields = reader.fields(node, "a gateway")?;
+    let kind = fields
+        .require(reader, "kind", "kind: chert")
+        .and_then(|node| {
+            reader.choice(
+                node,
+                &[
+                    ("chert", AccountKind::Chert),
+                    ("huechat", AccountKind::HueChat),
+                ],
+            )
+        })?;
+    match kind {
+        AccountKind::Chert => chert(reader, fields, path).map(Account::Chert),
+        AccountKind::HueChat => {
+            reader.report(
+                &fields.key("kind"),
+                Problem::error("this version does not support gateways of `kind: huechat` yet")
+                    .label("cannot be used")
+                    .help("remove the gateway, or send through `kind: chert`"),
+            );
+            None
+        }
+    }
+}
+
+fn chert(reader: &Reader, mut fields: Fields<'_>, path: &Path) -> Option<ChertAccount> {
+    let base_url = match fields.get(reader, "base_url") {
+        Some(node) => base_url(reader, node),
+        None => Some(CHERT_BASE_URL.to_owned()),
+    };
+    let auth = fields
+        .get(reader, "auth")
+        .map_or(Some(ChertAuth::default()), |node| {
+            reader.choice(
+                node,
+                &[("hmac", ChertAuth::Hmac), ("bearer", ChertAuth::Bearer)],
+            )
+        });
+    let tenant = match auth {
+        Some(ChertAuth::Hmac) => fields.require(reader, "tenant", "tenant: acme-7a3f"),
+        Some(ChertAuth::Bearer) | None => fields.get(reader, "tenant"),
+    };
+    let tenant = tenant
+        .and_then(|node| reader.text(node, "the tenant's name"))
+        .map(|text| text.trim().to_owned());
+    let signing_secret = fields
+        .require(
+            reader,
+            "signing_secret",
+            "signing_secret: { env: CHERT_SIGNING_SECRET }",
+        )
+        .and_then(|node| secret::read(reader, node, path));
+    let rate = fields
+        .get(reader, "rate")
+        .and_then(|node| reader.rate(node));
+    let burst = burst(reader, &mut fields);
+    let mut time = |name, usual| {
+        fields
+            .get(reader, name)
+            .map_or(Some(usual), |node| reader.duration(node))
+    };
+    let timeout = time("timeout", DEFAULT_TIMEOUT);
+    let idempotency_retention = time("idempotency_retention", DEFAULT_RETENTION);
+    first_touch(reader, &mut fields);
+    fields.finish(reader);
+    Some(ChertAccount {
+        base_url: base_url?,
+        tenant,
+        auth: auth?,
+        signing_secret: signing_secret?,
+        limit: rate.map(|rate| Limit {
+            rate,
+            burst: burst.unwrap_or(NonZeroU32::MIN),
+        }),
+        timeout: timeout?,
+        idempotency_retention: idempotency_retention?,
+    })
+}
+
+/// The limit on first messages of each line: this version knows it only as switched off.
+fn first_touch(reader: &Reader, fields: &mut Fields<'_>) {
+    let Some(node) = fields.get(reader, "first_touch") else {
+        return;
+    };
+    if !matches!(&node.kind, super::Kind::Scalar(scalar) if scalar.text == "none") {
+        reader.report(
+            &fields.key("first_touch"),
+            Problem::error("this version does not support a limit on first messages yet")
+                .label("cannot be honoured")
+                .help("write `first_touch: none`, and keep `pace: { per_line: … }` of the campaign low"),
+        );
+    }
+}
+
+/// An address below which the API's paths begin; the slash at its end does not matter.
+fn base_url(reader: &Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node, "a web address")?.trim();
+    let url = text.trim_end_matches('/');
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let local = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
+    let problem = if !matches!(scheme, "http" | "https") || name.is_empty() {
+        Problem::error("a gateway's address begins with https://").label("not such an address")
+    } else if url.contains(['@', '?', '#']) || url.contains(char::is_whitespace) {
+        Problem::error("a gateway's address has no user, query or space in it")
+            .label("more than an address")
+    } else if scheme == "http" && !local {
+        Problem::error("requests carry your credentials and must be encrypted")
+            .label("http:// only reaches a sandbox on this machine")
+    } else if url.ends_with("/api/v1") {
+        return Some(url.to_owned());
+    } else {
+        Problem::error("the address of Chert's API ends in /api/v1").label("does not")
+    };
+    reader.report(
+        &node.range,
+        problem.help(format!(
+            "write `base_url: {CHERT_BASE_URL}`, or remove the line"
+        )),
+    );
+    None
+}
