@@ -8,3 +8,8 @@ pub mod campaign_file;
 pub mod message_file;
 
 pub mod settings_file;
+
+pub mod encoding;
+pub mod list;
+pub mod rows;
+pub mod template;
