@@ -9,3 +9,8 @@ pub mod message_file;
 pub mod schema;
 
 pub mod settings_file;
+
+pub mod encoding;
+pub mod list;
+pub mod rows;
+pub mod template;

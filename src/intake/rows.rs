@@ -1,0 +1,242 @@
+//! A campaign with its templates, ready to read its list: every row becomes a verdict. Does not
+//! know who was written to before, or who stands in the list twice; that is the ledger's.
+
+mod cells;
+mod check;
+mod desk;
+mod pipeline;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use pipeline::{ListFacts, Rows};
+
+use super::campaign_file::CampaignFile;
+use super::encoding::{TextReader, Unreadable};
+use super::list::frame::{Failure, Fault, Framer};
+use super::list::header::Header;
+use super::template::compile::{Compiled, compile};
+use super::template::media::Shelf;
+use super::template::render::Probe;
+use super::template::scope::{Known, Scope};
+use crate::domain::campaign::{Campaign, FrozenFile, ListSource};
+use crate::domain::problem::{Place, Problem, Problems};
+use crate::domain::run::RunId;
+
+/// A campaign and its compiled message.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    kit: Arc<Kit>,
+}
+
+/// What stays the same for every list that the campaign is run with.
+#[derive(Debug)]
+struct Kit {
+    campaign: Campaign,
+    compiled: Compiled,
+    probe: Probe,
+    /// Where the campaign names each column.
+    places: BTreeMap<String, Place>,
+    /// Where the campaign names the list.
+    list: Option<Place>,
+    files: Vec<FrozenFile>,
+}
+
+/// An opened list.
+pub struct ListInput {
+    name: String,
+    source: Box<dyn Read + Send>,
+}
+
+impl std::fmt::Debug for ListInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ListInput({})", self.name)
+    }
+}
+
+impl ListInput {
+    /// `name` is how problems call it.
+    pub fn new(name: impl Into<String>, source: Box<dyn Read + Send>) -> Self {
+        Self {
+            name: name.into(),
+            source,
+        }
+    }
+}
+
+/// Reads and compiles the message of a campaign. The result is there exactly when no error was
+/// found.
+pub fn load(file: &CampaignFile) -> (Option<Loaded>, Problems) {
+    let (message, mut problems) = file.message();
+    let Some(message) = message else {
+        return (None, problems);
+    };
+    let filter = file.text("recipients.where");
+    let (compiled, found) = compile(&message, &file.campaign.message, filter.as_ref());
+    problems.extend(found);
+    if let Some(script) = compiled.filter.and_then(|n| compiled.scripts.get(n)) {
+        for token in script.scan.quoted() {
+            if !cells::is_text(&token.text) {
+                let mut warning = Problem::warning(format!(
+                    "in `where`, '{}' in quotes is a text, and a cell like it is not",
+                    token.text
+                ))
+                .help(format!("write {} without quotes", token.text));
+                warning.place = compiled.place_of(&script.name, token);
+                problems.push(warning);
+            }
+        }
+    }
+    if problems.has_errors() {
+        return (None, problems);
+    }
+    let roles = [
+        "phone",
+        "key",
+        "timezone",
+        "first_name",
+        "last_name",
+        "email",
+    ];
+    let places = roles.into_iter().filter_map(|role| {
+        Some((
+            role.to_owned(),
+            file.place(&format!("recipients.columns.{role}"))?,
+        ))
+    });
+    let mut files = vec![file.file.clone(), message.file.clone()];
+    files.extend(compiled.files());
+    let kit = Kit {
+        probe: Probe::new(&compiled),
+        campaign: file.campaign.clone(),
+        places: places.collect(),
+        list: file.place("recipients.csv"),
+        compiled,
+        files,
+    };
+    (Some(Loaded { kit: Arc::new(kit) }), problems)
+}
+
+impl Loaded {
+    /// The files that a run is frozen from, but for the list and the media.
+    pub fn files(&self) -> Vec<FrozenFile> {
+        self.kit.files.clone()
+    }
+
+    /// Opens the list that the campaign names; `-` is the process's standard input.
+    pub fn open_list(&self) -> Result<ListInput, Problems> {
+        match &self.kit.campaign.recipients.source {
+            ListSource::StandardInput => {
+                Ok(ListInput::new("standard input", Box::new(std::io::stdin())))
+            }
+            ListSource::File(path) => {
+                let name = path.display().to_string();
+                let cannot = |reason: String| {
+                    let problem =
+                        Problem::error(format!("cannot open the list '{name}': {reason}"))
+                            .help("the path is relative to the campaign's folder");
+                    Problems::from(match &self.kit.list {
+                        Some(place) => problem.at(place.clone()),
+                        None => problem,
+                    })
+                };
+                if path.is_dir() {
+                    return Err(cannot("this is a folder".to_owned()));
+                }
+                let file = File::open(path)
+                    .map_err(|e| cannot(super::template::include::io_in_words(&e)))?;
+                Ok(ListInput::new(name, Box::new(file)))
+            }
+        }
+    }
+
+    /// Starts to read a list: its header is checked and bound to the templates here, its rows
+    /// stream from what is returned. One pass; the source is never rewound.
+    pub fn rows(&self, run: &RunId, input: ListInput) -> Result<Rows, Problems> {
+        let name = input.name;
+        let stopped = |(fault, line): Failure| Problems::from(list_problem(&name, &fault, line));
+        let reader = TextReader::new(input.source)
+            .map_err(|cause: Unreadable| stopped((cause.into(), 1)))?;
+        let mut framer = Framer::new(reader).map_err(stopped)?;
+        let Some((first, line)) = framer.header().map_err(stopped)? else {
+            let problem = Problem::error("the list is empty")
+                .help("its first line names the columns, such as `phone,first_name`");
+            return Err(problem.at(list_place(&name, 1)).into());
+        };
+        let mut place = list_place(&name, line);
+        place.excerpt = first.lines().next().map(str::to_owned);
+        let cells = cells::cells_of(&first, framer.delimiter());
+        let (header, mut problems) = Header::new(cells, &place);
+        if problems.has_errors() {
+            return Err(problems);
+        }
+        let kit = &self.kit;
+        let roles = match header.roles(&kit.campaign.recipients.columns, &kit.places, &place) {
+            Ok(roles) => roles,
+            Err(found) => {
+                problems.extend(found);
+                return Err(problems);
+            }
+        };
+        let known = Known {
+            header: &header,
+            roles: &roles,
+            vars: &kit.campaign.vars,
+            run,
+        };
+        let filter = kit.compiled.filter;
+        let of_message: Vec<usize> = (0..kit.compiled.scripts.len())
+            .filter(|n| Some(*n) != filter)
+            .collect();
+        let (message_scope, found) = Scope::bind(&kit.compiled, &of_message, known);
+        problems.extend(found);
+        let (filter_scope, found) = Scope::bind(
+            &kit.compiled,
+            &filter.into_iter().collect::<Vec<_>>(),
+            known,
+        );
+        problems.extend(found);
+        if problems.has_errors() {
+            return Err(problems);
+        }
+        let folder = kit
+            .campaign
+            .message
+            .parent()
+            .unwrap_or_else(|| Path::new(""));
+        let desk = desk::Desk {
+            kit: Arc::clone(kit),
+            shelf: Shelf::new(folder),
+            list: name,
+            delimiter: framer.delimiter(),
+            header,
+            roles,
+            message_scope,
+            filter_scope,
+        };
+        Ok(Rows::new(framer, desk, problems))
+    }
+}
+
+/// A place in a list. The line itself is not shown: it is about a person.
+fn list_place(name: &str, line: u64) -> Place {
+    Place {
+        file: name.to_owned(),
+        line: u32::try_from(line).unwrap_or(u32::MAX),
+        column: 1,
+        width: 0,
+        excerpt: None,
+    }
+}
+
+fn list_problem(name: &str, fault: &Fault, line: u64) -> Problem {
+    Problem::error(fault.to_string())
+        .at(list_place(name, line))
+        .help(fault.remedy())
+}
+
+#[cfg(test)]
+mod tests;
