@@ -1,1 +1,5 @@
-fn main() {}
+//! The `sendoff` program: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    sendoff::cli::main().into()
+}

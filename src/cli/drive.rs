@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
 use super::preflight::Ready;
@@ -106,6 +105,16 @@ async fn interrupted() {
     tokio::signal::ctrl_c().await.ok();
 }
 
+/// How the user looks at reports.
+pub(super) fn view(app: &App) -> report::View {
+    let colour = if app.out.stdout_colour { report::Colour::On } else { report::Colour::Off };
+    report::View {
+        now: app.clock.now(),
+        timezone: jiff::tz::TimeZone::system(),
+        style: report::Style { colour, width: app.out.width },
+    }
+}
+
 /// The run as it stands: the marketer's summary, or the same as JSON.
 pub(super) fn summary(
     app: &App,
@@ -115,12 +124,7 @@ pub(super) fn summary(
 ) -> Result<(), Stop> {
     match format {
         Format::Text => {
-            let style = report::Style {
-                colour: app.out.stdout_colour,
-                width: app.out.width,
-            };
-            let zone = TimeZone::system();
-            app.out.data(&report::text(record, facts, &zone, app.clock.now(), style))?;
+            app.out.data(&report::text(record, facts, &view(app)))?;
         }
         Format::Json => {
             let json = report::run_json(record, facts);

@@ -2,16 +2,19 @@
 
 mod drive;
 mod exit;
+mod freeze;
 mod open;
 mod output;
 mod preflight;
 pub mod problems;
 mod progress;
+mod rehearsal;
 mod resume;
 mod run;
 pub mod schedule_words;
 mod states;
 mod status;
+mod when;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
