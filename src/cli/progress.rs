@@ -26,7 +26,9 @@ pub(super) async fn show(
     clock: Arc<dyn Clock>,
     done: CancellationToken,
 ) {
-    let bar = out.interactive.then(|| bar(&tally.snapshot(), out.stderr_colour));
+    let bar = out
+        .interactive
+        .then(|| bar(&tally.snapshot(), out.stderr_colour));
     let mut ticks = tokio::time::interval(if bar.is_some() { FRAME } else { LINE });
     ticks.tick().await;
     loop {
@@ -61,7 +63,8 @@ fn bar(view: &Snapshot, colour: bool) -> ProgressBar {
     let style = ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─");
-    let bar = ProgressBar::with_draw_target(Some(view.counts.total()), ProgressDrawTarget::stderr());
+    let bar =
+        ProgressBar::with_draw_target(Some(view.counts.total()), ProgressDrawTarget::stderr());
     bar.set_style(style);
     bar.set_position(view.counts.total() - view.counts.open());
     bar

@@ -22,8 +22,8 @@ use super::worker::{self, Broken, Shop};
 use crate::domain::campaign::Terms;
 use crate::domain::delivery::{Hold, SkipReason};
 use crate::domain::phone::Phone;
-use crate::domain::schedule::zone;
 use crate::domain::run::RunState;
+use crate::domain::schedule::zone;
 use crate::gateway::Gateway;
 use crate::ledger::{
     Admission, Candidate, ClaimRequest, Claimed, Ledger, LedgerError, Limits, Owner, RunRecord,
@@ -368,7 +368,10 @@ fn admit(
         let zone = candidate.timezone.and_then(zone::find);
         match window.next_open(now, zone.as_ref(), candidate.phone) {
             Ok(open) if open <= now => Admission::Now,
-            Ok(until) => Admission::Hold { until, hold: Hold::Window },
+            Ok(until) => Admission::Hold {
+                until,
+                hold: Hold::Window,
+            },
             Err(_) => Admission::Skip(SkipReason::NoWindow),
         }
     } else {
