@@ -1,3 +1,4 @@
 //! One file per command; the only place that prints.
 
 pub mod problems;
+pub mod schedule_words;

@@ -93,7 +93,8 @@ fn count(problems: &Problems) -> String {
         line.push_str("no problems");
     }
     if problems.hidden() > 0 {
-        line += &format!(" ({} not shown)", problems.hidden());
+        let hidden = format!(" ({} not shown)", problems.hidden());
+        line.push_str(&hidden);
     }
     if errors > 0 {
         line += "; nothing was sent";
@@ -287,6 +288,8 @@ impl SourceCode for Excerpt {
     }
 }
 
+#[cfg(test)]
+mod docs;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod yaml;
 
 pub mod campaign_file;
 pub mod message_file;
+pub mod schema;
 
 pub mod settings_file;
 

@@ -100,6 +100,7 @@ fn settings(reader: &Reader, root: &Node, path: &Path) -> Option<Settings> {
 }
 
 fn ledger(reader: &Reader, node: &Node) -> Option<String> {
+    const USUAL: &str = "write `ledger: sqlite://sendoff.db`";
     let text = reader.text(node, "the address of a ledger")?.trim();
     if text
         .strip_prefix("sqlite:")
@@ -110,15 +111,19 @@ fn ledger(reader: &Reader, node: &Node) -> Option<String> {
     let problem = if text.starts_with("postgres") {
         Problem::error("this version does not support a ledger on PostgreSQL yet")
             .label("cannot be opened")
-            .help("write `ledger: sqlite://sendoff.db`, or remove the line")
+            .help(USUAL)
     } else if text.contains("://") {
         Problem::error("a ledger's address begins with `sqlite://`")
             .label("no such kind of ledger")
-            .help("write `ledger: sqlite://sendoff.db`")
-    } else {
+            .help(USUAL)
+    } else if text.contains('.') && !text.contains('@') {
         Problem::error("a ledger's address begins with `sqlite://`")
             .label("not an address")
             .help(format!("write `ledger: sqlite://{text}`"))
+    } else {
+        Problem::error("a ledger's address begins with `sqlite://`")
+            .label("not an address")
+            .help(USUAL)
     };
     reader.report(&node.range, problem);
     None

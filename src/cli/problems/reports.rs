@@ -280,11 +280,13 @@ fn broken_settings() {
 
 #[test]
 fn a_file_that_unfolds_without_end_is_refused() {
-    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for n in 1..10 {
-        let before = format!("*a{}", n - 1);
-        text += &format!("a{n}: &a{n} [{}]\n", [before.as_str(); 10].join(", "));
-    }
+    let levels = (1..10).map(|n| {
+        let before = vec![format!("*a{}", n - 1); 10].join(", ");
+        format!("a{n}: &a{n} [{before}]\n")
+    });
+    let text: String = std::iter::once("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned())
+        .chain(levels)
+        .collect();
     insta::assert_snapshot!(campaign(&text));
 }
 

@@ -8,7 +8,8 @@ use jiff::ToSpan as _;
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use serde::{Deserialize, Serialize};
 
-use super::cron_text::{self, BadCron, CronField};
+use super::cron_field::CronField;
+use super::cron_text::{self, BadCron};
 
 /// A five-field cron expression that matches at least one day.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

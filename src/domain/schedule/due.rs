@@ -43,10 +43,25 @@ pub struct OlderMissed {
 pub enum MissReason {
     /// Its time came longer ago than `start_by` allows.
     TooLate { start_by: SignedDuration },
-    /// `catch_up: latest`: a newer occurrence, this one, stands in for it.
+    /// A newer occurrence, this one, stands in for it: but for `catch_up: all`, only the newest runs.
     Superseded { by: String },
     /// `catch_up: none`.
     NoCatchUp,
+    /// `overlap: skip`, and this occurrence was still going. Only who knows the runs can say so;
+    /// [`Schedule::due`] never does.
+    Overlap { previous: String },
+}
+
+impl MissReason {
+    /// One word for tables and JSON.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooLate { .. } => "too_late",
+            Self::Superseded { .. } => "superseded",
+            Self::NoCatchUp => "no_catch_up",
+            Self::Overlap { .. } => "overlap",
+        }
+    }
 }
 
 impl fmt::Display for MissReason {
@@ -58,12 +73,12 @@ impl fmt::Display for MissReason {
                 duration::format(*start_by)
             ),
             Self::Superseded { by } => {
-                write!(
-                    f,
-                    "the newer occurrence {by} stands in for it (catch_up: latest)"
-                )
+                write!(f, "the newer occurrence {by} stands in for it")
             }
             Self::NoCatchUp => f.write_str("nothing was running at its time (catch_up: none)"),
+            Self::Overlap { previous } => {
+                write!(f, "the run of {previous} was still going (overlap: skip)")
+            }
         }
     }
 }

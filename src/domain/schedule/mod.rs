@@ -6,6 +6,7 @@
 //! fires the first time only. Two times that become the same instant are one occurrence.
 
 mod cron_expr;
+mod cron_field;
 mod cron_text;
 mod due;
 pub mod zone;
@@ -16,7 +17,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use cron_expr::{CronDays, CronExpr};
-pub use cron_text::{BadCron, CronField};
+pub use cron_field::CronField;
+pub use cron_text::BadCron;
 pub use due::{Due, KEPT, LOOK_BACK, MissReason, NO_CATCH_UP_GRACE, OlderMissed};
 
 use super::digest::Digest;
@@ -159,3 +161,8 @@ fn offset_text(offset: jiff::tz::Offset) -> String {
         (minutes, seconds) => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"),
     }
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

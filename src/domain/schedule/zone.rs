@@ -7,16 +7,64 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 
 /// The text names no time zone of the IANA database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no time zone; write a name such as America/Chicago or Europe/Berlin")]
-pub struct UnknownZone(pub String);
+#[error("'{name}' is no time zone; {}", self.remedy())]
+pub struct UnknownZone {
+    pub name: String,
+    /// The name that was probably meant.
+    pub near: Option<String>,
+}
 
-/// Reads an IANA name such as `America/Chicago`, or `UTC`. Abbreviations and fixed offsets are
-/// refused: neither knows about daylight saving.
+impl UnknownZone {
+    /// What to write instead.
+    pub fn remedy(&self) -> String {
+        match &self.near {
+            Some(near) => format!("did you mean {near}?"),
+            None => "write a name such as America/Chicago or Europe/Berlin".to_owned(),
+        }
+    }
+}
+
+/// How much two names must resemble each other (Jaro-Winkler, 0 to 1) to be worth a question.
+const RESEMBLANCE: f64 = 0.9;
+
+/// Reads an IANA name such as `America/Chicago`, or `UTC`. Names without a place (`EST`, `CET`) and
+/// offsets are refused: the one is taken for a zone with daylight saving and is none, the other
+/// cannot have any.
 pub fn parse(name: &str) -> Result<TimeZone, UnknownZone> {
-    TimeZone::get(name.trim())
-        .ok()
-        .filter(|zone| zone.iana_name().is_some() && !zone.is_unknown())
-        .ok_or_else(|| UnknownZone(name.trim().to_owned()))
+    find(name).ok_or_else(|| UnknownZone {
+        name: name.trim().to_owned(),
+        near: near(name.trim()),
+    })
+}
+
+/// As [`parse`], without looking for the name that was meant: for the cells of a long list.
+pub fn find(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name.trim()).ok().filter(|zone| {
+        zone.iana_name()
+            .is_some_and(|name| name == "UTC" || name.contains('/'))
+            && !zone.is_unknown()
+    })
+}
+
+/// `Chicago` and `America/Chigaco` are probably `America/Chicago`.
+fn near(name: &str) -> Option<String> {
+    let wanted = name.to_ascii_lowercase().replace(' ', "_");
+    let score = |known: &str| {
+        let known = known.to_ascii_lowercase();
+        if known.rsplit('/').next() == Some(wanted.as_str()) {
+            1.0
+        } else {
+            strsim::jaro_winkler(&known, &wanted)
+        }
+    };
+    jiff::tz::db()
+        .available()
+        .map(|known| known.as_str().to_owned())
+        .filter(|known| known.contains('/'))
+        .map(|known| (score(&known), known))
+        .filter(|(score, _)| *score >= RESEMBLANCE)
+        .max_by(|(a, known), (b, other)| a.total_cmp(b).then_with(|| other.cmp(known)))
+        .map(|(_, known)| known)
 }
 
 /// The name as it was given; zones of this program always have one.

@@ -42,7 +42,7 @@ impl Country {
     pub(super) fn zones(&self) -> Vec<TimeZone> {
         self.zone_names()
             .into_iter()
-            .filter_map(|name| zone::parse(name).ok())
+            .filter_map(zone::find)
             .collect()
     }
 
@@ -66,5 +66,43 @@ impl Country {
             })
             .flat_map(|(_, zones)| zones.iter().copied())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_zone_of_the_table_is_known_and_the_table_is_sorted() {
+        assert!(ZONES.is_sorted_by(|(a, _), (b, _)| a < b));
+        for (country, zones) in ZONES {
+            assert!(!zones.is_empty(), "{country}");
+            for name in *zones {
+                assert!(zone::parse(name).is_ok(), "{country}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_country_with_a_numbering_plan_is_in_the_table() {
+        for region in PHONE_NUMBER_UTIL.get_supported_regions() {
+            let zones = Country(vec![region]).zones();
+            assert!(!zones.is_empty(), "{region:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_tells_its_country() {
+        let name = |number: &str| {
+            let country = of(&Phone::from_e164(number).unwrap());
+            country.map(|country| country.name())
+        };
+        assert_eq!(name("+4930123456").as_deref(), Some("DE"));
+        assert_eq!(name("+442079460958").as_deref(), Some("GB"));
+        assert_eq!(name("+12025550143").as_deref(), Some("US and CA"));
+        assert_eq!(name("+18765550143").as_deref(), Some("JM"));
+        assert_eq!(name("+77272581234").as_deref(), Some("KZ"));
+        assert_eq!(name("+870773112345"), None);
     }
 }

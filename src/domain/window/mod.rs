@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use parts::{DayTime, Days};
 
 use super::phone::Phone;
-use super::schedule::zone;
+use super::schedule::zone::{self, UnknownZone};
 
 /// Days of the week and hours in which a message may leave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +45,8 @@ pub enum BadWindow {
     Time(String),
     #[error("the window ends at {to}, not after it begins at {from}")]
     Empty { from: DayTime, to: DayTime },
-    #[error("'{0}' is no time zone; write recipient, or a name such as America/Chicago")]
-    Zone(String),
+    #[error("{0}, or write recipient")]
+    Zone(UnknownZone),
 }
 
 /// Why there is no time at which this person may be written to.
@@ -65,6 +65,7 @@ pub enum NeverOpen {
 /// How far ahead an opening is looked for: a week, a day for a zone that is ahead, and a day that a
 /// country left out of its calendar (Samoa, 30 December 2011).
 const HORIZON_DAYS: i64 = 9;
+const HORIZON: SignedDuration = SignedDuration::from_hours(24 * HORIZON_DAYS);
 
 impl Window {
     /// Refuses a window that ends before it begins; one that goes over midnight has to be written
@@ -130,9 +131,7 @@ impl Window {
 
     /// Moves on to the next opening of every zone that is closed, until all are open at once.
     fn first_common(&self, now: Timestamp, zones: &[TimeZone]) -> Option<Timestamp> {
-        let horizon = now
-            .checked_add(SignedDuration::from_hours(24 * HORIZON_DAYS))
-            .ok()?;
+        let horizon = now.checked_add(HORIZON).ok()?;
         let mut at = now;
         while at <= horizon {
             let mut later = at;
@@ -153,10 +152,17 @@ impl Window {
             return Some(at);
         }
         let today = zone.to_datetime(at).date();
-        (0..=HORIZON_DAYS)
+        let opening = (0..=HORIZON_DAYS)
             .filter_map(|ahead| today.checked_add(ahead.days()).ok())
             .filter(|date| self.days.contains(date.weekday()))
-            .find_map(|date| self.opening(zone, date, at))
+            .find_map(|date| self.opening(zone, date, at));
+        // Clocks that are set back can open a window again whose end they had already passed.
+        let horizon = opening.or_else(|| at.checked_add(HORIZON).ok())?;
+        zone.following(at)
+            .map(|change| change.timestamp())
+            .take_while(|change| *change < horizon)
+            .find(|change| self.is_open(zone, *change))
+            .or(opening)
     }
 
     /// When the window opens on this date, if that is not before `at`.
@@ -213,9 +219,7 @@ impl WindowZone {
         if text.trim() == "recipient" {
             return Ok(Self::Recipient);
         }
-        zone::parse(text)
-            .map(Self::Fixed)
-            .map_err(|unknown| BadWindow::Zone(unknown.0))
+        zone::parse(text).map(Self::Fixed).map_err(BadWindow::Zone)
     }
 }
 
@@ -240,3 +244,6 @@ impl From<WindowZone> for String {
         zone.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests;

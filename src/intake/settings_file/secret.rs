@@ -8,7 +8,7 @@ use super::{Node, Reader, Source};
 use crate::domain::account::SecretSource;
 use crate::domain::problem::Problem;
 use crate::intake::paths;
-use crate::intake::yaml::Kind;
+use crate::intake::yaml::{Kind, is_word};
 
 /// The ranges that no excerpt may show: every value but those known to be harmless. A field whose
 /// name is misspelt may hold anything.
@@ -28,6 +28,11 @@ fn collect<'t>(
         Kind::Map(entries) => {
             for entry in entries {
                 path.push(&entry.key);
+                // A gateway's name is the user's own; no secret is as short.
+                let own = matches!(path.as_slice(), ["gateways", name] if name.len() <= 20);
+                if !own && !is_word(&entry.key) {
+                    hidden.push(entry.key_range.clone());
+                }
                 if entry.value.is_null() {
                     // `signing_secret: # abc123`
                     let (_, line) = source.line_at(entry.key_range.start);
@@ -53,7 +58,10 @@ fn collect<'t>(
 
 fn harmless(path: &[&str], text: &str) -> bool {
     match path {
-        ["ledger"] | ["gateways", _, "base_url"] => !text.contains(['@', '?']),
+        // A user and password stand before an `@` in an address.
+        ["ledger"] | ["gateways", _, "base_url"] => {
+            text.contains('.') && !text.contains(['@', '?'])
+        }
         ["gateways", _, "kind" | "auth" | "plan"] => text.len() <= 12 && !text.contains(' '),
         ["gateways", _, "tenant"] => text.len() < 32,
         ["gateways", _, "first_touch", _]

@@ -2,14 +2,14 @@
 //! refused at the alias that does it, before anything is copied. Duplicate fields, tags and
 //! unknown aliases are reported here; what a field means is not known here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, Span, Tag, options};
 
 use super::source::Source;
-use super::syntax;
-use super::tree::{Entry, Kind, Node, Scalar, Style, Weight};
+use super::tree::{Entry, Kind, Node, Scalar, Style, Weight, is_word};
+use super::{merge, syntax};
 use crate::domain::problem::{Problem, Problems};
 
 /// Lists and groups inside each other. Ours need five.
@@ -115,7 +115,14 @@ impl Build<'_> {
         match event {
             Event::DocumentStart(..) => self.document(&range),
             Event::Scalar(text, style, anchor, tag) => {
-                let style = self.style(style, tag.as_deref(), span);
+                let text_by_tag = self.tag(tag.as_deref(), span);
+                let style = match style {
+                    ScalarStyle::Plain => Style::Plain,
+                    ScalarStyle::SingleQuoted => Style::Single,
+                    ScalarStyle::DoubleQuoted => Style::Double,
+                    ScalarStyle::Literal => Style::Literal,
+                    ScalarStyle::Folded => Style::Folded,
+                };
                 let kind = Kind::Scalar(Scalar {
                     // An absent value comes as `~` that stands nowhere.
                     text: if range.is_empty() && style == Style::Plain {
@@ -124,15 +131,16 @@ impl Build<'_> {
                         text.into_owned()
                     },
                     style,
+                    typed: style == Style::Plain && !text_by_tag,
                 });
                 self.complete(Node { range, kind }, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.style(ScalarStyle::Plain, tag.as_deref(), span);
+                self.tag(tag.as_deref(), span);
                 self.open(range, anchor, Content::List(Vec::new()))
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.style(ScalarStyle::Plain, tag.as_deref(), span);
+                self.tag(tag.as_deref(), span);
                 let content = Content::Map {
                     entries: Vec::new(),
                     seen: HashMap::new(),
@@ -172,8 +180,8 @@ impl Build<'_> {
         ))
     }
 
-    /// How a value was written, tags taken into account: `!!str 5` is a text.
-    fn style(&mut self, style: ScalarStyle, tag: Option<&Tag>, span: &Span) -> Style {
+    /// Whether a tag makes a value a text (`!!str 5`). Tags that mean nothing here are reported.
+    fn tag(&mut self, tag: Option<&Tag>, span: &Span) -> bool {
         let suffix = tag.and_then(|tag| tag.core_suffix().map(str::to_owned));
         let known = suffix.as_deref().is_some_and(|name| {
             matches!(
@@ -195,14 +203,7 @@ impl Build<'_> {
                     .help("remove it; put a text that begins with `!` in quotes"),
             );
         }
-        match style {
-            ScalarStyle::Plain if suffix.as_deref() == Some("str") => Style::Single,
-            ScalarStyle::Plain => Style::Plain,
-            ScalarStyle::SingleQuoted => Style::Single,
-            ScalarStyle::DoubleQuoted => Style::Double,
-            ScalarStyle::Literal => Style::Literal,
-            ScalarStyle::Folded => Style::Folded,
-        }
+        suffix.as_deref() == Some("str")
     }
 
     fn open(&mut self, range: Range<usize>, anchor: usize, content: Content) -> Step {
@@ -229,7 +230,9 @@ impl Build<'_> {
         let kind = match frame.content {
             Content::List(items) => Kind::List(items),
             Content::Map { spoiled: true, .. } => Kind::Broken,
-            Content::Map { entries, .. } => Kind::Map(self.merge(entries)),
+            Content::Map { entries, .. } => {
+                Kind::Map(merge::unfold(self.source, self.problems, entries))
+            }
         };
         self.complete(Node { range, kind }, frame.anchor)
     }
@@ -334,41 +337,6 @@ impl Build<'_> {
             },
         }
     }
-
-    /// Takes the fields of `<<: *defaults` into the group; what the group says itself wins.
-    fn merge(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
-        let (merges, mut own): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|entry| entry.key == "<<");
-        let mut known: HashSet<String> = match merges.len() {
-            0 => HashSet::new(),
-            _ => own.iter().map(|entry| entry.key.clone()).collect(),
-        };
-        for merge in merges {
-            let sources = match merge.value.kind {
-                Kind::List(items) => items,
-                Kind::Map(_) | Kind::Scalar(_) | Kind::Broken => vec![merge.value],
-            };
-            for source in sources {
-                match source.kind {
-                    Kind::Map(entries) => {
-                        for entry in entries {
-                            if known.insert(entry.key.clone()) {
-                                own.push(entry);
-                            }
-                        }
-                    }
-                    Kind::Broken => {}
-                    Kind::List(_) | Kind::Scalar(_) => self.source.report(
-                        self.problems,
-                        &source.range,
-                        Problem::error("`<<` takes over the fields of another group")
-                            .label("not a group of fields"),
-                    ),
-                }
-            }
-        }
-        own
-    }
 }
 
 fn broken(range: Range<usize>) -> Node {
@@ -406,8 +374,12 @@ fn accept_key(
     };
     if let Some(first) = seen.get(&key) {
         let (line, _) = source.line_at(first.start);
-        let shown: String = key.chars().take(60).collect();
-        let problem = Problem::error(format!("'{shown}' is written twice"))
+        let what = if is_word(&key) {
+            format!("'{key}'")
+        } else {
+            "the same field".to_owned()
+        };
+        let problem = Problem::error(format!("{what} is written twice"))
             .label(format!("the first one is in line {}", line + 1))
             .help("keep one of the two");
         return Err(Box::new((node.range, problem)));

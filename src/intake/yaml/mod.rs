@@ -2,6 +2,7 @@
 //! be shown at once, each at its place. The parser itself is the library's; knows no field of ours.
 
 mod build;
+mod merge;
 mod reader;
 mod source;
 mod syntax;
@@ -12,4 +13,4 @@ pub(super) use build::parse;
 pub(super) use reader::{Fields, Reader, items};
 pub(super) use source::Source;
 pub use text::Text;
-pub(super) use tree::{Kind, Node, Places, to_json};
+pub(super) use tree::{Kind, Node, Places, is_word, to_json};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use super::source::Source;
-use super::tree::{Entry, Kind, Node};
+use super::tree::{Entry, Kind, Node, is_word};
 use crate::domain::duration;
 use crate::domain::pace::Rate;
 use crate::domain::problem::{Place, Problem, Problems, nearest};
@@ -331,7 +331,11 @@ impl<'t> Fields<'t> {
             if self.asked.contains(&key) || self.refused.contains(&key) {
                 continue;
             }
-            let key: String = entry.key.chars().take(60).collect();
+            let which = if is_word(key) {
+                format!("has no field '{key}'")
+            } else {
+                "has no such field".to_owned()
+            };
             let known = self.asked.iter().copied();
             let folded = key.to_lowercase().replace(['-', ' '], "_");
             let help = match nearest(&folded, known) {
@@ -340,7 +344,7 @@ impl<'t> Fields<'t> {
             };
             reader.report(
                 &entry.key_range,
-                Problem::error(format!("{} has no field '{key}'", self.what))
+                Problem::error(format!("{} {which}", self.what))
                     .label("unknown field")
                     .help(help),
             );

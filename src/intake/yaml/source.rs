@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::path::Path;
 
+use super::tree::is_word;
 use crate::domain::campaign::FrozenFile;
 use crate::domain::digest::Digest;
 use crate::domain::problem::{Place, Problem, Problems, SHOWN, nearest};
@@ -109,11 +110,11 @@ impl Source {
     /// The place of a range of bytes; what of it lies on later lines is not underlined.
     pub(crate) fn place(&self, range: &Range<usize>) -> Place {
         let (number, line) = self.line_at(range.start);
-        let start = range.start.clamp(line.start, line.end);
-        let end = range.end.clamp(start, line.end);
         // The byte-order mark at the start of the file is no column of the first line.
-        let marked = self.slice(&line).starts_with('\u{feff}');
+        let marked = line.start == 0 && self.text.starts_with('\u{feff}');
         let shown = line.start + if marked { '\u{feff}'.len_utf8() } else { 0 }..line.end;
+        let start = range.start.clamp(shown.start, shown.end);
+        let end = range.end.clamp(start, shown.end);
         Place {
             file: self.name.clone(),
             line: count(number + 1),
@@ -135,7 +136,13 @@ impl Source {
 
     fn excerpt(&self, line: &Range<usize>) -> String {
         let text = self.slice(line);
-        let name = text.find(':').map_or(0, |colon| colon + 1);
+        let name = text
+            .find(':')
+            .filter(|colon| {
+                let name = text.get(..*colon).unwrap_or_default();
+                is_word(name.trim_start_matches(['-', ' ']))
+            })
+            .map_or(0, |colon| colon + 1);
         let hide = |at: usize| {
             (self.sealed && at >= line.start + name)
                 || self
@@ -284,7 +291,7 @@ mod tests {
     #[test]
     fn what_is_hidden_is_shown_as_dots() {
         let mut source = Source::new("f".to_owned(), "key: hunter2 # x".to_owned());
-        source.unseal(vec![5..12]);
+        source.unseal(vec![5..12, 9..12]);
         assert_eq!(
             source.place(&(5..12)).excerpt.as_deref(),
             Some("key: ••••••• # x")

@@ -32,6 +32,8 @@ pub(crate) enum Kind {
 pub(crate) struct Scalar {
     pub(crate) text: String,
     pub(crate) style: Style,
+    /// Neither quoted nor tagged as a text: may be a number, a truth value or nothing.
+    pub(crate) typed: bool,
 }
 
 /// How a scalar was written.
@@ -77,8 +79,7 @@ impl Weight {
 impl Scalar {
     /// `~`, `null`, or nothing at all (YAML 1.2 §10.2.1.1).
     pub(crate) fn is_null(&self) -> bool {
-        self.style == Style::Plain
-            && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+        self.typed && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
     }
 }
 
@@ -140,7 +141,7 @@ impl Node {
 /// how it stands (`007`, `1.50`, `1e3`) stays a text, and so does what JSON cannot hold.
 pub(crate) fn to_json(node: &Node) -> Value {
     match &node.kind {
-        Kind::Scalar(scalar) if scalar.style == Style::Plain => plain_to_json(scalar),
+        Kind::Scalar(scalar) if scalar.typed => plain_to_json(scalar),
         Kind::Scalar(scalar) => Value::String(scalar.text.clone()),
         Kind::List(items) => items.iter().map(to_json).collect(),
         Kind::Map(entries) => entries
@@ -163,6 +164,15 @@ fn plain_to_json(scalar: &Scalar) -> Value {
         Ok(Value::Number(number)) if number.to_string() == scalar.text => Value::Number(number),
         Ok(_) | Err(_) => Value::String(scalar.text.clone()),
     }
+}
+
+/// Whether a field's name may be repeated in a message and shown: a short word, and not something
+/// else, such as a secret, that lost its colon.
+pub(crate) fn is_word(key: &str) -> bool {
+    (1..=30).contains(&key.len())
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// Finds the place of a field again after the file has been read.
