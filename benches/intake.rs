@@ -49,10 +49,16 @@ parts:
 ";
 
 fn main() {
-    let count = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
+    let count = std::env::args()
+        .skip(1)
+        .find_map(|arg| arg.parse().ok())
+        .unwrap_or(1_000_000);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     write_files(folder.path(), count);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(bench(folder.path(), count));
 }
 
@@ -60,13 +66,21 @@ fn write_files(folder: &Path, count: u32) {
     fs::write(folder.join("campaign.yaml"), CAMPAIGN).unwrap();
     fs::write(folder.join("message.yaml"), MESSAGE).unwrap();
     let mut list = BufWriter::new(File::create(folder.join("list.csv")).unwrap());
-    writeln!(list, "CustomerID,First Name,Mobile,Technician,Place ID,Visits").unwrap();
+    writeln!(
+        list,
+        "CustomerID,First Name,Mobile,Technician,Place ID,Visits"
+    )
+    .unwrap();
     // Numbers stand in no order, as in a real list.
     for n in 0..count {
         let subscriber = (u64::from(n) * 7_919_993) % 8_000_000;
         let (exchange, line) = (200 + subscriber / 10_000, subscriber % 10_000);
-        writeln!(list, "C{n},Person {n},(202) {exchange}-{line:04},Marco,pl-{n},{}", 1 + n % 7)
-            .unwrap();
+        writeln!(
+            list,
+            "C{n},Person {n},(202) {exchange}-{line:04},Marco,pl-{n},{}",
+            1 + n % 7
+        )
+        .unwrap();
     }
     list.flush().unwrap();
 }
@@ -92,8 +106,9 @@ async fn bench(folder: &Path, count: u32) {
         }
         rows.finish()
     });
-    let ledger =
-        SqliteLedger::open(&folder.join("ledger.db"), Durability::Full).await.unwrap();
+    let ledger = SqliteLedger::open(&folder.join("ledger.db"), Durability::Full)
+        .await
+        .unwrap();
     let suppressed = HashSet::new();
     let reading = Reading {
         into: &ledger,

@@ -44,8 +44,14 @@ const ROUNDS: u32 = 3;
 const LINE: &str = "+15555550100";
 
 fn main() {
-    let deliveries = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(20_000);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let deliveries = std::env::args()
+        .skip(1)
+        .find_map(|arg| arg.parse().ok())
+        .unwrap_or(20_000);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(bench(deliveries));
 }
 
@@ -98,12 +104,25 @@ impl SandboxProcess {
         let base_url = find("base_url: ");
         let tenant = find("tenant: ");
         let secret = find("export SENDOFF_SANDBOX_SECRET=");
-        Self { child, base_url, tenant, secret }
+        Self {
+            child,
+            base_url,
+            tenant,
+            secret,
+        }
     }
 
     async fn reset(&self) {
         let url = self.base_url.replace("/api/v1", "/_sandbox/reset");
-        assert!(reqwest::Client::new().post(url).send().await.unwrap().status().is_success());
+        assert!(
+            reqwest::Client::new()
+                .post(url)
+                .send()
+                .await
+                .unwrap()
+                .status()
+                .is_success()
+        );
     }
 
     fn gateway(&self) -> Chert {
@@ -116,7 +135,12 @@ impl SandboxProcess {
             timeout: SignedDuration::from_secs(30),
             idempotency_retention: SignedDuration::from_hours(24),
         };
-        Chert::new(account, self.secret.clone().into(), Arc::new(Timestamp::now)).unwrap()
+        Chert::new(
+            account,
+            self.secret.clone().into(),
+            Arc::new(Timestamp::now),
+        )
+        .unwrap()
     }
 }
 
@@ -158,7 +182,13 @@ async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> 
     let ledger: Arc<dyn Ledger> =
         Arc::new(SqliteLedger::open(&path, Durability::Full).await.unwrap());
     let run = freeze(&*ledger, round, deliveries).await;
-    let tally = Arc::new(Tally::new(ledger.facts(&run.run, Timestamp::now()).await.unwrap().counts));
+    let tally = Arc::new(Tally::new(
+        ledger
+            .facts(&run.run, Timestamp::now())
+            .await
+            .unwrap()
+            .counts,
+    ));
     let engine = Engine {
         ledger: ledger.clone(),
         gateway: Arc::new(sandbox.gateway()),
@@ -175,7 +205,9 @@ async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> 
         seed: u64::from(round),
     };
     let begun = Instant::now();
-    let ended = dispatch(&engine, &session, &Shutdown::default()).await.unwrap();
+    let ended = dispatch(&engine, &session, &Shutdown::default())
+        .await
+        .unwrap();
     let took = begun.elapsed();
     assert_eq!(ended, Ended::Finished);
     assert_eq!(tally.snapshot().counts.accepted(), u64::from(deliveries));
@@ -185,11 +217,18 @@ async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> 
 
 async fn freeze(ledger: &dyn Ledger, round: u32, deliveries: u32) -> RunRecord {
     let now = Timestamp::now();
-    let pace = Pace { concurrency: NonZeroU32::new(CONCURRENCY).unwrap(), ..Pace::default() };
+    let pace = Pace {
+        concurrency: NonZeroU32::new(CONCURRENCY).unwrap(),
+        ..Pace::default()
+    };
     let run = NewRun {
         run: run_id(round),
         gateway: "bench".to_owned(),
-        terms: Terms { lines: vec![Phone::from_e164(LINE).unwrap()], pace, ..Terms::default() },
+        terms: Terms {
+            lines: vec![Phone::from_e164(LINE).unwrap()],
+            pace,
+            ..Terms::default()
+        },
         now,
         starts_at: now,
     };
@@ -209,7 +248,10 @@ async fn freeze(ledger: &dyn Ledger, round: u32, deliveries: u32) -> RunRecord {
     let rows: Vec<Row> = rows.collect();
     tokio::spawn(async move {
         for rows in rows.chunks(500) {
-            let chunk = Chunk { rows: rows.to_vec(), ..Chunk::default() };
+            let chunk = Chunk {
+                rows: rows.to_vec(),
+                ..Chunk::default()
+            };
             chunks.send(chunk).await.unwrap();
         }
     });
@@ -221,7 +263,12 @@ async fn freeze(ledger: &dyn Ledger, round: u32, deliveries: u32) -> RunRecord {
         suppressed: &suppressed,
         list: "bench",
     };
-    read_in(&reading, arriving).await.unwrap().seal(Vec::new()).await.unwrap()
+    read_in(&reading, arriving)
+        .await
+        .unwrap()
+        .seal(Vec::new())
+        .await
+        .unwrap()
 }
 
 /// The same requests, built beforehand, by as many loops as there may be requests at a time.
@@ -245,8 +292,15 @@ async fn bare_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> Du
             })
             .collect(),
     );
-    let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap();
-    let (url, secret) = (format!("{}/chats", sandbox.base_url), sandbox.secret.clone());
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tcp_nodelay(true)
+        .build()
+        .unwrap();
+    let (url, secret) = (
+        format!("{}/chats", sandbox.base_url),
+        sandbox.secret.clone(),
+    );
     let next = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
     let loops = (0..CONCURRENCY).map(|_| {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{App, Exit, Stop, drive, open};
-use crate::report::{Csv, Format as _, Json, ReportError, Subject, Text};
+use crate::report::{Csv, Json, ReportError, Subject, Text};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

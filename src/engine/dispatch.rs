@@ -124,15 +124,24 @@ pub async fn dispatch(
     };
     let ended = floor.drive(shutdown, writer).await;
     engine.ledger.retire(&session.owner).await?;
-    let ended = ended?;
-    if let Ended::Halted { reason } = &ended {
-        let now = engine.clock.now();
-        engine
-            .ledger
-            .set_state(&engine.run.run, RunState::Halted, Some(reason), now)
-            .await?;
+    match ended? {
+        Ended::Halted { reason } => halt(engine, reason).await,
+        ended => Ok(ended),
     }
-    Ok(ended)
+}
+
+/// The operator's word stands: a run that was paused or cancelled meanwhile stays so.
+async fn halt(engine: &Engine, reason: String) -> Result<Ended, LedgerError> {
+    let (run, now) = (&engine.run.run, engine.clock.now());
+    match engine
+        .ledger
+        .set_state(run, RunState::Halted, Some(&reason), now)
+        .await
+    {
+        Ok(_) => Ok(Ended::Halted { reason }),
+        Err(LedgerError::BadTransition { from, .. }) => Ok(Ended::State(from)),
+        Err(error) => Err(error),
+    }
 }
 
 fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recorder) -> Shop {

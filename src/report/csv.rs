@@ -143,7 +143,8 @@ fn key(run: &RunId, delivery: &DeliveryRecord) -> Option<IdempotencyKey> {
                 | SkipReason::InvalidPhone
                 | SkipReason::MissingValue
                 | SkipReason::RenderError
-                | SkipReason::Filtered,
+                | SkipReason::Filtered
+                | SkipReason::NoWindow,
             ) => true,
         };
     let recipient = delivery.recipient_key.as_deref().filter(|_| !frozen_out)?;
