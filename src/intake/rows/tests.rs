@@ -11,6 +11,7 @@ use crate::domain::recipient::{Row, Verdict};
 use crate::intake::campaign_file;
 
 mod errors;
+mod shipped;
 mod table;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\nrest";
