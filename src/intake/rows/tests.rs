@@ -376,6 +376,20 @@ fn rows_stream_in_order_and_bounded() {
 }
 
 #[test]
+fn rows_can_be_driven_from_another_thread() {
+    fn sendable<T: Send>(_: &T) {}
+    let folder = Folder::text("Hi");
+    let loaded = folder.load().0.unwrap();
+    let input = ListInput::new("standard input", Box::new("phone\n2025550143\n".as_bytes()));
+    let rows = loaded
+        .rows(&RunId::parse("test@once").unwrap(), input)
+        .unwrap();
+    sendable(&rows);
+    sendable(&loaded);
+    assert_eq!(rows.map(|chunk| chunk.rows.len()).sum::<usize>(), 1);
+}
+
+#[test]
 fn a_list_can_be_dropped_half_read() {
     let list = format!("phone\n{}", "2025550143\n".repeat(20_000));
     let folder = Folder::text("Hi");
