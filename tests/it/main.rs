@@ -9,3 +9,6 @@
 
 mod gateway;
 mod layers;
+mod sandbox;
+mod schedule_docs;
+mod schedule_oracle;
