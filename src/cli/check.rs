@@ -1,5 +1,6 @@
 //! `check`: every problem of campaign, template and list, at once. Sends nothing, keeps nothing.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -126,7 +127,7 @@ fn in_words(checked: &Checked) -> String {
     let to_send = trial.facts.counts.open();
     let mut words = format!("{path}: {} rows, {to_send} to send\n", trial.rows);
     for (reason, n) in &trial.facts.skipped {
-        words += &format!("  {n:>6} × {}\n", reason.in_words());
+        writeln!(words, "  {n:>6} × {}", reason.in_words()).ok();
     }
     words
 }

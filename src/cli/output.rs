@@ -11,23 +11,23 @@ const DEFAULT_WIDTH: usize = 100;
 
 /// Whoever reads our output has gone away. Not an error of ours: the command ends as a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PipeClosed;
+pub(super) struct PipeClosed;
 
 /// Where a command's words go.
 #[derive(Debug, Clone, Copy)]
-pub struct Output {
+pub(super) struct Output {
     /// Colours on standard output.
-    pub stdout_colour: bool,
+    pub(super) stdout_colour: bool,
     /// Colours on standard error.
-    pub stderr_colour: bool,
+    pub(super) stderr_colour: bool,
     /// Standard error is a terminal: progress may be drawn and questions asked.
-    pub interactive: bool,
-    pub width: usize,
+    pub(super) interactive: bool,
+    pub(super) width: usize,
 }
 
 impl Output {
     /// `no_color` is the variable `NO_COLOR` (no-color.org): set and not empty means no colours.
-    pub fn new(no_color: Option<&std::ffi::OsStr>) -> Self {
+    pub(super) fn new(no_color: Option<&std::ffi::OsStr>) -> Self {
         let allowed = no_color.is_none_or(std::ffi::OsStr::is_empty);
         Self {
             stdout_colour: allowed && io::stdout().is_terminal(),
@@ -38,12 +38,12 @@ impl Output {
     }
 
     /// Data.
-    pub fn data(&self, text: &str) -> Result<(), PipeClosed> {
+    pub(super) fn data(&self, text: &str) -> Result<(), PipeClosed> {
         self.data_bytes(text.as_bytes())
     }
 
     #[expect(clippy::unused_self, reason = "who may print is who holds an output")]
-    pub fn data_bytes(&self, bytes: &[u8]) -> Result<(), PipeClosed> {
+    pub(super) fn data_bytes(&self, bytes: &[u8]) -> Result<(), PipeClosed> {
         let mut stdout = io::stdout().lock();
         stdout
             .write_all(bytes)
@@ -53,19 +53,19 @@ impl Output {
 
     /// Standard output as a writer, for data that streams.
     #[expect(clippy::unused_self, reason = "who may print is who holds an output")]
-    pub fn stdout(&self) -> io::Stdout {
+    pub(super) fn stdout(&self) -> io::Stdout {
         io::stdout()
     }
 
     /// Words beside the data. That nobody reads them is no reason to stop.
     #[expect(clippy::unused_self, reason = "who may print is who holds an output")]
-    pub fn note(&self, text: &str) {
+    pub(super) fn note(&self, text: &str) {
         let mut stderr = io::stderr().lock();
         writeln!(stderr, "{text}").ok();
     }
 
     /// What is wrong with the input, all of it.
-    pub fn problems(&self, found: &Problems) {
+    pub(super) fn problems(&self, found: &Problems) {
         if !found.is_empty() {
             let paint = if self.stderr_colour {
                 Paint::Colors
@@ -80,7 +80,7 @@ impl Output {
     }
 
     /// An error that ends the command, and what to do about it.
-    pub fn error(&self, text: &str, help: Option<&str>) {
+    pub(super) fn error(&self, text: &str, help: Option<&str>) {
         let (red, cyan, off) = if self.stderr_colour {
             ("\x1b[31m", "\x1b[36m", "\x1b[0m")
         } else {
@@ -94,7 +94,7 @@ impl Output {
 
     #[expect(clippy::unused_self, reason = "who may print is who holds an output")]
     /// Asks a yes-or-no question on the terminal; anything but a clear yes is a no.
-    pub fn confirm(&self, question: &str) -> bool {
+    pub(super) fn confirm(&self, question: &str) -> bool {
         let mut stderr = io::stderr().lock();
         write!(stderr, "{question} [y/N] ")
             .and_then(|()| stderr.flush())

@@ -63,10 +63,13 @@ pub(super) async fn report(app: &App, args: ReportArgs) -> Result<Exit, Stop> {
     match format.write(subject, &mut *out).await {
         Ok(()) => Ok(Exit::Done),
         Err(ReportError::Ledger(error)) => Err(error.into()),
-        Err(ReportError::Output(error)) if args.output.is_none() => match error.kind() {
-            io::ErrorKind::BrokenPipe => Err(Stop::PipeClosed),
-            kind => Err(output_fault("standard output", kind)),
-        },
+        Err(ReportError::Output(error)) if args.output.is_none() => {
+            Err(if error.kind() == io::ErrorKind::BrokenPipe {
+                Stop::PipeClosed
+            } else {
+                output_fault("standard output", error.kind())
+            })
+        }
         Err(ReportError::Output(error)) => {
             let name = args
                 .output

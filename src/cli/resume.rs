@@ -58,7 +58,9 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
         return drive(app, ledger, &rehearsal.ready, record, &portion).await;
     }
     let ready = preflight::gateway(app, &found, &record.gateway)?;
-    super::run::ask(app, args.yes, &format!("Continue {}?", record.run))?;
+    if !args.yes {
+        super::run::ask(app, &format!("Continue {}?", record.run))?;
+    }
     let record = set_running(app, &*ledger, record).await?;
     drive(app, ledger, &ready, record, &portion).await
 }

@@ -19,6 +19,10 @@ use crate::engine::dispatch::WhenIdle;
 use crate::ledger::{FreezeFacts, Ledger, RunRecord};
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[command(after_help = "\
 Examples:
   sendoff run campaigns/review-request.yaml --sandbox        rehearse in a local sandbox
@@ -218,11 +222,7 @@ impl Live<'_> {
             if trial.problems.has_errors() {
                 return Err(trial.problems.into());
             }
-            ask(
-                self.app,
-                self.args.yes,
-                &question(&birth, self.ready, &trial.facts),
-            )?;
+            ask(self.app, &question(&birth, self.ready, &trial.facts))?;
         }
         let record = freeze::freeze(self.app, &*self.ledger, self.source, &birth).await?;
         only_is_there(&*self.ledger, &record, self.portion).await?;
@@ -254,7 +254,9 @@ impl Live<'_> {
                     "Continue {run}: {sent} sent, {open} to go through '{}'?",
                     self.ready.name
                 );
-                ask(self.app, self.args.yes, &question)?;
+                if !self.args.yes {
+                    ask(self.app, &question)?;
+                }
                 only_is_there(&*self.ledger, &record, self.portion).await?;
                 drive(
                     self.app,
@@ -334,10 +336,7 @@ fn question(birth: &Birth, ready: &Ready, facts: &FreezeFacts) -> String {
 }
 
 /// Asks before a live send. Without a terminal there is nobody to ask.
-pub(super) fn ask(app: &App, yes: bool, question: &str) -> Result<(), Stop> {
-    if yes {
-        return Ok(());
-    }
+pub(super) fn ask(app: &App, question: &str) -> Result<(), Stop> {
     if !app.out.interactive {
         return Err(Stop::could_not_start("this would send real messages")
             .help("say --yes where there is no terminal to ask on, or rehearse with --sandbox"));

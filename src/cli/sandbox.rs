@@ -29,8 +29,8 @@ pub(super) struct SandboxArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Requests per tenant, such as 10/s; `none` for no limit
-    #[arg(long, value_name = "RATE", default_value = "10/s", value_parser = rate)]
-    rate: Option<Limit>,
+    #[arg(long, value_name = "RATE", default_value = "10/s", value_parser = throttle)]
+    rate: Throttle,
     /// A sender line; may be given several times [default: two of the shipped examples]
     #[arg(long = "line", value_name = "PHONE", value_parser = line)]
     lines: Vec<Phone>,
@@ -46,20 +46,19 @@ fn line(text: &str) -> Result<Phone, String> {
     Phone::from_e164(text).map_err(|error| error.to_string())
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "clap reads an absent limit as an option"
-)]
-fn no_limit() -> Result<Option<Limit>, String> {
-    Ok(None)
+/// `10/s` or `none`.
+#[derive(Debug, Clone, Copy)]
+enum Throttle {
+    Off,
+    At(Limit),
 }
 
-fn rate(text: &str) -> Result<Option<Limit>, String> {
+fn throttle(text: &str) -> Result<Throttle, String> {
     if text == "none" {
-        return no_limit();
+        return Ok(Throttle::Off);
     }
     let rate = Rate::parse(text).map_err(|error| error.to_string())?;
-    Ok(Some(Limit {
+    Ok(Throttle::At(Limit {
         rate,
         ..default_rate()
     }))
@@ -80,7 +79,10 @@ pub(super) async fn serve(app: &App, args: SandboxArgs) -> Result<Exit, Stop> {
     let config = SandboxConfig {
         seed: args.seed,
         lines: args.lines,
-        rate: args.rate,
+        rate: match args.rate {
+            Throttle::Off => None,
+            Throttle::At(limit) => Some(limit),
+        },
         delivered_after: Some(args.delivered_after),
         read_after: Some(args.read_after),
         clock: Clock::new(move || clock.now()),

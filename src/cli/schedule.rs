@@ -1,5 +1,6 @@
 //! `schedule`: the next occurrences of campaigns, in words.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -84,9 +85,9 @@ fn in_words(app: &App, path: &Path, campaign: &Campaign, next: u16) -> String {
     let Some(schedule) = &campaign.schedule else {
         return words + "  no schedule: it is sent when `sendoff run` is called\n";
     };
-    words += &format!("  {}\n", schedule_words::schedule(schedule));
+    writeln!(words, "  {}", schedule_words::schedule(schedule)).ok();
     for rule in schedule_words::rules(schedule) {
-        words += &format!("  {rule}\n");
+        writeln!(words, "  {rule}").ok();
     }
     let now = app.clock.now();
     let (mut after, mut left) = (now, next);
@@ -94,10 +95,8 @@ fn in_words(app: &App, path: &Path, campaign: &Campaign, next: u16) -> String {
         && let Some(fire) = schedule.next_after(after)
     {
         let line = schedule_words::fire(&fire, &schedule.timezone, now);
-        words += &match RunId::new(&campaign.name, &fire.occurrence) {
-            Ok(run) => format!("    {line:<52} {run}\n"),
-            Err(_) => format!("    {line}\n"),
-        };
+        let run = RunId::new(&campaign.name, &fire.occurrence).map(String::from);
+        writeln!(words, "    {line:<52} {}", run.unwrap_or_default()).ok();
         (after, left) = (fire.at, left - 1);
     }
     if left == next {

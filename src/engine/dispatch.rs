@@ -124,10 +124,11 @@ pub async fn dispatch(
     };
     let ended = floor.drive(shutdown, writer).await;
     engine.ledger.retire(&session.owner).await?;
-    match ended? {
-        Ended::Halted { reason } => halt(engine, reason).await,
-        ended => Ok(ended),
+    let ended = ended?;
+    if let Ended::Halted { reason } = ended {
+        return halt(engine, reason).await;
     }
+    Ok(ended)
 }
 
 /// The operator's word stands: a run that was paused or cancelled meanwhile stays so.

@@ -108,12 +108,12 @@ async fn only(
     request: &ClaimRequest<'_>,
     phone: &Phone,
 ) -> Result<Option<Only>, LedgerError> {
-    let row: Option<(DeliveryId, String, i64, Option<i64>, Option<bool>)> =
-        sqlx::query_as(sql::ONLY)
-            .bind(request.run.id)
-            .bind(phone.expose())
-            .fetch_optional(&mut **tx)
-            .await?;
+    type OnlyRow = (DeliveryId, String, i64, Option<i64>, Option<bool>);
+    let row: Option<OnlyRow> = sqlx::query_as(sql::ONLY)
+        .bind(request.run.id)
+        .bind(phone.expose())
+        .fetch_optional(&mut **tx)
+        .await?;
     let Some((id, state, due_at, lease_until, orphaned)) = row else {
         return Ok(None);
     };

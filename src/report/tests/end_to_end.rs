@@ -74,6 +74,7 @@ async fn claimed(ledger: &SqliteLedger, run: &RunRecord, owner: &Owner, most: u3
     let request = ClaimRequest {
         run,
         owner,
+        only: None,
         now: now(),
         lease_until: after(60_000),
         most,
