@@ -88,13 +88,14 @@ fn write_files(folder: &Path, count: u32) {
 async fn bench(folder: &Path, count: u32) {
     let begun = Instant::now();
     let (file, _) = campaign_file::read(&folder.join("campaign.yaml"));
-    let (loaded, _) = rows::load(&file.unwrap());
+    let file = file.unwrap();
+    let (loaded, _) = rows::load(&file);
     let loaded = loaded.unwrap();
     let now = Timestamp::now();
     let run = NewRun {
         run: RunId::new("bench", "once").unwrap(),
         gateway: "chert".to_owned(),
-        terms: loaded.campaign().terms.clone(),
+        terms: file.campaign.terms.clone(),
         now,
         starts_at: now,
     };

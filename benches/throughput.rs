@@ -76,7 +76,7 @@ async fn bench(deliveries: u32) {
         ratios.push(ratio);
     }
     ratios.sort_by(f64::total_cmp);
-    println!("median ratio {:.2}", ratios[ratios.len() / 2]);
+    println!("median ratio {:.2}", ratios.get(ratios.len() / 2).unwrap());
 }
 
 /// The provider, in a process of its own.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The largest resident size of this process so far, in MB; `None` where `/proc` is not there.
-pub fn peak_memory_mb() -> Option<f64> {
+pub(crate) fn peak_memory_mb() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
@@ -11,7 +11,7 @@ pub fn peak_memory_mb() -> Option<f64> {
 }
 
 /// `peak memory 43 MB`, or that it is not known.
-pub fn memory_in_words() -> String {
+pub(crate) fn memory_in_words() -> String {
     peak_memory_mb().map_or_else(
         || "peak memory not known on this system".to_owned(),
         |mb| format!("peak memory {mb:.0} MB"),
@@ -19,6 +19,6 @@ pub fn memory_in_words() -> String {
 }
 
 /// Things per second.
-pub fn per_second(count: u32, took: Duration) -> f64 {
+pub(crate) fn per_second(count: u32, took: Duration) -> f64 {
     f64::from(count) / took.as_secs_f64()
 }
