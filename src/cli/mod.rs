@@ -62,6 +62,7 @@ pub struct Cli {
 
 /// Options that every command knows.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// The settings file [default: sendoff.yaml in the working directory, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
@@ -102,7 +103,7 @@ enum Command {
     /// Continue a run that was paused, halted or interrupted
     Resume(resume::ResumeArgs),
     /// Hold a run: nothing more is sent until `resume`
-    Pause(states::RunRef),
+    Pause(states::PauseArgs),
     /// End a run for good: what is not sent is never sent
     Cancel(states::CancelArgs),
     /// All runs, or one: counts, what waits and why, failures by code

@@ -7,6 +7,16 @@ use super::{App, Exit, Stop, open};
 use crate::domain::run::RunState;
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sendoff pause review-request@once     another process that is sending it stops, too
+  sendoff resume review-request@once    goes on where it stopped")]
+pub(super) struct PauseArgs {
+    #[command(flatten)]
+    run: RunRef,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct RunRef {
     /// The run, such as review-request@once
     #[arg(value_name = "RUN")]
@@ -14,6 +24,12 @@ pub(super) struct RunRef {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sendoff cancel nightly-reminder@2026-11-20T18:00-06:00         asks first
+  sendoff cancel nightly-reminder@2026-11-20T18:00-06:00 --yes   from a script
+
+Messages that were sent stay sent. To hold a run for a while, use `pause`.")]
 pub(super) struct CancelArgs {
     #[command(flatten)]
     run: RunRef,
@@ -22,9 +38,9 @@ pub(super) struct CancelArgs {
     yes: bool,
 }
 
-pub(super) async fn pause(app: &App, args: RunRef) -> Result<Exit, Stop> {
+pub(super) async fn pause(app: &App, args: PauseArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
-    let run = open::run(&*ledger, &args.run).await?.run;
+    let run = open::run(&*ledger, &args.run.run).await?.run;
     let reason = Some("paused by the operator");
     ledger
         .set_state(&run, RunState::Paused, reason, app.clock.now())
