@@ -3,6 +3,9 @@
 -- row, and so that the proof has something to hold on to.
 -- All instants are integer milliseconds UTC.
 
+-- 'sndf': tells a ledger from the files of other programs.
+PRAGMA application_id = 1936614502;
+
 CREATE TABLE runs (
     id             INTEGER PRIMARY KEY,
     run            TEXT    NOT NULL UNIQUE,

@@ -57,6 +57,14 @@ macro_rules! delivery_rows {
 }
 
 statements! {
+    // The file
+    /// Holds the write lock from its first moment, so that no read in it can grow stale.
+    BEGIN_IMMEDIATE = "BEGIN IMMEDIATE";
+    GET_APPLICATION_ID = "PRAGMA application_id";
+    MIGRATIONS_APPLIED = "SELECT COUNT(*) FROM _sqlx_migrations";
+    TABLES = "SELECT COUNT(*) FROM sqlite_schema";
+    WRITE_AHEAD = "PRAGMA journal_mode = WAL";
+
     // Freezing
     RUN_EXISTS = "SELECT 1 FROM runs WHERE run = ?";
     NEXT_DELIVERY = "SELECT COALESCE(MAX(id), 0) + 1 FROM deliveries";
