@@ -144,7 +144,8 @@ CREATE TABLE pace (
 CREATE TABLE owners (
     owner       TEXT    PRIMARY KEY,
     enlisted_at INTEGER NOT NULL,
-    gone        INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1))
+    gone        INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)),
+    forget_at   INTEGER -- long after it was found gone; until then a lease may name it
 ) WITHOUT ROWID;
 
 -- From when on occurrences of a campaign count, and those that were not sent.

@@ -262,3 +262,35 @@ impl Ledger for SqliteLedger {
         schedules::missed(self, campaign, most).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_ledger_that_another_program_holds_is_locked_and_still_readable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let other = SqliteLedger::open(&path, Durability::None).await.unwrap();
+        let ledger = SqliteLedger::open(&path, Durability::None).await.unwrap();
+        sqlx::query("PRAGMA busy_timeout = 20")
+            .execute(&ledger.writer)
+            .await
+            .unwrap();
+        let held = other.begin().await.unwrap();
+        let run = RunId::parse("spring@once").unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let state = ledger.set_state(&run, RunState::Paused, None, now).await;
+        assert!(matches!(state, Err(LedgerError::Locked)), "{state:?}");
+        let owner = Owner("me".to_owned());
+        let enlisted = ledger.enlist(&owner, now).await;
+        assert!(matches!(enlisted, Err(LedgerError::Locked)), "{enlisted:?}");
+        assert!(ledger.runs().await.unwrap().is_empty());
+        held.rollback().await.unwrap();
+        // What failed left no lock behind.
+        ledger.enlist(&owner, now).await.unwrap();
+        ledger.close().await;
+        let closed = ledger.set_state(&run, RunState::Paused, None, now).await;
+        assert!(matches!(closed, Err(LedgerError::Fault(_))), "{closed:?}");
+    }
+}

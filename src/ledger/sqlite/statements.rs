@@ -130,10 +130,18 @@ statements! {
         WHERE d.id > ? AND d.id <= ? ORDER BY d.id LIMIT ?";
 
     // Owners
-    ENLIST = "INSERT INTO owners (owner, enlisted_at) VALUES (?, ?)";
-    LIVE_OWNERS = "SELECT owner FROM owners WHERE gone = 0";
+    OWNERS = "SELECT owner, gone FROM owners";
+    OWNER_KNOWN = "SELECT 1 FROM owners WHERE owner = ?";
+    ENLIST = "
+        INSERT INTO owners (owner, enlisted_at) VALUES (?, ?)
+        ON CONFLICT (owner) DO UPDATE
+        SET enlisted_at = excluded.enlisted_at, gone = 0, forget_at = NULL";
+    /// Reads every delivery: only for a name that is used again.
+    END_LEASES = "
+        UPDATE deliveries SET lease_owner = NULL, lease_until = ?2 WHERE lease_owner = ?1";
     GONE = "UPDATE owners SET gone = 1 WHERE owner = ?";
-    FORGET_OWNERS = "DELETE FROM owners WHERE gone = 1 AND enlisted_at < ?";
+    FORGET_LATER = "UPDATE owners SET forget_at = ? WHERE gone = 1 AND forget_at IS NULL";
+    FORGET_OWNERS = "DELETE FROM owners WHERE gone = 1 AND forget_at < ?";
 
     // Claiming
     RUN_STATE = "SELECT state FROM runs WHERE id = ?";
