@@ -2,6 +2,7 @@
 //!
 //! WAL and `synchronous=FULL`: what was committed survives `kill -9` and power loss.
 
+mod arrivals;
 mod claim;
 mod files;
 mod freeze;

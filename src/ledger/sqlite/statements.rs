@@ -148,10 +148,10 @@ statements! {
     RUN_LINES = "SELECT line FROM run_lines WHERE run_id = ? ORDER BY line";
     /// Attempts without an outcome whose lease is over.
     UNANSWERED = "
-        SELECT id, line FROM deliveries
-        WHERE run_id = ?1 AND state = 'sending'
-          AND (lease_until <= ?2 OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
-        ORDER BY id LIMIT ?3";
+        SELECT id FROM deliveries
+        WHERE run_id = ?1 AND state = 'sending' AND line = ?2
+          AND (lease_until <= ?3 OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
+        ORDER BY id LIMIT ?4";
     DUE = "
         SELECT id, due_at FROM deliveries
         WHERE run_id = ?1 AND line = ?2 AND state = 'pending' AND due_at <= ?3
@@ -178,11 +178,25 @@ statements! {
         UPDATE deliveries SET state = 'skipped', reason = v.value ->> 1, hold = NULL,
             lease_owner = NULL, lease_until = NULL
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
-    NEXT_DUE = "
-        SELECT MIN(due_at) FROM deliveries WHERE run_id = ? AND line = ? AND state = 'pending'";
-    NEXT_LEASE_END = "
-        SELECT MIN(lease_until) FROM deliveries WHERE run_id = ? AND state = 'sending'";
-    ARRIVALS = "SELECT subject, tat_us FROM pace WHERE gateway = ?";
+    /// The next that nobody holds; steps over those that are held, which stand in front.
+    NEXT_FREE = "
+        SELECT due_at FROM deliveries
+        WHERE run_id = ?1 AND line = ?2 AND state = 'pending'
+          AND (lease_until IS NULL OR lease_until <= ?3
+            OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
+        ORDER BY due_at LIMIT 1";
+    /// When the first of those that somebody holds is free again; for when none is free now.
+    NEXT_GIVEN_BACK = "
+        SELECT MIN(lease_until) FROM deliveries
+        WHERE run_id = ?1 AND line = ?2 AND state = 'pending' AND due_at <= ?3
+          AND lease_until > ?3";
+    NEXT_UNANSWERED = "
+        SELECT line, MIN(CASE WHEN lease_owner IN (SELECT owner FROM owners WHERE gone = 1)
+            THEN begun_at ELSE lease_until END)
+        FROM deliveries WHERE run_id = ? AND state = 'sending' GROUP BY line";
+    ARRIVALS = "
+        SELECT subject, tat_us FROM pace
+        WHERE gateway = ? AND subject IN (SELECT value FROM json_each(?))";
     SET_ARRIVAL = "
         INSERT INTO pace (gateway, subject, tat_us) VALUES (?, ?, ?)
         ON CONFLICT (gateway, subject) DO UPDATE SET tat_us = MAX(tat_us, excluded.tat_us)";
