@@ -108,6 +108,11 @@ pub(super) async fn set_state(
             .bind(record.id)
             .execute(&mut *tx)
             .await?;
+        sqlx::query(sql::CANCEL_UNANSWERED)
+            .bind(record.id)
+            .bind(now.as_millisecond())
+            .execute(&mut *tx)
+            .await?;
     }
     tx.commit().await?;
     Ok(RunRecord {

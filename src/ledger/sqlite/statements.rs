@@ -107,6 +107,14 @@ statements! {
         UPDATE deliveries
         SET state = 'cancelled', hold = NULL, lease_owner = NULL, lease_until = NULL
         WHERE run_id = ? AND state = 'pending'";
+    /// Nobody will ask for them again: only a person can tell whether they went out.
+    CANCEL_UNANSWERED = "
+        UPDATE deliveries
+        SET state = 'uncertain', lease_owner = NULL, lease_until = NULL,
+            detail = COALESCE(detail, 'the run was cancelled before an answer came')
+        WHERE run_id = ?1 AND state = 'sending'
+          AND (lease_owner IS NULL OR lease_until <= ?2
+            OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))";
     FINISH = "
         UPDATE runs SET state = 'finished', finished_at = ?2
         WHERE id = ?1 AND state = 'running'
@@ -205,8 +213,11 @@ statements! {
     /// An earlier attempt whose process ended before its outcome was recorded.
     KEEP_LOST_ATTEMPTS = "
         INSERT INTO attempts (delivery_id, attempt, begun_at, outcome)
-        SELECT id, attempt, begun_at, 'lost' FROM deliveries
-        WHERE state = 'sending' AND id IN (SELECT value ->> 0 FROM json_each(?))
+        SELECT d.id, d.attempt, d.begun_at, 'lost'
+        FROM json_each(?1) v
+        JOIN deliveries d ON d.id = v.value ->> 0 AND d.attempt = v.value ->> 1
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        WHERE d.state = 'sending' AND d.lease_owner = ?2
         ON CONFLICT DO NOTHING";
     BEGIN = "
         UPDATE deliveries
@@ -216,8 +227,15 @@ statements! {
             first_attempt_at = COALESCE(first_attempt_at, v.value ->> 4)
         FROM json_each(?1) v
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
-          AND state IN ('pending', 'sending')
+          AND state IN ('pending', 'sending') AND lease_owner = ?2
+          AND EXISTS (SELECT 1 FROM runs r WHERE r.id = deliveries.run_id AND r.state = 'running')
         RETURNING deliveries.id";
+    /// Claims that could not begin because the run is not running any more.
+    GIVE_BACK = "
+        UPDATE deliveries SET lease_owner = NULL, lease_until = v.value ->> 4
+        FROM json_each(?1) v
+        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
+          AND state IN ('pending', 'sending') AND lease_owner = ?2";
     KEEP_ATTEMPTS = "
         INSERT INTO attempts (delivery_id, attempt, begun_at, ended_at, outcome, late, code, http,
             text, trace_id)
@@ -226,10 +244,12 @@ statements! {
                 AND d.attempt = v.value ->> 1 AND d.state = 'sending'),
             v.value ->> 5, v.value ->> 6, v.value ->> 7, v.value ->> 8
         FROM json_each(?) v WHERE TRUE
+        -- what is known is kept; only what was not known may still be learnt
         ON CONFLICT (delivery_id, attempt) DO UPDATE
-        SET ended_at = excluded.ended_at, outcome = excluded.outcome, late = 1,
+        SET ended_at = excluded.ended_at, outcome = excluded.outcome, late = excluded.late,
             code = excluded.code, http = excluded.http, text = excluded.text,
-            trace_id = excluded.trace_id";
+            trace_id = excluded.trace_id
+        WHERE attempts.outcome IN ('lost', 'uncertain')";
     RECORD = "
         UPDATE deliveries
         SET state = v.value ->> 2, due_at = COALESCE(v.value ->> 3, due_at), hold = v.value ->> 4,
@@ -243,6 +263,14 @@ statements! {
         FROM json_each(?) v
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1 AND state = 'sending'
         RETURNING deliveries.id";
+    /// What comes back from the wire to a run that was cancelled meanwhile is not tried again.
+    END_IN_CANCELLED = "
+        UPDATE deliveries
+        SET state = CASE state WHEN 'pending' THEN 'cancelled' ELSE 'uncertain' END,
+            hold = NULL, lease_until = NULL
+        WHERE id IN (SELECT value FROM json_each(?)) AND state IN ('pending', 'sending')
+          AND EXISTS (SELECT 1 FROM runs r
+            WHERE r.id = deliveries.run_id AND r.state = 'cancelled')";
     /// A person stays with the line that wrote first.
     KEEP_CHATS = "
         INSERT INTO chats (gateway, phone, chat_id, line)
@@ -254,6 +282,10 @@ statements! {
         ON CONFLICT (gateway, line) DO UPDATE
         SET until_at = excluded.until_at, reason = excluded.reason
         WHERE excluded.until_at > gates.until_at";
+    RELEASE_AS_IT_WAS = "
+        UPDATE deliveries SET lease_owner = NULL, lease_until = NULL
+        WHERE id IN (SELECT value FROM json_each(?2)) AND state = 'pending' AND lease_owner = ?1
+        RETURNING id";
     RELEASE = "
         UPDATE deliveries
         SET state = v.value ->> 1, due_at = COALESCE(v.value ->> 2, due_at),
