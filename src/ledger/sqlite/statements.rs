@@ -71,8 +71,7 @@ statements! {
     INSERT_RUN = "
         INSERT INTO runs (run, campaign, occurrence, gateway, state, terms, files, first_delivery,
             total, created_at, starts_at)
-        VALUES (?, ?, ?, ?, 'running', ?, '[]', ?, 0, ?, ?)
-        RETURNING id";
+        VALUES (?, ?, ?, ?, 'running', ?, '[]', ?, 0, ?, ?)";
     SEAL_RUN = "UPDATE runs SET total = ?, files = ? WHERE id = ?";
     INSERT_RUN_LINE = "INSERT INTO run_lines (run_id, line) VALUES (?, ?)";
     INSERT_MESSAGES_64 = message_rows!(x8!(x8!("(?,?,?,?,?,?,?,?)")));
@@ -80,11 +79,18 @@ statements! {
     INSERT_DELIVERIES_64 = delivery_rows!(x8!(x8!("(?,?,?,?,?,?,?)")));
     INSERT_DELIVERY = delivery_rows!("(?,?,?,?,?,?,?)");
     MESSAGES_BETWEEN = "SELECT id FROM messages WHERE id BETWEEN ? AND ?";
+    /// The first row for this phone or this key; where no key is kept, the phone is the key.
     FIRST_ROW_OF = "
-        SELECT row FROM messages
-        WHERE run_id = ?1 AND step = 0 AND addressed = 1
-          AND (phone = ?2 OR recipient_key = ?3)
-        ORDER BY row LIMIT 1";
+        SELECT MIN(row) FROM (
+            SELECT row FROM messages
+            WHERE run_id = ?1 AND step = 0 AND addressed = 1 AND phone = ?2
+            UNION ALL
+            SELECT row FROM messages
+            WHERE run_id = ?1 AND step = 0 AND addressed = 1 AND recipient_key = ?3
+            UNION ALL
+            SELECT row FROM messages
+            WHERE run_id = ?1 AND step = 0 AND addressed = 1 AND phone = ?3
+              AND recipient_key IS NULL)";
     KNOWN_CHATS = "
         SELECT phone, chat_id, line FROM chats
         WHERE gateway = ? AND phone IN (SELECT value FROM json_each(?))";
