@@ -107,7 +107,8 @@ statements! {
     SET_STATE = "
         UPDATE runs
         SET state = ?1, reason = ?2,
-            finished_at = CASE WHEN ?1 IN ('finished', 'cancelled') THEN ?3 END
+            finished_at = CASE WHEN ?1 IN ('finished', 'cancelled')
+                THEN COALESCE(finished_at, ?3) END
         WHERE id = ?4";
     CANCEL_PENDING = "
         UPDATE deliveries
@@ -323,6 +324,8 @@ statements! {
     KEEP_MISSED = "
         INSERT INTO missed (run, due_at, reason) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
     MISSED = "
-        SELECT run, due_at, reason FROM missed WHERE run LIKE ? || '@%'
-        ORDER BY due_at DESC LIMIT ?";
+        SELECT run, due_at, reason FROM missed
+        -- 'A' is the character after '@'; LIKE would take '_' in a name for any character
+        WHERE run > ?1 || '@' AND run < ?1 || 'A'
+        ORDER BY due_at DESC, run LIMIT ?2";
 }
