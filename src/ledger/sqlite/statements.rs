@@ -32,8 +32,43 @@ macro_rules! statements {
                     assert!(prepared.is_ok(), "{}: {:?}", stringify!($name), prepared.err());
                 )*
             }
+
+            /// A run has up to a million deliveries: none is looked for by reading all of them.
+            #[tokio::test]
+            async fn no_statement_reads_every_delivery_or_message() {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("ledger.db");
+                let ledger =
+                    super::super::SqliteLedger::open(&path, super::super::Durability::None)
+                        .await
+                        .unwrap();
+                $({
+                    let plan: Vec<(i64, i64, i64, String)> =
+                        sqlx::query_as(concat!("EXPLAIN QUERY PLAN ", $sql))
+                            .fetch_all(&ledger.writer)
+                            .await
+                            .unwrap();
+                    let scans: Vec<&str> = plan
+                        .iter()
+                        .map(|(.., step)| step.as_str())
+                        .filter(|step| super::reads_all(step))
+                        .collect();
+                    // A name that is used again is rare, and worth no index on every delivery.
+                    let meant = stringify!($name) == "END_LEASES";
+                    assert!(scans.is_empty() || meant, "{}: {scans:?}", stringify!($name));
+                })*
+            }
         }
     };
+}
+
+/// Whether a step of a query plan goes through a whole list.
+#[cfg(test)]
+fn reads_all(step: &str) -> bool {
+    step.strip_prefix("SCAN ").is_some_and(|what| {
+        let table = what.split(' ').next().unwrap_or_default();
+        ["deliveries", "messages", "attempts", "chats", "d", "m", "c"].contains(&table)
+    })
 }
 
 macro_rules! message_rows {
