@@ -1,0 +1,11 @@
+//! The integration tests: one binary, one link. Reach nothing but this machine.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a helper that cannot go on fails its test"
+)]
+
+mod ledger;
