@@ -4,11 +4,13 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a helper that cannot go on fails its test"
 )]
 
 mod gateway;
 mod layers;
+mod ledger;
 mod sandbox;
 mod schedule_docs;
 mod schedule_oracle;
