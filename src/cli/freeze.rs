@@ -128,7 +128,7 @@ async fn read_in(
     Ok((draft, files))
 }
 
-fn list_name(campaign: &Campaign) -> String {
+pub(super) fn list_name(campaign: &Campaign) -> String {
     match &campaign.recipients.source {
         ListSource::File(path) => path.display().to_string(),
         ListSource::StandardInput => "standard input".to_owned(),

@@ -91,7 +91,7 @@ pub async fn read_in(
 }
 
 /// Skips the people for whom no hour is allowed, wherever their phone may be.
-fn skip_unreachable(rows: &mut [Row], window: &Window, from: Timestamp) {
+pub fn skip_unreachable(rows: &mut [Row], window: &Window, from: Timestamp) {
     for row in rows {
         let Verdict::Send { recipient, .. } = &row.verdict else { continue };
         let zone = recipient.timezone.as_deref().and_then(zone::find);
