@@ -6,6 +6,7 @@ mod freeze;
 mod open;
 mod output;
 mod preflight;
+mod preview;
 pub mod problems;
 mod progress;
 mod rehearsal;
@@ -78,6 +79,8 @@ enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// One recipient's message as they will see it, and the exact request
+    Preview(preview::PreviewArgs),
     /// Start a campaign's run, or continue it; safe to interrupt
     Run(run::RunArgs),
     /// Continue a run that was paused, halted or interrupted
@@ -218,6 +221,7 @@ pub fn main() -> Exit {
 
 async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
     match command {
+        Command::Preview(args) => preview::preview(app, args).await,
         Command::Run(args) => run::run(app, args).await,
         Command::Resume(args) => resume::resume(app, args).await,
         Command::Pause(args) => states::pause(app, args).await,
