@@ -3,6 +3,7 @@
 mod drive;
 mod exit;
 mod freeze;
+mod init;
 mod open;
 mod output;
 mod preflight;
@@ -79,6 +80,8 @@ enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// A working project to begin with: settings, campaign, list, template
+    Init(init::InitArgs),
     /// One recipient's message as they will see it, and the exact request
     Preview(preview::PreviewArgs),
     /// Start a campaign's run, or continue it; safe to interrupt
@@ -221,6 +224,7 @@ pub fn main() -> Exit {
 
 async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
     match command {
+        Command::Init(args) => init::init(app, &args),
         Command::Preview(args) => preview::preview(app, args).await,
         Command::Run(args) => run::run(app, args).await,
         Command::Resume(args) => resume::resume(app, args).await,

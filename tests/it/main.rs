@@ -8,4 +8,6 @@
 )]
 
 mod gateway;
+mod init;
 mod layers;
+mod preview;
