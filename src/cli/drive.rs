@@ -57,7 +57,12 @@ pub(super) async fn drive(
     };
     let shutdown = Shutdown::default();
     let shown = CancellationToken::new();
-    let bar = tokio::spawn(progress::show(app.out, tally, app.clock.clone(), shown.clone()));
+    let bar = tokio::spawn(progress::show(
+        app.out,
+        tally,
+        app.clock.clone(),
+        shown.clone(),
+    ));
     let signals = tokio::spawn(listen(app.out, shutdown.clone()));
     let ended = dispatch::dispatch(&engine, &session, &shutdown).await;
     shown.cancel();
@@ -74,7 +79,11 @@ pub(super) async fn drive(
 /// The account's limit is the gateway's; the campaign's holds for the run besides.
 fn limits(run: &RunRecord, account: Option<Limit>) -> Limits {
     let pace = &run.terms.pace;
-    Limits { account, run: pace.run(), line: pace.line() }
+    Limits {
+        account,
+        run: pace.run(),
+        line: pace.line(),
+    }
 }
 
 /// First signal: finish what is on the wire. Second: give it up.
@@ -88,7 +97,7 @@ async fn listen(out: super::output::Output, shutdown: Shutdown) {
 }
 
 /// Waits for Ctrl-C or, from a service manager, a request to terminate.
-async fn interrupted() {
+pub(super) async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -107,11 +116,18 @@ async fn interrupted() {
 
 /// How the user looks at reports.
 pub(super) fn view(app: &App) -> report::View {
-    let colour = if app.out.stdout_colour { report::Colour::On } else { report::Colour::Off };
+    let colour = if app.out.stdout_colour {
+        report::Colour::On
+    } else {
+        report::Colour::Off
+    };
     report::View {
         now: app.clock.now(),
         timezone: jiff::tz::TimeZone::system(),
-        style: report::Style { colour, width: app.out.width },
+        style: report::Style {
+            colour,
+            width: app.out.width,
+        },
     }
 }
 
@@ -164,8 +180,7 @@ fn say_how_it_ended(app: &App, record: &RunRecord, ended: &Ended) {
 
 fn exit(ended: &Ended, record: &RunRecord, facts: &RunFacts) -> Exit {
     match ended {
-        Ended::Finished => finished(facts),
-        Ended::State(RunState::Finished) => finished(facts),
+        Ended::Finished | Ended::State(RunState::Finished) => finished(facts),
         Ended::LimitReached if record.state == RunState::Finished => finished(facts),
         Ended::Idle { .. }
         | Ended::LimitReached

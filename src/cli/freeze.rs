@@ -1,17 +1,19 @@
 //! From a campaign's files to a run in the ledger: everything is checked on the way, and
 //! nothing is kept unless all of it is sound.
 
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{App, Stop};
 use crate::domain::campaign::{Campaign, FrozenFile, ListSource};
-use crate::domain::problem::Problems;
+use crate::domain::phone::Phone;
+use crate::domain::problem::{Problem, Problems};
 use crate::domain::run::RunId;
-use crate::engine::plan::{self, Draft};
+use crate::engine::plan::{self, Draft, Reading};
 use crate::intake::campaign_file::{self, CampaignFile};
+use crate::intake::list::suppress::suppressions;
 use crate::intake::rows::{self, Loaded};
 use crate::ledger::sqlite::{Durability, SqliteLedger};
 use crate::ledger::{FreezeFacts, Ledger, NewRun, RunRecord};
@@ -34,13 +36,17 @@ impl Source {
 /// Reads the campaign and its template.
 pub(super) fn read(path: &Path) -> Result<Source, Problems> {
     let (file, mut problems) = campaign_file::read(path);
-    let Some(file) = file else { return Err(problems) };
+    let Some(file) = file else {
+        return Err(problems);
+    };
     let (loaded, found) = rows::load(&file);
     problems.extend(found);
     match loaded {
-        Some(loaded) if !problems.has_errors() => {
-            Ok(Source { file, loaded, warnings: problems })
-        }
+        Some(loaded) if !problems.has_errors() => Ok(Source {
+            file,
+            loaded,
+            warnings: problems,
+        }),
         _ => Err(problems),
     }
 }
@@ -61,7 +67,7 @@ pub(super) async fn freeze(
     source: &Source,
     birth: &Birth,
 ) -> Result<RunRecord, Stop> {
-    let (draft, files) = read_in(app, ledger, source, birth).await?;
+    let (draft, files) = read_in(app, (ledger, Some(ledger)), source, birth).await?;
     if draft.problems.has_errors() {
         let problems = draft.problems.clone();
         draft.discard().await?;
@@ -80,31 +86,43 @@ pub(super) struct Trial {
 }
 
 /// Checks every row as [`freeze`] would, and keeps nothing.
-pub(super) async fn trial(app: &App, source: &Source, birth: &Birth) -> Result<Trial, Stop> {
+pub(super) async fn trial(
+    app: &App,
+    history: Option<&dyn Ledger>,
+    source: &Source,
+    birth: &Birth,
+) -> Result<Trial, Stop> {
     let folder = tempfile::tempdir().map_err(|error| {
-        Stop::could_not_start(format!("no temporary folder can be made ({})", error.kind()))
+        Stop::could_not_start(format!(
+            "no temporary folder can be made ({})",
+            error.kind()
+        ))
     })?;
-    let ledger =
-        SqliteLedger::open(&folder.path().join("trial.db"), Durability::None).await?;
-    let (draft, _) = read_in(app, &ledger, source, birth).await?;
+    let ledger = SqliteLedger::open(&folder.path().join("trial.db"), Durability::None).await?;
+    let (draft, _) = read_in(app, (&ledger, history), source, birth).await?;
     let (problems, rows) = (draft.problems.clone(), draft.rows);
     let facts = draft.discard().await?;
     ledger.close().await;
-    Ok(Trial { facts, problems, rows })
+    Ok(Trial {
+        facts,
+        problems,
+        rows,
+    })
 }
 
 async fn read_in(
     app: &App,
-    ledger: &dyn Ledger,
+    (into, history): (&dyn Ledger, Option<&dyn Ledger>),
     source: &Source,
     birth: &Birth,
 ) -> Result<(Draft, Vec<FrozenFile>), Stop> {
     let list = list_name(source.campaign());
+    let (suppressed, mut suppress_files) = suppressed(source)?;
     let input = source.loaded.open_list()?;
     let mut rows = source.loaded.rows(&birth.run, input)?;
     let (chunks, arriving) = tokio::sync::mpsc::channel(plan::CHUNKS_AHEAD);
     // Reading and rendering block; the ledger does not.
-    let reading = tokio::task::spawn_blocking(move || {
+    let reader = tokio::task::spawn_blocking(move || {
         for chunk in &mut rows {
             if chunks.blocking_send(chunk).is_err() {
                 break;
@@ -119,13 +137,59 @@ async fn read_in(
         now: app.clock.now(),
         starts_at: birth.starts_at,
     };
-    let draft = plan::read_in(ledger, &run, &list, arriving).await?;
-    let facts = reading.await.map_err(|error| {
-        Stop::from(crate::ledger::LedgerError::Fault(format!("reading the list ended ({error})")))
+    let reading = Reading {
+        into,
+        history,
+        run: &run,
+        suppressed: &suppressed,
+        list: &list,
+    };
+    let draft = plan::read_in(&reading, arriving).await?;
+    let facts = reader.await.map_err(|error| {
+        Stop::from(crate::ledger::LedgerError::Fault(format!(
+            "reading the list ended ({error})"
+        )))
     })?;
     let mut files = source.loaded.files();
     files.push(facts.file);
+    files.append(&mut suppress_files);
     Ok((draft, files))
+}
+
+/// Everybody on the campaign's do-not-contact lists, and those lists' digests.
+pub(super) fn suppressed(source: &Source) -> Result<(HashSet<Phone>, Vec<FrozenFile>), Stop> {
+    let campaign = source.campaign();
+    let (mut people, mut files, mut problems) = (HashSet::new(), Vec::new(), Problems::default());
+    for (n, path) in campaign.suppress.iter().enumerate() {
+        let (phones, found) = suppressions(path, campaign.recipients.region);
+        people.extend(phones);
+        problems.extend(found);
+        match crate::intake::digest_of_file(path) {
+            Ok(sha256) => files.push(FrozenFile {
+                role: "suppress".to_owned(),
+                name: path.display().to_string(),
+                sha256,
+                text: None,
+            }),
+            Err(error) if !problems.has_errors() => {
+                let problem = Problem::error(format!(
+                    "the do-not-contact list '{}' cannot be read ({})",
+                    path.display(),
+                    error.kind()
+                ));
+                problems.push(match source.file.place(&format!("suppress[{n}]")) {
+                    Some(place) => problem.at(place),
+                    None => problem,
+                });
+            }
+            Err(_) => {}
+        }
+    }
+    if problems.has_errors() {
+        Err(problems.into())
+    } else {
+        Ok((people, files))
+    }
 }
 
 pub(super) fn list_name(campaign: &Campaign) -> String {
@@ -143,7 +207,8 @@ pub(super) fn changed_since(source: &Source, run: &RunRecord) -> Vec<String> {
         .iter()
         .filter(|frozen| frozen.role != "list")
         .filter(|frozen| {
-            !now.iter().any(|file| file.name == frozen.name && file.sha256 == frozen.sha256)
+            !now.iter()
+                .any(|file| file.name == frozen.name && file.sha256 == frozen.sha256)
         })
         .map(|frozen| frozen.name.clone())
         .chain(list_changed(source.campaign(), run))
@@ -151,11 +216,10 @@ pub(super) fn changed_since(source: &Source, run: &RunRecord) -> Vec<String> {
 }
 
 fn list_changed(campaign: &Campaign, run: &RunRecord) -> Option<String> {
-    let ListSource::File(path) = &campaign.recipients.source else { return None };
+    let ListSource::File(path) = &campaign.recipients.source else {
+        return None;
+    };
     let frozen = run.files.iter().find(|file| file.role == "list")?;
     let digest = crate::intake::digest_of_file(path).ok()?;
     (digest != frozen.sha256).then(|| frozen.name.clone())
 }
-
-/// Shared by tests and commands that only look.
-pub(super) type SharedLedger = Arc<dyn Ledger>;

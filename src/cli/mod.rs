@@ -1,5 +1,7 @@
 //! The command line: one file per command, and the only place that prints.
 
+mod check;
+mod completions;
 mod drive;
 mod exit;
 mod freeze;
@@ -11,16 +13,20 @@ mod preview;
 pub mod problems;
 mod progress;
 mod rehearsal;
+mod report;
 mod resume;
 mod run;
+mod sandbox;
+mod schedule;
 pub mod schedule_words;
+mod schema;
 mod states;
 mod status;
 mod when;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -28,11 +34,16 @@ pub use self::exit::Exit;
 use self::output::{Output, PipeClosed};
 use crate::domain::problem::{Problem, Problems};
 use crate::engine::clock::{Clock, SystemClock};
-use crate::ledger::LedgerError;
+use crate::ledger::{Ledger, LedgerError};
 
 /// Sends a campaign to each person once, resumes after any crash, and can prove it afterwards.
 #[derive(Debug, Parser)]
-#[command(name = "sendoff", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "sendoff",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = "\
 Examples:
   sendoff run campaigns/review-request.yaml --sandbox     rehearse, no account needed
@@ -61,7 +72,13 @@ struct Global {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
     /// How log lines are written
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
     log_format: LogFormat,
 }
 
@@ -82,6 +99,8 @@ enum Format {
 enum Command {
     /// A working project to begin with: settings, campaign, list, template
     Init(init::InitArgs),
+    /// Find every problem in campaigns, their templates and lists; sends nothing
+    Check(check::CheckArgs),
     /// One recipient's message as they will see it, and the exact request
     Preview(preview::PreviewArgs),
     /// Start a campaign's run, or continue it; safe to interrupt
@@ -94,6 +113,16 @@ enum Command {
     Cancel(states::CancelArgs),
     /// All runs, or one: counts, what waits and why, failures by code
     Status(status::StatusArgs),
+    /// What became of a run: a summary, JSON, or a CSV with one line per delivery
+    Report(report::ReportArgs),
+    /// The next occurrences of campaigns, in words
+    Schedule(schedule::ScheduleArgs),
+    /// The provider as a local server, for trying things out
+    Sandbox(sandbox::SandboxArgs),
+    /// The JSON Schema of a file format, for editors
+    Schema(schema::SchemaArgs),
+    /// Completions for your shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// Why a command ended early.
@@ -102,19 +131,31 @@ enum Stop {
     /// The user's input, every problem of it. Nothing was sent.
     Problems(Problems),
     /// One thing that is wrong, and what to do about it.
-    Error { exit: Exit, text: String, help: Option<String> },
+    Error {
+        exit: Exit,
+        text: String,
+        help: Option<String>,
+    },
     /// Whoever reads our output has gone away.
     PipeClosed,
 }
 
 impl Stop {
     fn could_not_start(text: impl Into<String>) -> Self {
-        Self::Error { exit: Exit::CouldNotStart, text: text.into(), help: None }
+        Self::Error {
+            exit: Exit::CouldNotStart,
+            text: text.into(),
+            help: None,
+        }
     }
 
     fn help(self, help: impl Into<String>) -> Self {
         match self {
-            Self::Error { exit, text, .. } => Self::Error { exit, text, help: Some(help.into()) },
+            Self::Error { exit, text, .. } => Self::Error {
+                exit,
+                text,
+                help: Some(help.into()),
+            },
             Self::Problems(_) | Self::PipeClosed => self,
         }
     }
@@ -149,20 +190,28 @@ impl From<LedgerError> for Stop {
             }
             LedgerError::Missing(_) => (
                 Exit::CouldNotStart,
-                Some("it is made by the first `sendoff run`; another one is named by `ledger` in \
-                    sendoff.yaml or by SENDOFF_LEDGER"),
+                Some(
+                    "it is made by the first `sendoff run`; another one is named by `ledger` in \
+                    sendoff.yaml or by SENDOFF_LEDGER",
+                ),
             ),
             LedgerError::Locked => (
                 Exit::Fault,
                 Some("close the program that has it open, or wait, and run the same command again"),
             ),
-            LedgerError::Damaged(_) => (Exit::Fault, Some("put back the last good copy of the file")),
+            LedgerError::Damaged(_) => {
+                (Exit::Fault, Some("put back the last good copy of the file"))
+            }
             LedgerError::Unopenable { .. }
             | LedgerError::Newer(_)
             | LedgerError::DiskFull
             | LedgerError::Fault(_) => (Exit::Fault, None),
         };
-        Self::Error { exit, text: error.to_string(), help: help.map(str::to_owned) }
+        Self::Error {
+            exit,
+            text: error.to_string(),
+            help: help.map(str::to_owned),
+        }
     }
 }
 
@@ -172,11 +221,16 @@ struct App {
     out: Output,
     config: Option<PathBuf>,
     clock: Arc<dyn Clock>,
+    /// Closed when the command has ended.
+    ledger: OnceLock<Arc<dyn Ledger>>,
 }
 
 impl App {
     /// One environment variable; the only place that reads them.
-    #[expect(clippy::unused_self, reason = "the environment belongs to the edge, like the rest")]
+    #[expect(
+        clippy::unused_self,
+        reason = "the environment belongs to the edge, like the rest"
+    )]
     fn variable(&self, name: &str) -> Option<OsString> {
         std::env::var_os(name)
     }
@@ -188,7 +242,11 @@ pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
             error.print().ok();
             return exit;
         }
@@ -197,15 +255,32 @@ pub fn main() -> Exit {
         out.error(&error.to_string(), None);
         return Exit::Usage;
     }
-    let app = App { out, config: cli.global.config, clock: Arc::new(SystemClock) };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let app = App {
+        out,
+        config: cli.global.config,
+        clock: Arc::new(SystemClock),
+        ledger: OnceLock::new(),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
-            out.error(&format!("the program cannot start its threads ({error})"), None);
+            out.error(
+                &format!("the program cannot start its threads ({error})"),
+                None,
+            );
             return Exit::Fault;
         }
     };
-    let ended = runtime.block_on(command(&app, cli.command));
+    let ended = runtime.block_on(async {
+        let ended = command(&app, cli.command).await;
+        if let Some(ledger) = app.ledger.get() {
+            ledger.close().await;
+        }
+        ended
+    });
     // A list that is read from standard input may still hold a thread in a read.
     runtime.shutdown_background();
     match ended {
@@ -225,12 +300,18 @@ pub fn main() -> Exit {
 async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
     match command {
         Command::Init(args) => init::init(app, &args),
+        Command::Check(args) => check::check(app, args).await,
         Command::Preview(args) => preview::preview(app, args).await,
         Command::Run(args) => run::run(app, args).await,
         Command::Resume(args) => resume::resume(app, args).await,
         Command::Pause(args) => states::pause(app, args).await,
         Command::Cancel(args) => states::cancel(app, args).await,
         Command::Status(args) => status::status(app, args).await,
+        Command::Report(args) => report::report(app, args).await,
+        Command::Schedule(args) => schedule::schedule(app, args).await,
+        Command::Sandbox(args) => sandbox::serve(app, args).await,
+        Command::Schema(args) => schema::print(app, &args),
+        Command::Completions(args) => completions::print(app, &args),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{App, Exit, Stop};
+use super::{App, Stop};
 use crate::domain::run::RunId;
 use crate::intake::settings_file::{self, Settings};
 use crate::ledger::sqlite::{Durability, SqliteLedger};
@@ -22,13 +22,19 @@ pub(super) fn settings(app: &App) -> Result<FoundSettings, Stop> {
     let path = settings::find(app.config.as_deref(), Path::new(""))
         .map_err(|error| Stop::could_not_start(error.to_string()))?;
     let Some(path) = path else {
-        return Ok(FoundSettings { settings: Settings::default(), path: None });
+        return Ok(FoundSettings {
+            settings: Settings::default(),
+            path: None,
+        });
     };
     let (settings, problems) = settings_file::read(&path);
     match settings {
         Some(settings) => {
             app.out.problems(&problems);
-            Ok(FoundSettings { settings, path: Some(path) })
+            Ok(FoundSettings {
+                settings,
+                path: Some(path),
+            })
         }
         None => Err(problems.into()),
     }
@@ -38,7 +44,9 @@ pub(super) fn settings(app: &App) -> Result<FoundSettings, Stop> {
 fn ledger_path(app: &App, settings: &Settings) -> Result<PathBuf, Stop> {
     let url = settings::ledger(settings.ledger.as_deref(), &|name| app.variable(name))
         .map_err(|error| Stop::could_not_start(error.to_string()))?;
-    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
+    let path = url
+        .strip_prefix("sqlite://")
+        .or_else(|| url.strip_prefix("sqlite:"));
     match path {
         Some(path) if !path.is_empty() => Ok(path.into()),
         Some(_) => Err(Stop::could_not_start("the ledger's address names no file")
@@ -51,12 +59,26 @@ fn ledger_path(app: &App, settings: &Settings) -> Result<PathBuf, Stop> {
     }
 }
 
-/// Opens the ledger; makes it if it is not there.
+/// Opens the ledger; makes it if it is not there. A command opens one, and once.
 pub(super) async fn ledger(app: &App, settings: &Settings) -> Result<Arc<dyn Ledger>, Stop> {
+    if let Some(open) = app.ledger.get() {
+        return Ok(open.clone());
+    }
     let path = ledger_path(app, settings)?;
-    // A ledger that cannot even be opened has sent nothing.
-    let opened = SqliteLedger::open(&path, Durability::Full).await.map_err(could_not_start)?;
-    Ok(Arc::new(opened))
+    let opened: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&path, Durability::Full).await?);
+    Ok(app.ledger.get_or_init(|| opened).clone())
+}
+
+/// Opens the ledger if there is one; makes none.
+pub(super) async fn ledger_if_there(
+    app: &App,
+    settings: &Settings,
+) -> Result<Option<Arc<dyn Ledger>>, Stop> {
+    if ledger_path(app, settings)?.exists() {
+        ledger(app, settings).await.map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 /// Opens a ledger that must be there already.
@@ -67,14 +89,6 @@ pub(super) async fn existing_ledger(app: &App) -> Result<Arc<dyn Ledger>, Stop> 
         return Err(LedgerError::Missing(path).into());
     }
     ledger(app, &found.settings).await
-}
-
-/// Where nothing was started, nothing was sent; only a damaged store is a fault of its own.
-fn could_not_start(error: LedgerError) -> Stop {
-    match Stop::from(error) {
-        Stop::Error { exit: Exit::Fault, text, help } => Stop::Error { exit: Exit::Fault, text, help },
-        other => other,
-    }
 }
 
 /// A run by the name the user typed.
@@ -88,7 +102,10 @@ pub(super) async fn run(ledger: &dyn Ledger, text: &str) -> Result<RunRecord, St
     let help = match crate::domain::problem::nearest(text, names.iter().copied()) {
         Some(near) => format!("did you mean {near}?"),
         None if names.is_empty() => "the ledger has no runs yet".to_owned(),
-        None => format!("the newest runs are {}", names.iter().take(5).copied().collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "the newest runs are {}",
+            names.iter().take(5).copied().collect::<Vec<_>>().join(", ")
+        ),
     };
     Err(Stop::could_not_start(format!("there is no run '{text}'")).help(help))
 }

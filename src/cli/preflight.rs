@@ -30,13 +30,16 @@ pub(super) fn gateway(app: &App, found: &FoundSettings, name: &str) -> Result<Re
             Some(path) => format!("describe it in {} under `gateways`", path.display()),
             None => "there is no sendoff.yaml here; describe it there under `gateways`".to_owned(),
         };
-        return Err(Stop::could_not_start(format!("the settings know no gateway '{name}'"))
-            .help(help));
+        return Err(
+            Stop::could_not_start(format!("the settings know no gateway '{name}'")).help(help),
+        );
     };
     let Account::Chert(account) = account;
-    let secret = settings::secret(&account.signing_secret, &|name| app.variable(name))
-        .map_err(|error| {
-            let place = found.settings.place(&format!("gateways.{name}.signing_secret"));
+    let secret =
+        settings::secret(&account.signing_secret, &|name| app.variable(name)).map_err(|error| {
+            let place = found
+                .settings
+                .place(&format!("gateways.{name}.signing_secret"));
             let problem = Problem::error(error.to_string())
                 .help("set it, or rehearse without an account: --sandbox");
             Stop::from(match place {
@@ -53,7 +56,11 @@ pub(super) fn gateway(app: &App, found: &FoundSettings, name: &str) -> Result<Re
     let gateway = Chert::new(account.clone(), secret.value, now).map_err(|error| {
         Stop::could_not_start(format!("the gateway '{name}' cannot be used: {error}"))
     })?;
-    Ok(Ready { gateway: Arc::new(gateway), limit, name: name.to_owned() })
+    Ok(Ready {
+        gateway: Arc::new(gateway),
+        limit,
+        name: name.to_owned(),
+    })
 }
 
 /// Asks the provider for the account's lines: the credentials are good, and every line of the
@@ -63,7 +70,11 @@ pub(super) async fn prove(
     lines: &[Phone],
     place: impl Fn(usize) -> Option<crate::domain::problem::Place>,
 ) -> Result<(), Stop> {
-    let ours = ready.gateway.lines().await.map_err(|outcome| refused(ready, &outcome))?;
+    let ours = ready
+        .gateway
+        .lines()
+        .await
+        .map_err(|outcome| refused(ready, &outcome))?;
     let mut problems = Problems::default();
     for (n, line) in lines.iter().enumerate() {
         if let Some(problem) = line_problem(ready, &ours, line) {
@@ -73,13 +84,20 @@ pub(super) async fn prove(
             });
         }
     }
-    if problems.has_errors() { Err(problems.into()) } else { Ok(()) }
+    if problems.has_errors() {
+        Err(problems.into())
+    } else {
+        Ok(())
+    }
 }
 
 fn refused(ready: &Ready, outcome: &Outcome) -> Stop {
     let name = &ready.name;
     let failure = outcome.failure().cloned().unwrap_or_default();
-    let code = failure.code.map(|code| format!(" (code {code})")).unwrap_or_default();
+    let code = failure
+        .code
+        .map(|code| format!(" (code {code})"))
+        .unwrap_or_default();
     let text = failure.text;
     match outcome {
         Outcome::StopRun { .. } => Stop::could_not_start(format!(
@@ -100,8 +118,11 @@ fn refused(ready: &Ready, outcome: &Outcome) -> Stop {
 
 /// Lines are our own numbers, so they are shown whole.
 fn line_problem(ready: &Ready, ours: &[Line], line: &Phone) -> Option<Problem> {
-    let good: Vec<&str> =
-        ours.iter().filter(|one| one.active).map(|one| one.phone.expose()).collect();
+    let good: Vec<&str> = ours
+        .iter()
+        .filter(|one| one.active)
+        .map(|one| one.phone.expose())
+        .collect();
     let help = match good.as_slice() {
         [] => "no line of this account is active".to_owned(),
         good => format!("the lines that can send are {}", good.join(", ")),
@@ -112,6 +133,10 @@ fn line_problem(ready: &Ready, ours: &[Line], line: &Phone) -> Option<Problem> {
         Some(_) => "is not active now",
         None => "does not belong to this account",
     };
-    let text = format!("the line {} {what} (gateway '{}')", line.expose(), ready.name);
+    let text = format!(
+        "the line {} {what} (gateway '{}')",
+        line.expose(),
+        ready.name
+    );
     Some(Problem::error(text).label(what).help(help))
 }

@@ -66,11 +66,16 @@ pub(super) async fn preview(app: &App, args: PreviewArgs) -> Result<Exit, Stop> 
     let campaign = source.campaign();
     let wanted = wanted(&args, campaign)?;
     let occasion = occasion(campaign, app.clock.now())?;
-    let rules = Rules::of(campaign, occasion.starts_at)?;
+    let rules = Rules {
+        window: campaign.terms.window.clone(),
+        starts_at: occasion.starts_at,
+        suppressed: freeze::suppressed(&source)?.0,
+    };
+    let list = campaign.recipients.source.clone();
     let (loaded, run) = (source.loaded.clone(), occasion.run.clone());
     // Reading and rendering block.
     let finding = tokio::task::spawn_blocking(move || {
-        let list = List::new(loaded, run, &rules)?;
+        let list = List::new(loaded, run, &list)?;
         find::find(&list, &wanted, &rules)
     });
     let found = finding.await.map_err(|error| Stop::Error {

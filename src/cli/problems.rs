@@ -289,6 +289,8 @@ impl SourceCode for Excerpt {
 }
 
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod tests;

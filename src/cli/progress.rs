@@ -1,6 +1,7 @@
 //! How far a run is, shown while it goes on: a bar on a terminal, otherwise a line every few
 //! seconds.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub(super) async fn show(
     clock: Arc<dyn Clock>,
     done: CancellationToken,
 ) {
-    let bar = out.interactive.then(|| bar(&tally.snapshot(), out.stderr_colour));
+    let bar = out.interactive.then(|| bar(&tally.snapshot(), out));
     let mut ticks = tokio::time::interval(if bar.is_some() { FRAME } else { LINE });
     ticks.tick().await;
     loop {
@@ -52,8 +53,8 @@ pub(super) async fn show(
     }
 }
 
-fn bar(view: &Snapshot, colour: bool) -> ProgressBar {
-    let template = if colour {
+fn bar(view: &Snapshot, out: Output) -> ProgressBar {
+    let template = if out.stderr_colour {
         "{bar:32.green/dim} {pos}/{len}  {msg:.dim}"
     } else {
         "{bar:32} {pos}/{len}  {msg}"
@@ -61,7 +62,8 @@ fn bar(view: &Snapshot, colour: bool) -> ProgressBar {
     let style = ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─");
-    let bar = ProgressBar::with_draw_target(Some(view.counts.total()), ProgressDrawTarget::stderr());
+    let bar =
+        ProgressBar::with_draw_target(Some(view.counts.total()), ProgressDrawTarget::stderr());
     bar.set_style(style);
     bar.set_position(view.counts.total() - view.counts.open());
     bar
@@ -71,13 +73,13 @@ fn words(view: &Snapshot, now: Timestamp) -> String {
     let failed = view.counts.of(DeliveryState::Failed) + view.counts.of(DeliveryState::Uncertain);
     let mut words = format!("{} sent", view.counts.accepted());
     if failed > 0 {
-        words += &format!(", {failed} not");
+        write!(words, ", {failed} not").ok();
     }
     if let Some(until) = view.waiting_until.filter(|until| *until > now) {
         let wait = schedule_words::distance(now, until);
-        words += &format!(", waiting ({wait})");
+        write!(words, ", waiting ({wait})").ok();
         if let Some(failure) = &view.last_failure {
-            words += &format!(": {}", failure.text);
+            write!(words, ": {}", failure.text).ok();
         }
     }
     words

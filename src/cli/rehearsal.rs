@@ -31,7 +31,9 @@ pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop>
         text: format!("the sandbox cannot start: {error}"),
         help: None,
     };
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| failed(&error))?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .map_err(|error| failed(&error))?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let tenant = Tenant::of_seed(fastrand::u64(..));
     let clock = app.clock.clone();
@@ -65,6 +67,14 @@ pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop>
     let now: Now = Arc::new(move || clock.now());
     let gateway =
         Chert::new(account, tenant.secret.clone(), now).map_err(|error| failed(&error))?;
-    let ready = Ready { gateway: Arc::new(gateway), limit: None, name: "sandbox".to_owned() };
-    Ok(Rehearsal { ready, base_url, _end: end.drop_guard() })
+    let ready = Ready {
+        gateway: Arc::new(gateway),
+        limit: None,
+        name: "sandbox".to_owned(),
+    };
+    Ok(Rehearsal {
+        ready,
+        base_url,
+        _end: end.drop_guard(),
+    })
 }

@@ -34,7 +34,10 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
     let record = open::run(&*ledger, &args.run).await?;
     let facts = ledger.facts(&record.run, app.clock.now()).await?;
     if matches!(record.state, RunState::Finished | RunState::Cancelled) {
-        app.out.note(&format!("{} is {}: nothing is sent.", record.run, record.state));
+        app.out.note(&format!(
+            "{} is {}: nothing is sent.",
+            record.run, record.state
+        ));
         super::drive::summary(app, &record, &facts, args.format)?;
         return Ok(super::drive::finished(&facts));
     }
@@ -42,7 +45,11 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
     let portion = Portion {
         limit: None,
         only: None,
-        when_idle: if args.until_idle { WhenIdle::Leave } else { WhenIdle::Wait },
+        when_idle: if args.until_idle {
+            WhenIdle::Leave
+        } else {
+            WhenIdle::Wait
+        },
         format: args.format,
     };
     if record.run.is_rehearsal() {
@@ -51,7 +58,9 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
         return drive(app, ledger, &rehearsal.ready, record, &portion).await;
     }
     let ready = preflight::gateway(app, &found, &record.gateway)?;
-    super::run::ask(app, args.yes, &format!("Continue {}?", record.run))?;
+    if !args.yes {
+        super::run::ask(app, &format!("Continue {}?", record.run))?;
+    }
     let record = set_running(app, &*ledger, record).await?;
     drive(app, ledger, &ready, record, &portion).await
 }
@@ -75,5 +84,7 @@ async fn set_running(
     if record.state == RunState::Running {
         return Ok(record);
     }
-    Ok(ledger.set_state(&record.run, RunState::Running, None, app.clock.now()).await?)
+    Ok(ledger
+        .set_state(&record.run, RunState::Running, None, app.clock.now())
+        .await?)
 }

@@ -19,6 +19,10 @@ use crate::engine::dispatch::WhenIdle;
 use crate::ledger::{FreezeFacts, Ledger, RunRecord};
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[command(after_help = "\
 Examples:
   sendoff run campaigns/review-request.yaml --sandbox        rehearse in a local sandbox
@@ -71,7 +75,11 @@ impl RunArgs {
         Ok(Portion {
             limit: self.limit.map(NonZeroU64::get),
             only: only.transpose()?,
-            when_idle: if self.until_idle || self.due { WhenIdle::Leave } else { WhenIdle::Wait },
+            when_idle: if self.until_idle || self.due {
+                WhenIdle::Leave
+            } else {
+                WhenIdle::Wait
+            },
             format: self.format,
         })
     }
@@ -93,7 +101,14 @@ pub(super) async fn run(app: &App, args: RunArgs) -> Result<Exit, Stop> {
             .help("letters, digits and - _ . : + are allowed, 64 at most"));
     }
     let ledger = open::ledger(app, &found.settings).await?;
-    let live = Live { app, args: &args, source: &source, ready: &ready, ledger, portion: &portion };
+    let live = Live {
+        app,
+        args: &args,
+        source: &source,
+        ready: &ready,
+        ledger,
+        portion: &portion,
+    };
     if args.due {
         return live.due().await;
     }
@@ -177,7 +192,9 @@ impl Live<'_> {
             let one = self.send(run.clone(), *starts_at).await?;
             exit = Some(exit.map_or(one, |before: Exit| worse(before, one)));
         }
-        self.ledger.handled(&campaign.name, due.until, &due.missed).await?;
+        self.ledger
+            .handled(&campaign.name, due.until, &due.missed)
+            .await?;
         Ok(exit.unwrap_or_else(|| {
             self.app.out.note("Nothing is due now.");
             Exit::Stopped
@@ -190,20 +207,36 @@ impl Live<'_> {
             return self.go_on(record).await;
         }
         let lines = &self.source.campaign().terms.lines;
-        preflight::prove(self.ready, lines, |n| self.source.file.place(&format!("from[{n}]")))
-            .await?;
-        let birth = Birth { run, gateway: self.ready.name.clone(), starts_at };
+        preflight::prove(self.ready, lines, |n| {
+            self.source.file.place(&format!("from[{n}]"))
+        })
+        .await?;
+        let birth = Birth {
+            run,
+            gateway: self.ready.name.clone(),
+            starts_at,
+        };
         if !self.args.yes {
+            if !self.app.out.interactive {
+                return Err(nobody_to_ask());
+            }
             // Counted before it is frozen, so that a no leaves nothing behind.
-            let trial = freeze::trial(self.app, self.source, &birth).await?;
+            let trial = freeze::trial(self.app, Some(&*self.ledger), self.source, &birth).await?;
             if trial.problems.has_errors() {
                 return Err(trial.problems.into());
             }
-            ask(self.app, self.args.yes, &question(&birth, self.ready, &trial.facts))?;
+            ask(self.app, &question(&birth, self.ready, &trial.facts))?;
         }
         let record = freeze::freeze(self.app, &*self.ledger, self.source, &birth).await?;
         only_is_there(&*self.ledger, &record, self.portion).await?;
-        drive(self.app, self.ledger.clone(), self.ready, record, self.portion).await
+        drive(
+            self.app,
+            self.ledger.clone(),
+            self.ready,
+            record,
+            self.portion,
+        )
+        .await
     }
 
     async fn go_on(&self, record: RunRecord) -> Result<Exit, Stop> {
@@ -220,11 +253,22 @@ impl Live<'_> {
         match record.state {
             RunState::Running => {
                 let (sent, open) = (facts.counts.accepted(), facts.counts.open());
-                let question =
-                    format!("Continue {run}: {sent} sent, {open} to go through '{}'?", self.ready.name);
-                ask(self.app, self.args.yes, &question)?;
+                let question = format!(
+                    "Continue {run}: {sent} sent, {open} to go through '{}'?",
+                    self.ready.name
+                );
+                if !self.args.yes {
+                    ask(self.app, &question)?;
+                }
                 only_is_there(&*self.ledger, &record, self.portion).await?;
-                drive(self.app, self.ledger.clone(), self.ready, record, self.portion).await
+                drive(
+                    self.app,
+                    self.ledger.clone(),
+                    self.ready,
+                    record,
+                    self.portion,
+                )
+                .await
             }
             RunState::Paused | RunState::Halted => {
                 let reason = record.reason.as_deref().unwrap_or("no reason was kept");
@@ -253,19 +297,26 @@ async fn only_is_there(
     record: &RunRecord,
     portion: &Portion,
 ) -> Result<(), Stop> {
-    let Some(phone) = &portion.only else { return Ok(()) };
+    let Some(phone) = &portion.only else {
+        return Ok(());
+    };
     let mut after = None;
     loop {
         let page = ledger.deliveries(&record.run, after, 2_000).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         let theirs = page.iter().filter(|one| one.phone.as_ref() == Some(phone));
-        if theirs.into_iter().any(|one| one.reason != Some(SkipReason::Duplicate)) {
+        if theirs
+            .into_iter()
+            .any(|one| one.reason != Some(SkipReason::Duplicate))
+        {
             return Ok(());
         }
     }
-    Err(Stop::could_not_start(format!("{} is not in {}", phone.masked(), record.run))
-        .help("--only takes a phone number that stands in the list"))
+    Err(
+        Stop::could_not_start(format!("{} is not in {}", phone.masked(), record.run))
+            .help("--only takes a phone number that stands in the list"),
+    )
 }
 
 fn worse(one: Exit, other: Exit) -> Exit {
@@ -276,7 +327,11 @@ fn question(birth: &Birth, ready: &Ready, facts: &FreezeFacts) -> String {
     let open = facts.counts.open();
     let skipped: u64 = facts.skipped.values().sum();
     let people = if open == 1 { "person" } else { "people" };
-    let aside = if skipped > 0 { format!(" ({skipped} rows skipped)") } else { String::new() };
+    let aside = if skipped > 0 {
+        format!(" ({skipped} rows skipped)")
+    } else {
+        String::new()
+    };
     format!(
         "{}: send to {open} {people}{aside} through the gateway '{}'? It cannot be taken back.",
         birth.run, ready.name
@@ -284,16 +339,17 @@ fn question(birth: &Birth, ready: &Ready, facts: &FreezeFacts) -> String {
 }
 
 /// Asks before a live send. Without a terminal there is nobody to ask.
-pub(super) fn ask(app: &App, yes: bool, question: &str) -> Result<(), Stop> {
-    if yes {
-        return Ok(());
-    }
+pub(super) fn ask(app: &App, question: &str) -> Result<(), Stop> {
     if !app.out.interactive {
-        return Err(Stop::could_not_start("this would send real messages")
-            .help("say --yes where there is no terminal to ask on, or rehearse with --sandbox"));
+        return Err(nobody_to_ask());
     }
     if app.out.confirm(question) {
         return Ok(());
     }
     Err(Stop::could_not_start("nothing was sent"))
+}
+
+fn nobody_to_ask() -> Stop {
+    Stop::could_not_start("this would send real messages")
+        .help("say --yes where there is no terminal to ask on, or rehearse with --sandbox")
 }

@@ -26,7 +26,9 @@ pub(super) async fn pause(app: &App, args: RunRef) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
     let run = open::run(&*ledger, &args.run).await?.run;
     let reason = Some("paused by the operator");
-    ledger.set_state(&run, RunState::Paused, reason, app.clock.now()).await?;
+    ledger
+        .set_state(&run, RunState::Paused, reason, app.clock.now())
+        .await?;
     app.out.note(&format!(
         "{run} is paused; what is on the wire is finished. Continue with `sendoff resume {run}`."
     ));
@@ -55,7 +57,9 @@ pub(super) async fn cancel(app: &App, args: CancelArgs) -> Result<Exit, Stop> {
             return Ok(Exit::CouldNotStart);
         }
     }
-    ledger.set_state(&run, RunState::Cancelled, None, app.clock.now()).await?;
+    ledger
+        .set_state(&run, RunState::Cancelled, None, app.clock.now())
+        .await?;
     app.out.note(&format!("{run} is cancelled."));
     Ok(Exit::Done)
 }

@@ -31,7 +31,8 @@ pub(super) async fn status(app: &App, args: StatusArgs) -> Result<Exit, Stop> {
     let runs = ledger.runs().await?;
     match args.format {
         Format::Text => {
-            app.out.data(&report::status_table(&runs, &drive::view(app)))?;
+            app.out
+                .data(&report::status_table(&runs, &drive::view(app)))?;
         }
         Format::Json => app.out.data(&format!("{:#}\n", report::runs_json(&runs)))?,
     }

@@ -24,23 +24,26 @@ fn run_id(campaign: &Campaign, occurrence: &str) -> Result<RunId, Stop> {
 }
 
 /// `--occurrence NAME`: that one, at once.
-pub(super) fn named(
-    campaign: &Campaign,
-    name: &str,
-    now: Timestamp,
-) -> Result<Occurrence, Stop> {
-    Ok(Occurrence::Now { run: run_id(campaign, name)?, starts_at: now })
+pub(super) fn named(campaign: &Campaign, name: &str, now: Timestamp) -> Result<Occurrence, Stop> {
+    Ok(Occurrence::Now {
+        run: run_id(campaign, name)?,
+        starts_at: now,
+    })
 }
 
 /// `--now`: the schedule is ignored; an occurrence of a repeating campaign is called by the time.
 pub(super) fn now(campaign: &Campaign, now: Timestamp) -> Result<Occurrence, Stop> {
     let occurrence = match &campaign.schedule {
-        Some(schedule) if matches!(schedule.when, When::Cron(_)) => {
-            now.to_zoned(schedule.timezone.clone()).strftime("%Y-%m-%dT%H:%M%:z").to_string()
-        }
+        Some(schedule) if matches!(schedule.when, When::Cron(_)) => now
+            .to_zoned(schedule.timezone.clone())
+            .strftime("%Y-%m-%dT%H:%M%:z")
+            .to_string(),
         _ => ONCE.to_owned(),
     };
-    Ok(Occurrence::Now { run: run_id(campaign, &occurrence)?, starts_at: now })
+    Ok(Occurrence::Now {
+        run: run_id(campaign, &occurrence)?,
+        starts_at: now,
+    })
 }
 
 /// The occurrence that plain `run` is about. For a repeating schedule it is the unfinished one,
@@ -52,7 +55,10 @@ pub(super) async fn next(
     when_idle: WhenIdle,
 ) -> Result<Occurrence, Stop> {
     let Some(schedule) = &campaign.schedule else {
-        return Ok(Occurrence::Now { run: run_id(campaign, ONCE)?, starts_at: app.clock.now() });
+        return Ok(Occurrence::Now {
+            run: run_id(campaign, ONCE)?,
+            starts_at: app.clock.now(),
+        });
     };
     loop {
         let due = due(app, ledger, campaign).await?;
@@ -62,19 +68,30 @@ pub(super) async fn next(
         if let Some((run, starts_at)) = due.run.into_iter().next() {
             return Ok(Occurrence::Now { run, starts_at });
         }
-        ledger.handled(&campaign.name, due.until, &due.missed).await?;
+        ledger
+            .handled(&campaign.name, due.until, &due.missed)
+            .await?;
         let now = app.clock.now();
         let Some(fire) = schedule.next_after(now) else {
-            let words = "The schedule has no occurrence any more; --now or --occurrence ignores it.";
-            return Ok(Occurrence::Nothing { words: words.to_owned() });
+            let words =
+                "The schedule has no occurrence any more; --now or --occurrence ignores it.";
+            return Ok(Occurrence::Nothing {
+                words: words.to_owned(),
+            });
         };
         let words = schedule_words::fire(&fire, &schedule.timezone, now);
         if when_idle == WhenIdle::Leave {
-            return Ok(Occurrence::Nothing { words: format!("Nothing is due now; next: {words}.") });
+            return Ok(Occurrence::Nothing {
+                words: format!("Nothing is due now; next: {words}."),
+            });
         }
-        app.out.note(&format!("Waiting for {words}. Ctrl-C leaves; nothing is lost."));
+        app.out.note(&format!(
+            "Waiting for {words}. Ctrl-C leaves; nothing is lost."
+        ));
         if !wait_until(app, fire.at).await {
-            return Ok(Occurrence::Nothing { words: "Stopped while waiting.".to_owned() });
+            return Ok(Occurrence::Nothing {
+                words: "Stopped while waiting.".to_owned(),
+            });
         }
     }
 }
@@ -87,7 +104,9 @@ async fn wait_until(app: &App, at: Timestamp) -> bool {
         if left <= SignedDuration::ZERO {
             return true;
         }
-        let step = Duration::try_from(left).unwrap_or_default().min(Duration::from_secs(10));
+        let step = Duration::try_from(left)
+            .unwrap_or_default()
+            .min(Duration::from_secs(10));
         tokio::select! {
             // cancel-safe: nothing is held while waiting
             _ = tokio::signal::ctrl_c() => return false,
@@ -116,13 +135,18 @@ pub(super) async fn due(
     campaign: &Campaign,
 ) -> Result<DueNow, Stop> {
     let now = app.clock.now();
-    let mut found = DueNow { until: now, ..DueNow::default() };
+    let mut found = DueNow {
+        until: now,
+        ..DueNow::default()
+    };
     let Some(schedule) = &campaign.schedule else {
         found.run.push((run_id(campaign, ONCE)?, now));
         return Ok(found);
     };
     let unfinished = unfinished(ledger, campaign).await?;
-    let since = ledger.schedule_since(&campaign.name, schedule.first_since(now)).await?;
+    let since = ledger
+        .schedule_since(&campaign.name, schedule.first_since(now))
+        .await?;
     let due = schedule.due(since, now);
     if let Some(older) = due.older {
         found.words.push(format!(
@@ -142,14 +166,20 @@ pub(super) async fn due(
                 let previous = previous.occurrence().to_owned();
                 missed.push((fire, MissReason::Overlap { previous }));
             }
-            _ => found.run.push((run.clone(), starts_at(schedule, &fire, &run))),
+            _ => found
+                .run
+                .push((run.clone(), starts_at(schedule, &fire, &run))),
         }
     }
     for (fire, reason) in missed {
         let run = run_id(campaign, &fire.occurrence)?;
         if ledger.run(&run).await?.is_none() {
             found.words.push(format!("Missed {run}: {reason}."));
-            found.missed.push(Missed { run, due_at: fire.at, reason: reason.to_string() });
+            found.missed.push(Missed {
+                run,
+                due_at: fire.at,
+                reason: reason.to_string(),
+            });
         }
     }
     Ok(found)

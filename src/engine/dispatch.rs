@@ -14,6 +14,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::gates::Gates;
 use super::limiter::Limiter;
 use super::recorder::Recorder;
 use super::tally::Tally;
@@ -22,8 +23,8 @@ use super::worker::{self, Broken, Shop};
 use crate::domain::campaign::Terms;
 use crate::domain::delivery::{Hold, SkipReason};
 use crate::domain::phone::Phone;
-use crate::domain::schedule::zone;
 use crate::domain::run::RunState;
+use crate::domain::schedule::zone;
 use crate::gateway::Gateway;
 use crate::ledger::{
     Admission, Candidate, ClaimRequest, Claimed, Ledger, LedgerError, Limits, Owner, RunRecord,
@@ -125,14 +126,32 @@ pub async fn dispatch(
     let ended = floor.drive(shutdown, writer).await;
     engine.ledger.retire(&session.owner).await?;
     let ended = ended?;
-    if let Ended::Halted { reason } = &ended {
-        let now = engine.clock.now();
-        engine
+    if let Ended::Halted { reason } = ended {
+        return halt(engine, reason).await;
+    }
+    if matches!(ended, Ended::LimitReached | Ended::Interrupted) {
+        // It may have been the last one.
+        let done = engine
             .ledger
-            .set_state(&engine.run.run, RunState::Halted, Some(reason), now)
+            .finish_if_done(&engine.run.run, engine.clock.now())
             .await?;
+        return Ok(if done { Ended::Finished } else { ended });
     }
     Ok(ended)
+}
+
+/// The operator's word stands: a run that was paused or cancelled meanwhile stays so.
+async fn halt(engine: &Engine, reason: String) -> Result<Ended, LedgerError> {
+    let (run, now) = (&engine.run.run, engine.clock.now());
+    match engine
+        .ledger
+        .set_state(run, RunState::Halted, Some(&reason), now)
+        .await
+    {
+        Ok(_) => Ok(Ended::Halted { reason }),
+        Err(LedgerError::BadTransition { from, .. }) => Ok(Ended::State(from)),
+        Err(error) => Err(error),
+    }
 }
 
 fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recorder) -> Shop {
@@ -143,6 +162,7 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
         clock: engine.clock.clone(),
         recorder,
         limiter: Limiter::new(engine.limits),
+        gates: Gates::default(),
         uploads: Uploads::new(
             engine.ledger.clone(),
             engine.gateway.clone(),
@@ -286,7 +306,6 @@ impl Floor<'_> {
         let now = engine.clock.now();
         let Some(next_at) = next_at else {
             if self.session.only.is_some() {
-                engine.ledger.finish_if_done(&engine.run.run, now).await?;
                 return Ok(Some(Ended::LimitReached));
             }
             let done = engine.ledger.finish_if_done(&engine.run.run, now).await?;
@@ -368,7 +387,10 @@ fn admit(
         let zone = candidate.timezone.and_then(zone::find);
         match window.next_open(now, zone.as_ref(), candidate.phone) {
             Ok(open) if open <= now => Admission::Now,
-            Ok(until) => Admission::Hold { until, hold: Hold::Window },
+            Ok(until) => Admission::Hold {
+                until,
+                hold: Hold::Window,
+            },
             Err(_) => Admission::Skip(SkipReason::NoWindow),
         }
     } else {

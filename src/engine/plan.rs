@@ -1,7 +1,7 @@
 //! Freezing a run: rows stream from the list into the ledger in one pass. Nothing is kept
 //! unless every row is sound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -15,7 +15,7 @@ use crate::domain::recipient::{Chunk, Row, Verdict};
 use crate::domain::schedule::zone;
 use crate::domain::window::Window;
 use crate::ledger::{
-    Freeze, FreezeFacts, Ledger, LedgerError, NewDelivery, NewRun, Planned, RunRecord,
+    Freeze, FreezeFacts, KnownChat, Ledger, LedgerError, NewDelivery, NewRun, Planned, RunRecord,
 };
 
 /// Chunks on their way from the list to the ledger; more only cost memory.
@@ -53,14 +53,27 @@ impl Draft {
     }
 }
 
-/// Reads a whole list into an open transaction. `list` is its name, for problems.
+/// What a list is read in with.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    /// Where the run is frozen.
+    pub into: &'a dyn Ledger,
+    /// Who was written to before; the same ledger, unless it is only a trial.
+    pub history: Option<&'a dyn Ledger>,
+    pub run: &'a NewRun,
+    /// People who must not be written to.
+    pub suppressed: &'a HashSet<Phone>,
+    /// The list's name, for problems.
+    pub list: &'a str,
+}
+
+/// Reads a whole list into an open transaction.
 pub async fn read_in(
-    ledger: &dyn Ledger,
-    run: &NewRun,
-    list: &str,
+    reading: &Reading<'_>,
     mut chunks: mpsc::Receiver<Chunk>,
 ) -> Result<Draft, LedgerError> {
-    let freeze = ledger.freeze(run).await?;
+    let run = reading.run;
+    let freeze = reading.into.freeze(run).await?;
     let mut lines = Lines::new(&run.terms.lines);
     let window = run.terms.window.as_ref();
     let mut draft = Draft {
@@ -77,23 +90,44 @@ pub async fn read_in(
             continue;
         }
         draft.freeze.add_media(chunk.media).await?;
-        let mut chunk_rows = chunk.rows;
+        let mut rows = chunk.rows;
+        skip_suppressed(&mut rows, reading.suppressed);
         if let Some(window) = window {
-            skip_unreachable(&mut chunk_rows, window, run.starts_at);
+            skip_unreachable(&mut rows, window, run.starts_at);
         }
-        let rows = plan(&mut *draft.freeze, chunk_rows, &mut lines, &mut breaches).await?;
+        let known = known(reading, &rows).await?;
+        let rows = plan(rows, &known, &mut lines, &mut breaches);
         draft.freeze.add(rows).await?;
     }
-    for problem in breaches.into_problems(list) {
+    for problem in breaches.into_problems(reading.list) {
         draft.problems.push(problem);
     }
     Ok(draft)
 }
 
+/// Skips the people on a do-not-contact list.
+pub(crate) fn skip_suppressed(rows: &mut [Row], suppressed: &HashSet<Phone>) {
+    for row in rows.iter_mut().filter(|_| !suppressed.is_empty()) {
+        let Verdict::Send { recipient, .. } = &row.verdict else {
+            continue;
+        };
+        if suppressed.contains(&recipient.phone) {
+            row.verdict = Verdict::Skip {
+                key: Some(recipient.key.clone()),
+                phone: Some(recipient.phone.clone()),
+                reason: SkipReason::Suppressed,
+                detail: "stands on a do-not-contact list of the campaign".to_owned(),
+            };
+        }
+    }
+}
+
 /// Skips the people for whom no hour is allowed, wherever their phone may be.
-pub fn skip_unreachable(rows: &mut [Row], window: &Window, from: Timestamp) {
+pub(crate) fn skip_unreachable(rows: &mut [Row], window: &Window, from: Timestamp) {
     for row in rows {
-        let Verdict::Send { recipient, .. } = &row.verdict else { continue };
+        let Verdict::Send { recipient, .. } = &row.verdict else {
+            continue;
+        };
         let zone = recipient.timezone.as_deref().and_then(zone::find);
         if let Err(never) = window.next_open(from, zone.as_ref(), &recipient.phone) {
             row.verdict = Verdict::Skip {
@@ -106,13 +140,11 @@ pub fn skip_unreachable(rows: &mut [Row], window: &Window, from: Timestamp) {
     }
 }
 
-/// Gives each row its line: the one that wrote to the person before, else the next in turn.
-async fn plan(
-    freeze: &mut dyn Freeze,
-    rows: Vec<Row>,
-    lines: &mut Lines,
-    breaches: &mut FirstBreaches,
-) -> Result<Vec<NewDelivery>, LedgerError> {
+/// The people of these rows who were written to before.
+async fn known(
+    reading: &Reading<'_>,
+    rows: &[Row],
+) -> Result<HashMap<String, KnownChat>, LedgerError> {
     let phones: Vec<&Phone> = rows
         .iter()
         .filter_map(|row| match &row.verdict {
@@ -120,7 +152,19 @@ async fn plan(
             Verdict::Skip { .. } => None,
         })
         .collect();
-    let known = freeze.known(&phones).await?;
+    match reading.history {
+        Some(history) => history.known(&reading.run.gateway, &phones).await,
+        None => Ok(HashMap::new()),
+    }
+}
+
+/// Gives each row its line: the one that wrote to the person before, else the next in turn.
+fn plan(
+    rows: Vec<Row>,
+    known: &HashMap<String, KnownChat>,
+    lines: &mut Lines,
+    breaches: &mut FirstBreaches,
+) -> Vec<NewDelivery> {
     let mut planned = Vec::with_capacity(rows.len());
     for row in rows {
         planned.push(match row.verdict {
@@ -153,7 +197,7 @@ async fn plan(
             },
         });
     }
-    Ok(planned)
+    planned
 }
 
 /// Lines in turn.

@@ -108,10 +108,6 @@ pub struct KnownChat {
 /// A run being frozen: one transaction. Dropped before [`Freeze::seal`], it leaves nothing.
 #[async_trait]
 pub trait Freeze: Send {
-    /// Which of these people the run's gateway has written to before.
-    async fn known(&mut self, phones: &[&Phone])
-    -> Result<HashMap<String, KnownChat>, LedgerError>;
-
     /// Adds rows. A second row for the same phone or recipient key becomes
     /// `skipped: duplicate` and names the first.
     async fn add(&mut self, rows: Vec<NewDelivery>) -> Result<(), LedgerError>;
@@ -433,6 +429,13 @@ pub trait Ledger: Debug + Send + Sync {
     /// Opens the transaction that freezes a run; [`LedgerError::RunExists`] if there is one.
     async fn freeze(&self, run: &NewRun) -> Result<Box<dyn Freeze>, LedgerError>;
 
+    /// Which of these people a gateway has written to before.
+    async fn known(
+        &self,
+        gateway: &str,
+        phones: &[&Phone],
+    ) -> Result<HashMap<String, KnownChat>, LedgerError>;
+
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, LedgerError>;
 
     /// Every run, newest first, with its counts.
@@ -526,4 +529,7 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// Occurrences of a campaign that were not sent, newest first.
     async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError>;
+
+    /// Lets go of the store. What was committed is kept without it; it only leaves less behind.
+    async fn close(&self);
 }

@@ -1,1 +1,69 @@
-//! report
+//! What became of a run, as bytes: JSON for programs, CSV for spreadsheets, words for people.
+//! Reads the ledger and never prints; one file per format.
+
+mod csv;
+mod json;
+mod layout;
+mod status;
+mod style;
+mod text;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Debug;
+use std::io::{self, Write};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+pub use self::csv::{Csv, HEADER as CSV_HEADER, csv};
+pub use self::json::{Json, run_json, runs_json};
+pub use self::status::status_table;
+pub use self::style::{Colour, Style};
+pub use self::text::{Text, text};
+use crate::ledger::{Ledger, LedgerError, RunRecord};
+
+/// Why a report is incomplete.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A broken pipe among them: whoever reads has seen enough.
+    #[error("the report cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// The run that is reported on.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    pub ledger: &'a dyn Ledger,
+    pub run: &'a RunRecord,
+    /// Tells which waits are still open.
+    pub now: Timestamp,
+}
+
+/// One way to write a report.
+#[async_trait]
+pub trait Format: Debug + Send + Sync {
+    /// Writes the whole report, ends its last line, and flushes.
+    ///
+    /// Stopped halfway it has changed nothing: a report only reads.
+    async fn write(
+        &self,
+        subject: Subject<'_>,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), ReportError>;
+}
+
+/// How a person looks at a report.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Against which "tomorrow" and "in 2 hours" are meant.
+    pub now: Timestamp,
+    /// Times are shown in this zone.
+    pub timezone: TimeZone,
+    pub style: Style,
+}

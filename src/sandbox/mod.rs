@@ -1,1 +1,227 @@
-//! sandbox
+//! The local providers: a server on this machine that behaves as the contract says, for
+//! rehearsals, and as the oracle of the crash tests. Sends nothing anywhere.
+//!
+//! [`Sandbox`] is the handle: it serves, and tells what was received. `wire` and `host` are
+//! the ground, `faults` and `journal` what happens to a request and what is kept of it,
+//! `chert` the provider, `control` the surface under `/_sandbox/`.
+
+mod chert;
+mod control;
+mod faults;
+mod host;
+mod journal;
+mod paste;
+mod received;
+mod wire;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use chert::{FileRecord, MessageRecord, Standing, Strangers, Tenant, TenantKind};
+pub use faults::{
+    Answer, BadPlan, Fault, FaultPlan, FaultReport, Match, RouteMatch, Rule, RuleReport,
+};
+pub use host::Clock;
+pub use journal::{Filter, RequestRecord};
+pub use paste::{Paste, SECRET_VARIABLE};
+pub use received::{JournalReport, Person, ReceivedReport, Totals};
+
+use crate::domain::account::DEFAULT_RETENTION;
+use crate::domain::pace::{Limit, Rate};
+use crate::domain::phone::{Phone, PhoneError};
+use chert::Chert;
+use host::Host;
+use wire::{Cut, Doorway};
+
+/// Where `sendoff sandbox` listens when it is not told.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:4010";
+
+/// The rate of every tenant where nothing else is said: 10 requests a second, 20 at once
+/// (chert §4.1).
+pub fn default_rate() -> Limit {
+    const PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
+    const BURST: NonZeroU32 = NonZeroU32::new(20).unwrap();
+    Limit {
+        rate: Rate::per_second(PER_SECOND),
+        burst: BURST,
+    }
+}
+
+/// The lines of a sandbox that is told none: the numbers of the shipped examples.
+const DEFAULT_LINES: [&str; 2] = ["+15555550100", "+15555550101"];
+
+/// How long open connections may go on once the sandbox is to stop.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// How a sandbox behaves.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// All ids and made-up credentials follow from it.
+    pub seed: u64,
+    /// Known from the start; empty: [`Tenant::of_seed`] alone.
+    pub tenants: Vec<Tenant>,
+    pub strangers: Strangers,
+    /// The sender lines, all active, of every tenant; empty: two fictional ones.
+    pub lines: Vec<Phone>,
+    /// Requests per tenant; `None`: unlimited.
+    pub rate: Option<Limit>,
+    /// When a message counts as delivered; `None`: never.
+    pub delivered_after: Option<SignedDuration>,
+    /// When it counts as read, after it was accepted; `None`: never.
+    pub read_after: Option<SignedDuration>,
+    /// How long an idempotency key is remembered (chert §5).
+    pub key_retention: SignedDuration,
+    /// How long a request waits for another one with its key (chert §5).
+    pub hold: SignedDuration,
+    pub clock: Clock,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            tenants: Vec::new(),
+            strangers: Strangers::default(),
+            lines: Vec::new(),
+            rate: Some(default_rate()),
+            delivered_after: Some(SignedDuration::from_secs(2)),
+            read_after: Some(SignedDuration::from_secs(10)),
+            key_retention: DEFAULT_RETENTION,
+            hold: SignedDuration::from_secs(30),
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// Why a sandbox cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error("the sandbox cannot tell at which address it listens")]
+    Address(#[source] std::io::Error),
+    #[error("the sandbox's own line '{0}' is no phone number in E.164")]
+    Line(&'static str, #[source] PhoneError),
+    #[error("the sandbox stopped serving")]
+    Serve(#[source] std::io::Error),
+}
+
+/// A sandbox: cheap to clone, every clone is the same one.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    host: Arc<Host>,
+    chert: Arc<Chert>,
+    /// The tenant that pasted settings are for.
+    first: Arc<Tenant>,
+    lines: Arc<[Phone]>,
+    rate: Option<Limit>,
+    address: SocketAddr,
+}
+
+impl Sandbox {
+    /// A sandbox that will be reached at `address`. Nothing is served yet.
+    pub fn new(mut config: SandboxConfig, address: SocketAddr) -> Result<Self, SandboxError> {
+        if config.lines.is_empty() {
+            let line = |text| Phone::from_e164(text).map_err(|e| SandboxError::Line(text, e));
+            config.lines = DEFAULT_LINES
+                .into_iter()
+                .map(line)
+                .collect::<Result<_, _>>()?;
+        }
+        if config.tenants.is_empty() {
+            config.tenants.push(Tenant::of_seed(config.seed));
+        }
+        let host = Arc::new(Host::new(config.clock.clone()));
+        let first = config.tenants.first().cloned();
+        Ok(Self {
+            chert: Arc::new(Chert::new(&config, Arc::clone(&host), address.to_string())),
+            host,
+            first: Arc::new(first.unwrap_or_else(|| Tenant::of_seed(config.seed))),
+            lines: config.lines.into(),
+            rate: config.rate,
+            address,
+        })
+    }
+
+    /// What a client's `base_url` is to be: ends in `/api/v1`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}/api/v1", self.address)
+    }
+
+    /// Where the control surface is: ends in `/_sandbox`.
+    pub fn control_url(&self) -> String {
+        format!("http://{}/_sandbox", self.address)
+    }
+
+    /// Serves until `shutdown`, then ends open connections within half a second. Requests
+    /// that lie under a delay are answered first. Ends this sandbox for good.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), SandboxError> {
+        let abort = CancellationToken::new();
+        let doorway = Doorway {
+            listener,
+            abort: abort.clone(),
+        };
+        let app = chert::router(Arc::clone(&self.chert))
+            .merge(control::router(self.clone()))
+            .into_make_service_with_connect_info::<Cut>();
+        let stop = self.host.stop.clone();
+        let stopping = async move {
+            shutdown.cancelled().await;
+            stop.cancel();
+        };
+        let serving = axum::serve(doorway, app).with_graceful_shutdown(stopping);
+        let mut serving = std::pin::pin!(serving.into_future());
+        let grace = async {
+            self.host.stop.cancelled().await;
+            tokio::time::sleep(STOP_GRACE).await;
+        };
+        let served = tokio::select! {
+            // cancel-safe: `serving` is polled again below; the grace only waits.
+            served = &mut serving => served,
+            () = grace => {
+                abort.cancel();
+                serving.await
+            }
+        };
+        self.host.tasks.close();
+        self.host.tasks.wait().await;
+        served.map_err(SandboxError::Serve)
+    }
+
+    /// Puts a fault plan in force, in place of the last one; an empty plan ends all faults.
+    pub fn set_faults(&self, plan: FaultPlan) {
+        self.host.set_faults(plan);
+    }
+
+    /// The plan in force, and how often each rule has fired.
+    pub fn faults(&self) -> FaultReport {
+        self.host.faults().report()
+    }
+
+    /// Forgets chats, messages, keys, uploads, faults and the journal; tenants and lines stay.
+    pub fn reset(&self) {
+        self.host.set_faults(FaultPlan::default());
+        self.chert.reset();
+        self.host.journal().clear();
+    }
+}
+
+/// Serves a new sandbox on `listener` until `shutdown`.
+pub async fn start(
+    config: SandboxConfig,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), SandboxError> {
+    let address = listener.local_addr().map_err(SandboxError::Address)?;
+    Sandbox::new(config, address)?
+        .serve(listener, shutdown)
+        .await
+}

@@ -59,6 +59,10 @@ fn a_new_project_can_be_rehearsed_at_once() {
             .success();
     }
     assert!(project.join("sendoff.db").is_file());
+    sendoff(&project)
+        .args(["check", "campaigns/first.yaml"])
+        .assert()
+        .success();
 }
 
 #[test]

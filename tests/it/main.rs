@@ -11,3 +11,6 @@ mod gateway;
 mod init;
 mod layers;
 mod preview;
+mod sandbox;
+mod schedule_docs;
+mod schedule_oracle;

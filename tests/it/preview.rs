@@ -171,7 +171,10 @@ fn a_row_that_is_left_out_says_why() {
     );
     assert_eq!(why("4"), "filtered: `where` is not true for this row");
     assert_eq!(why("5"), "duplicate: row 1 is the same person");
-    assert_eq!(why("6"), "suppressed: the phone number stands in stop.csv");
+    assert_eq!(
+        why("6"),
+        "suppressed: stands on a do-not-contact list of the campaign"
+    );
     assert_eq!(shop.json(&[])["row"], 1);
     assert_eq!(shop.json(&["--to", "+12025550145"])["reason"], "filtered");
     let text = shown(shop.dir.path(), "shop.yaml", &["--row", "2"]);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
 use super::super::Stop;
-use crate::domain::campaign::{Campaign, ListSource};
+use crate::domain::campaign::ListSource;
 use crate::domain::delivery::SkipReason;
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
@@ -18,7 +18,6 @@ use crate::domain::recipient::{Recipient, Row, Verdict};
 use crate::domain::run::RunId;
 use crate::domain::window::Window;
 use crate::engine::plan;
-use crate::intake::list::suppress;
 use crate::intake::rows::{ListInput, Loaded, Rows};
 
 /// Which row is to be shown.
@@ -47,45 +46,18 @@ pub(super) struct Found {
 /// What besides the row itself decides whether it is sent.
 #[derive(Debug)]
 pub(super) struct Rules {
-    window: Option<Window>,
-    starts_at: Timestamp,
-    /// Everybody who must not be written to, and the list that says so.
-    suppressed: HashMap<Phone, String>,
-    stdin: bool,
+    pub(super) window: Option<Window>,
+    pub(super) starts_at: Timestamp,
+    /// Everybody who must not be written to.
+    pub(super) suppressed: HashSet<Phone>,
 }
 
 impl Rules {
-    pub(super) fn of(campaign: &Campaign, starts_at: Timestamp) -> Result<Self, Problems> {
-        let mut suppressed = HashMap::new();
-        let mut problems = Problems::default();
-        for path in &campaign.suppress {
-            let (phones, found) = suppress::suppressions(path, campaign.recipients.region);
-            problems.extend(found);
-            let name = path.display().to_string();
-            suppressed.extend(phones.into_iter().map(|phone| (phone, name.clone())));
-        }
-        if problems.has_errors() {
-            return Err(problems);
-        }
-        Ok(Self {
-            window: campaign.terms.window.clone(),
-            starts_at,
-            suppressed,
-            stdin: campaign.recipients.source == ListSource::StandardInput,
-        })
-    }
-
+    /// In the order of a run.
     fn judge(&self, mut rows: Vec<Row>) -> Vec<Row> {
+        plan::skip_suppressed(&mut rows, &self.suppressed);
         if let Some(window) = &self.window {
             plan::skip_unreachable(&mut rows, window, self.starts_at);
-        }
-        for row in &mut rows {
-            if let Verdict::Send { recipient, .. } = &row.verdict
-                && let Some(list) = self.suppressed.get(&recipient.phone)
-            {
-                let detail = format!("the phone number stands in {list}");
-                row.verdict = skip(recipient, SkipReason::Suppressed, detail);
-            }
         }
         rows
     }
@@ -110,11 +82,10 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn new(loaded: Loaded, run: RunId, rules: &Rules) -> Result<Self, Stop> {
-        let spool = if rules.stdin {
-            Some(spool().map_err(|error| unspooled(&error))?)
-        } else {
-            None
+    pub(super) fn new(loaded: Loaded, run: RunId, source: &ListSource) -> Result<Self, Stop> {
+        let spool = match source {
+            ListSource::File(_) => None,
+            ListSource::StandardInput => Some(spool().map_err(|error| unspooled(&error))?),
         };
         Ok(Self { loaded, run, spool })
     }

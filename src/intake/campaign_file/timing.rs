@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 
 use super::Reader;
 use crate::domain::problem::{Problem, nearest};
-use crate::domain::schedule::{CatchUp, CronExpr, Overlap, Schedule, When, zone};
+use crate::domain::schedule::zone::{self, UnknownZone};
+use crate::domain::schedule::{CatchUp, CronExpr, Overlap, Schedule, When};
 use crate::domain::window::{BadWindow, DayTime, Days, Window, WindowZone};
 use crate::intake::yaml::{Fields, Kind, Node, Text, items};
 
@@ -141,32 +142,16 @@ fn moment(reader: &Reader, node: &Node) -> Option<DateTime> {
 fn time_zone(reader: &Reader, node: &Node) -> Option<TimeZone> {
     let text = reader.text(node, "a time zone")?;
     zone::parse(text)
-        .inspect_err(|error| {
-            report_zone(reader, node, &error.0, Problem::error(error.to_string()));
-        })
+        .inspect_err(|unknown| report_zone(reader, node, unknown, unknown.remedy()))
         .ok()
 }
 
-fn report_zone(reader: &Reader, node: &Node, text: &str, problem: Problem) {
-    let problem = problem.label("unknown time zone");
-    let names: Vec<String> = jiff::tz::db()
-        .available()
-        .map(|name| name.as_str().to_owned())
-        .collect();
-    let wanted = text.replace(' ', "_").to_lowercase();
-    let city = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
-    let near = names
-        .iter()
-        .find(|name| name.to_lowercase() == wanted || city(name) == wanted)
-        .map(String::as_str)
-        .or_else(|| nearest(text, names.iter().map(String::as_str)))
-        .filter(|near| near.contains('/'));
+fn report_zone(reader: &Reader, node: &Node, unknown: &UnknownZone, remedy: String) {
     reader.report(
         &node.range,
-        match near {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem,
-        },
+        Problem::error(format!("'{}' is no time zone", unknown.name))
+            .label("unknown time zone")
+            .help(remedy),
     );
 }
 
@@ -227,19 +212,16 @@ fn days(reader: &Reader, node: &Node) -> Option<Days> {
 fn window_zone(reader: &Reader, node: &Node) -> Option<WindowZone> {
     let text = reader.text(node, "`recipient` or a time zone")?;
     WindowZone::parse(text)
-        .inspect_err(|error| {
-            let problem = Problem::error(error.to_string());
-            match error {
-                BadWindow::Zone(text) if nearest(text, ["recipient"]).is_some() => reader.report(
-                    &node.range,
-                    problem
-                        .label("unknown time zone")
-                        .help("did you mean `recipient`?"),
-                ),
-                BadWindow::Zone(text) => report_zone(reader, node, text, problem),
-                BadWindow::Days(_) | BadWindow::Time(_) | BadWindow::Empty { .. } => {
-                    reader.report(&node.range, problem);
-                }
+        .inspect_err(|error| match error {
+            BadWindow::Zone(unknown) => {
+                let remedy = match nearest(text, ["recipient"]) {
+                    Some(_) => "did you mean `recipient`?".to_owned(),
+                    None => format!("{}; `recipient` means each one's own", unknown.remedy()),
+                };
+                report_zone(reader, node, unknown, remedy);
+            }
+            BadWindow::Days(_) | BadWindow::Time(_) | BadWindow::Empty { .. } => {
+                reader.report(&node.range, Problem::error(error.to_string()));
             }
         })
         .ok()

@@ -336,6 +336,21 @@ mod tests {
     }
 
     #[test]
+    fn the_rule_in_the_documentation_is_the_one_that_holds() {
+        let docs = include_str!("../../../docs/templates.md");
+        let table = docs.split("| Header | Name |\n|---|---|\n").nth(1).unwrap();
+        let rows: Vec<Vec<&str>> = table
+            .lines()
+            .take_while(|line| line.starts_with('|'))
+            .map(|line| line.split('`').skip(1).step_by(2).collect())
+            .collect();
+        assert!(rows.len() > 3);
+        for row in rows {
+            assert_eq!(snake_case(row[0]), row[1]);
+        }
+    }
+
+    #[test]
     fn a_column_is_found_whatever_its_dress() {
         let header = header(&["Mobile Phone", "FIRSTNAME", "", "customer-id"]);
         assert_eq!(header.find("mobile_phone"), Some(0));

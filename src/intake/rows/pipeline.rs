@@ -14,7 +14,7 @@ use super::check::Checker;
 use super::desk::{Checked, Desk, Found};
 use super::{list_place, list_problem};
 use crate::domain::campaign::FrozenFile;
-use crate::domain::problem::{Problem, Problems};
+use crate::domain::problem::{Problem, Problems, SHOWN, Severity};
 use crate::domain::recipient::Chunk;
 
 /// Rows of a chunk: enough that handing over costs nothing, few enough to hold a dozen of them.
@@ -56,6 +56,9 @@ pub struct Rows {
     early: Problems,
     /// The same problem in many rows is told for the first few.
     repeated: HashMap<String, u64>,
+    /// Problems that were told, and rows whose problem was not, for there were too many.
+    told: usize,
+    untold: u64,
     tried: u64,
     failed: u64,
     failure: Option<String>,
@@ -107,6 +110,8 @@ impl Rows {
             fault: None,
             early,
             repeated: HashMap::new(),
+            told: 0,
+            untold: 0,
             tried: 0,
             failed: 0,
             failure: None,
@@ -189,12 +194,8 @@ impl Rows {
         self.tried += checked.tried;
         self.failed += checked.failed;
         self.failure = self.failure.take().or(checked.failure);
-        for Found { same, problem } in checked.found {
-            let times = self.repeated.entry(same).or_default();
-            *times += 1;
-            if *times <= NAMED {
-                problems.push(problem);
-            }
+        for found in checked.found {
+            self.tell(found, &mut problems);
         }
         let media = checked
             .files
@@ -204,6 +205,26 @@ impl Rows {
             rows: checked.rows,
             media: media.collect(),
             problems,
+        }
+    }
+
+    /// Names the first rows with a problem; of a warning, the first.
+    fn tell(&mut self, Found { same, problem }: Found, problems: &mut Problems) {
+        let known = self.repeated.get(&same).copied().unwrap_or(0);
+        let named = match problem.severity {
+            Severity::Error => NAMED,
+            Severity::Warning => 1,
+        };
+        if known < named && self.told >= SHOWN {
+            self.untold += u64::from(problem.severity == Severity::Error);
+            return;
+        }
+        if problem.severity == Severity::Error || known == 0 {
+            self.repeated.insert(same, known + 1);
+        }
+        if known < named {
+            self.told += 1;
+            problems.push(problem);
         }
     }
 
@@ -224,6 +245,10 @@ impl Rows {
                 "ragged" => format!("{more} more rows have too many or too few cells"),
                 same => format!("{more} more rows: {same}"),
             };
+            problems.push(Problem::error(message).at(list_place(list, 1)));
+        }
+        if self.untold > 0 {
+            let message = format!("{} more rows have problems of their own", self.untold);
             problems.push(Problem::error(message).at(list_place(list, 1)));
         }
         if let Some((fault, line)) = self.fault.take() {

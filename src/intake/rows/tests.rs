@@ -11,6 +11,7 @@ use crate::domain::recipient::{Row, Verdict};
 use crate::intake::campaign_file;
 
 mod errors;
+mod shipped;
 mod table;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\nrest";
@@ -372,6 +373,20 @@ fn rows_stream_in_order_and_bounded() {
         facts.file.sha256,
         crate::domain::digest::Digest::of(list.as_bytes())
     );
+}
+
+#[test]
+fn rows_can_be_driven_from_another_thread() {
+    fn sendable<T: Send>(_: &T) {}
+    let folder = Folder::text("Hi");
+    let loaded = folder.load().0.unwrap();
+    let input = ListInput::new("standard input", Box::new("phone\n2025550143\n".as_bytes()));
+    let rows = loaded
+        .rows(&RunId::parse("test@once").unwrap(), input)
+        .unwrap();
+    sendable(&rows);
+    sendable(&loaded);
+    assert_eq!(rows.map(|chunk| chunk.rows.len()).sum::<usize>(), 1);
 }
 
 #[test]

@@ -264,7 +264,7 @@ impl Compiled {
         let files = self
             .includes
             .iter()
-            .map(|(name, file)| (name.as_str(), file.source.as_str()));
+            .map(|(name, file)| (name.as_str(), file.body()));
         if let Err(error) = self.tera.add_raw_templates(files) {
             self.report(&error, problems);
             return;

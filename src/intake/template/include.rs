@@ -21,6 +21,15 @@ pub(super) struct Include {
     pub(super) scan: Scan,
 }
 
+impl Include {
+    /// Without the line end that editors put behind the last line.
+    pub(super) fn body(&self) -> &str {
+        let source = self.source.as_str();
+        let body = source.strip_suffix('\n').unwrap_or(source);
+        body.strip_suffix('\r').unwrap_or(body)
+    }
+}
+
 impl Compiled {
     /// The included files, as they are frozen with the run.
     pub fn files(&self) -> Vec<FrozenFile> {

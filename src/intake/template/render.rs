@@ -194,7 +194,12 @@ fn draft(compiled: &Compiled, tera: &Tera, context: &Context) -> Result<Vec<Draf
             continue;
         }
         let body = match &plan.body {
-            BodyPlan::Text { value } => DraftBody::Text(text(value)?),
+            BodyPlan::Text { value } => {
+                // The last line end of a YAML text is nothing to send.
+                let mut value = text(value)?;
+                value.truncate(value.trim_end().len());
+                DraftBody::Text(value)
+            }
             BodyPlan::Media { file, .. } => DraftBody::File(trimmed(file)?),
             BodyPlan::MediaUrl { url } => DraftBody::MediaUrl(trimmed(url)?),
             BodyPlan::RichLink { url, rest } => {

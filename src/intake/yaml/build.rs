@@ -2,14 +2,14 @@
 //! refused at the alias that does it, before anything is copied. Duplicate fields, tags and
 //! unknown aliases are reported here; what a field means is not known here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, Span, Tag, options};
 
 use super::source::Source;
-use super::syntax;
 use super::tree::{Entry, Kind, Node, Scalar, Style, Weight, is_word};
+use super::{merge, syntax};
 use crate::domain::problem::{Problem, Problems};
 
 /// Lists and groups inside each other. Ours need five.
@@ -230,7 +230,9 @@ impl Build<'_> {
         let kind = match frame.content {
             Content::List(items) => Kind::List(items),
             Content::Map { spoiled: true, .. } => Kind::Broken,
-            Content::Map { entries, .. } => Kind::Map(self.merge(entries)),
+            Content::Map { entries, .. } => {
+                Kind::Map(merge::unfold(self.source, self.problems, entries))
+            }
         };
         self.complete(Node { range, kind }, frame.anchor)
     }
@@ -334,41 +336,6 @@ impl Build<'_> {
                 },
             },
         }
-    }
-
-    /// Takes the fields of `<<: *defaults` into the group; what the group says itself wins.
-    fn merge(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
-        let (merges, mut own): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|entry| entry.key == "<<");
-        let mut known: HashSet<String> = match merges.len() {
-            0 => HashSet::new(),
-            _ => own.iter().map(|entry| entry.key.clone()).collect(),
-        };
-        for merge in merges {
-            let sources = match merge.value.kind {
-                Kind::List(items) => items,
-                Kind::Map(_) | Kind::Scalar(_) | Kind::Broken => vec![merge.value],
-            };
-            for source in sources {
-                match source.kind {
-                    Kind::Map(entries) => {
-                        for entry in entries {
-                            if known.insert(entry.key.clone()) {
-                                own.push(entry);
-                            }
-                        }
-                    }
-                    Kind::Broken => {}
-                    Kind::List(_) | Kind::Scalar(_) => self.source.report(
-                        self.problems,
-                        &source.range,
-                        Problem::error("`<<` takes over the fields of another group")
-                            .label("not a group of fields"),
-                    ),
-                }
-            }
-        }
-        own
     }
 }
 

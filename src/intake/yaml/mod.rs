@@ -2,6 +2,7 @@
 //! be shown at once, each at its place. The parser itself is the library's; knows no field of ours.
 
 mod build;
+mod merge;
 mod reader;
 mod source;
 mod syntax;

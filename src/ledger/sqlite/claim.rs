@@ -57,7 +57,11 @@ pub(super) async fn claim(
     };
     if pace.room(request, &open) > 0 {
         let ids = match &only {
-            Some(one) => one.iter().filter(|one| one.free_at <= request.now).map(|one| one.id).collect(),
+            Some(one) => one
+                .iter()
+                .filter(|one| one.free_at <= request.now)
+                .map(|one| one.id)
+                .collect(),
             None => due(&mut tx, request, &open, &pace).await?,
         };
         let candidates = details(&mut tx, request, &ids).await?;
@@ -104,17 +108,28 @@ async fn only(
     request: &ClaimRequest<'_>,
     phone: &Phone,
 ) -> Result<Option<Only>, LedgerError> {
-    let row: Option<(DeliveryId, String, i64, Option<i64>, Option<bool>)> =
-        sqlx::query_as(sql::ONLY)
-            .bind(request.run.id)
-            .bind(phone.expose())
-            .fetch_optional(&mut **tx)
-            .await?;
-    let Some((id, state, due_at, lease_until, orphaned)) = row else { return Ok(None) };
+    type OnlyRow = (DeliveryId, String, i64, Option<i64>, Option<bool>);
+    let row: Option<OnlyRow> = sqlx::query_as(sql::ONLY)
+        .bind(request.run.id)
+        .bind(phone.expose())
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some((id, state, due_at, lease_until, orphaned)) = row else {
+        return Ok(None);
+    };
     let lease_end = lease_until.filter(|_| orphaned != Some(true));
-    let due_at = if state == DeliveryState::Pending.as_str() { due_at } else { i64::MIN };
-    let free_at = due_at.max(lease_end.unwrap_or(i64::MIN)).max(request.now.as_millisecond());
-    Ok(Some(Only { id, free_at: instant(free_at)? }))
+    let due_at = if state == DeliveryState::Pending.as_str() {
+        due_at
+    } else {
+        i64::MIN
+    };
+    let free_at = due_at
+        .max(lease_end.unwrap_or(i64::MIN))
+        .max(request.now.as_millisecond());
+    Ok(Some(Only {
+        id,
+        free_at: instant(free_at)?,
+    }))
 }
 
 /// Ids worth a closer look, attempts without an outcome first, then the longest due.

@@ -1,13 +1,11 @@
 //! Freezing a run: one transaction, one pass over the list, nothing left behind if it fails.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use async_trait::async_trait;
 use sqlx::{Sqlite, Transaction};
 
-use super::super::{
-    Freeze, FreezeFacts, KnownChat, LedgerError, NewDelivery, NewRun, Planned, RunRecord,
-};
+use super::super::{Freeze, FreezeFacts, LedgerError, NewDelivery, NewRun, Planned, RunRecord};
 use super::rows::{RunRow, stored};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::campaign::FrozenFile;
@@ -25,7 +23,6 @@ struct SqliteFreeze {
     first: i64,
     next: i64,
     lines: BTreeSet<String>,
-    any_chat: bool,
     facts: FreezeFacts,
 }
 
@@ -55,10 +52,6 @@ pub(super) async fn open(
         .bind(run.starts_at.as_millisecond())
         .fetch_one(&mut *tx)
         .await?;
-    let any_chat: Option<i64> = sqlx::query_scalar(sql::ANY_CHAT)
-        .bind(&run.gateway)
-        .fetch_optional(&mut *tx)
-        .await?;
     Ok(Box::new(SqliteFreeze {
         tx,
         run: run.clone(),
@@ -66,7 +59,6 @@ pub(super) async fn open(
         first,
         next: first,
         lines: BTreeSet::new(),
-        any_chat: any_chat.is_some(),
         facts: FreezeFacts::default(),
     }))
 }
@@ -80,25 +72,6 @@ struct Numbered {
 
 #[async_trait]
 impl Freeze for SqliteFreeze {
-    async fn known(
-        &mut self,
-        phones: &[&Phone],
-    ) -> Result<HashMap<String, KnownChat>, LedgerError> {
-        if !self.any_chat || phones.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let phones: Vec<&str> = phones.iter().map(|phone| phone.expose()).collect();
-        let rows: Vec<(String, String, String)> = sqlx::query_as(sql::KNOWN_CHATS)
-            .bind(&self.run.gateway)
-            .bind(stored(serde_json::to_string(&phones))?)
-            .fetch_all(&mut *self.tx)
-            .await?;
-        Ok(rows
-            .into_iter()
-            .map(|(phone, chat_id, line)| (phone, KnownChat { chat_id, line }))
-            .collect())
-    }
-
     async fn add(&mut self, rows: Vec<NewDelivery>) -> Result<(), LedgerError> {
         let mut numbered = Vec::with_capacity(rows.len());
         for row in rows {

@@ -12,6 +12,7 @@ mod schedules;
 mod statements;
 mod write;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,12 +23,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use super::{
-    Admit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, Ledger, LedgerError, Missed,
-    NewRun, Owner, RunFacts, RunRecord, Write, Written,
+    Admit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
+    LedgerError, Missed, NewRun, Owner, RunFacts, RunRecord, Write, Written,
 };
 use crate::domain::delivery::Counts;
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
+use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 
 /// How long a connection waits for another program's lock.
@@ -113,12 +115,6 @@ impl SqliteLedger {
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
-
-    /// Closes every connection; the write-ahead log is folded into the file.
-    pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-    }
 }
 
 /// The primary result code of SQLite (its extended codes carry it in the low byte).
@@ -163,6 +159,14 @@ impl From<sqlx::Error> for LedgerError {
 impl Ledger for SqliteLedger {
     async fn freeze(&self, run: &NewRun) -> Result<Box<dyn Freeze>, LedgerError> {
         freeze::open(self, run).await
+    }
+
+    async fn known(
+        &self,
+        gateway: &str,
+        phones: &[&Phone],
+    ) -> Result<HashMap<String, KnownChat>, LedgerError> {
+        runs::known(self, gateway, phones).await
     }
 
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, LedgerError> {
@@ -273,5 +277,10 @@ impl Ledger for SqliteLedger {
 
     async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError> {
         schedules::missed(self, campaign, most).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
     }
 }

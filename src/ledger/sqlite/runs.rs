@@ -1,16 +1,17 @@
 //! Runs: finding them, changing their state, counting what became of their deliveries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use sqlx::FromRow;
 
 use super::super::{
-    DeliveryId, DeliveryRecord, FailureGroup, Gate, LedgerError, RunFacts, RunRecord,
+    DeliveryId, DeliveryRecord, FailureGroup, Gate, KnownChat, LedgerError, RunFacts, RunRecord,
 };
-use super::rows::{DeliveryRow, RunRow, instant, instants, named, number};
+use super::rows::{DeliveryRow, RunRow, instant, instants, named, number, stored};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
+use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 
 /// Failures that differ are listed up to this many.
@@ -34,6 +35,23 @@ pub(super) async fn find(
     run: &RunId,
 ) -> Result<Option<RunRecord>, LedgerError> {
     row(ledger, run).await?.map(RunRecord::try_from).transpose()
+}
+
+pub(super) async fn known(
+    ledger: &SqliteLedger,
+    gateway: &str,
+    phones: &[&Phone],
+) -> Result<HashMap<String, KnownChat>, LedgerError> {
+    let phones: Vec<&str> = phones.iter().map(|phone| phone.expose()).collect();
+    let rows: Vec<(String, String, String)> = sqlx::query_as(sql::KNOWN_CHATS)
+        .bind(gateway)
+        .bind(stored(serde_json::to_string(&phones))?)
+        .fetch_all(&ledger.readers)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(phone, chat_id, line)| (phone, KnownChat { chat_id, line }))
+        .collect())
 }
 
 pub(super) async fn all(ledger: &SqliteLedger) -> Result<Vec<(RunRecord, Counts)>, LedgerError> {

@@ -80,7 +80,6 @@ statements! {
     KNOWN_CHATS = "
         SELECT phone, chat_id, line FROM chats
         WHERE gateway = ? AND phone IN (SELECT value FROM json_each(?))";
-    ANY_CHAT = "SELECT 1 FROM chats WHERE gateway = ? LIMIT 1";
     INSERT_MEDIA = "
         INSERT INTO media (sha256, filename, content_type, bytes) VALUES (?, ?, ?, ?)
         ON CONFLICT DO NOTHING";

@@ -143,6 +143,32 @@ fn the_same_problem_is_told_a_few_times_only() {
 }
 
 #[test]
+fn a_list_full_of_problems_is_told_in_part_and_counted() {
+    let mut list = "phone,first_name\n".to_owned();
+    for n in 0..3_000 {
+        writeln!(list, "2025550143,Dana{n}").unwrap();
+    }
+    let folder = Folder::new("  - type: rich_link\n    url: \"{{ first_name }}\"\n");
+    let outcome = folder.run(&list);
+    assert_eq!(outcome.problems.len(), crate::domain::problem::SHOWN + 1);
+    let end = outcome.problems.last().unwrap();
+    assert_eq!(
+        end,
+        "list.csv:1:1: 2950 more rows have problems of their own"
+    );
+}
+
+#[test]
+fn a_warning_does_not_stop_a_run_however_often_it_comes() {
+    let row = "2025550143,Dana,Mars/Olympus\n";
+    let list = format!("phone,first_name,tz\n{}", row.repeat(9_000));
+    let folder = Folder::text("Hi").with("columns: { phone: phone, timezone: tz }");
+    let outcome = folder.run(&list);
+    assert_eq!(outcome.problems.len(), 1, "{:?}", outcome.problems);
+    assert_eq!(outcome.rows.len(), 9_000);
+}
+
+#[test]
 fn odd_cells_are_warned_about() {
     let list = b"phone,first_name,tz\n2025550143,Jos\xE9,Mars/Olympus\n";
     let folder =

@@ -1,0 +1,133 @@
+//! A long list from file to frozen run: `cargo bench --bench intake [-- ROWS]`.
+//!
+//! Everything that `run` does before the first message: decode, parse, normalise phones, render
+//! every message, check it, and commit the run to a ledger with full durability.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench prints what it measured, reads the clock, and stops when it cannot measure"
+)]
+
+mod support;
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use sendoff::domain::run::RunId;
+use sendoff::engine::plan::{CHUNKS_AHEAD, Reading, read_in};
+use sendoff::intake::{campaign_file, rows};
+use sendoff::ledger::NewRun;
+use sendoff::ledger::sqlite::{Durability, SqliteLedger};
+
+const CAMPAIGN: &str = r#"
+name: bench
+gateway: chert
+from: ["+15555550100", "+15555550101"]
+recipients:
+  csv: list.csv
+  columns: { phone: Mobile, key: CustomerID }
+  region: US
+  where: "visits > 0"
+message: message.yaml
+vars: { business: "Texas Prime Plumbing" }
+"#;
+
+const MESSAGE: &str = "
+parts:
+  - type: text
+    value: |-
+      Hi {{ first_name }}, this is {{ technician }} from {{ business }}.
+      I would really appreciate a Google review.
+  - type: rich_link
+    url: https://search.example.com/local/writereview?placeid={{ place_id }}
+    title: Leave a review
+";
+
+fn main() {
+    let count = std::env::args()
+        .skip(1)
+        .find_map(|arg| arg.parse().ok())
+        .unwrap_or(1_000_000);
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    write_files(folder.path(), count);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(bench(folder.path(), count));
+}
+
+fn write_files(folder: &Path, count: u32) {
+    fs::write(folder.join("campaign.yaml"), CAMPAIGN).unwrap();
+    fs::write(folder.join("message.yaml"), MESSAGE).unwrap();
+    let mut list = BufWriter::new(File::create(folder.join("list.csv")).unwrap());
+    writeln!(
+        list,
+        "CustomerID,First Name,Mobile,Technician,Place ID,Visits"
+    )
+    .unwrap();
+    // Numbers stand in no order, as in a real list.
+    for n in 0..count {
+        let subscriber = (u64::from(n) * 7_919_993) % 8_000_000;
+        let (exchange, line) = (200 + subscriber / 10_000, subscriber % 10_000);
+        writeln!(
+            list,
+            "C{n},Person {n},(202) {exchange}-{line:04},Marco,pl-{n},{}",
+            1 + n % 7
+        )
+        .unwrap();
+    }
+    list.flush().unwrap();
+}
+
+async fn bench(folder: &Path, count: u32) {
+    let begun = Instant::now();
+    let (file, _) = campaign_file::read(&folder.join("campaign.yaml"));
+    let file = file.unwrap();
+    let (loaded, _) = rows::load(&file);
+    let loaded = loaded.unwrap();
+    let now = Timestamp::now();
+    let run = NewRun {
+        run: RunId::new("bench", "once").unwrap(),
+        gateway: "chert".to_owned(),
+        terms: file.campaign.terms.clone(),
+        now,
+        starts_at: now,
+    };
+    let mut rows = loaded.rows(&run.run, loaded.open_list().unwrap()).unwrap();
+    let (chunks, arriving) = tokio::sync::mpsc::channel(CHUNKS_AHEAD);
+    let reader = tokio::task::spawn_blocking(move || {
+        for chunk in &mut rows {
+            chunks.blocking_send(chunk).unwrap();
+        }
+        rows.finish()
+    });
+    let ledger = SqliteLedger::open(&folder.join("ledger.db"), Durability::Full)
+        .await
+        .unwrap();
+    let suppressed = HashSet::new();
+    let reading = Reading {
+        into: &ledger,
+        history: Some(&ledger),
+        run: &run,
+        suppressed: &suppressed,
+        list: "list.csv",
+    };
+    let draft = read_in(&reading, arriving).await.unwrap();
+    assert!(!draft.problems.has_errors(), "{:?}", draft.problems);
+    let facts = reader.await.unwrap();
+    let record = draft.seal(vec![facts.file]).await.unwrap();
+    let took = begun.elapsed();
+    assert_eq!(record.total, u64::from(count));
+    println!(
+        "{count} rows checked and frozen in {:.1} s ({:.0} rows/s), {}",
+        took.as_secs_f64(),
+        support::per_second(count, took),
+        support::memory_in_words(),
+    );
+}

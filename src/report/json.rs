@@ -1,0 +1,128 @@
+//! Runs as JSON, for programs: one documented shape (`docs/reports.md`) that only ever grows.
+
+use std::io::Write;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{Format, ReportError, Subject};
+use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
+use crate::ledger::{RunFacts, RunRecord};
+
+/// RFC 3339 in UTC with milliseconds, in every format for programs.
+pub(super) fn instant(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// `report RUN --format json`
+#[derive(Debug, Clone, Copy)]
+pub struct Json;
+
+#[async_trait]
+impl Format for Json {
+    async fn write(
+        &self,
+        subject: Subject<'_>,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), ReportError> {
+        let facts = subject.ledger.facts(&subject.run.run, subject.now).await?;
+        writeln!(out, "{:#}", run_json(subject.run, &facts))?;
+        Ok(out.flush()?)
+    }
+}
+
+/// One run with everything that is known of it as a whole.
+pub fn run_json(run: &RunRecord, facts: &RunFacts) -> Value {
+    let mut fields = base(run, facts.counts);
+    let skipped: Map<String, Value> = SkipReason::ALL
+        .into_iter()
+        .map(|reason| {
+            let n = facts.skipped.get(&reason).copied().unwrap_or(0);
+            (reason.as_str().to_owned(), json!(n))
+        })
+        .collect();
+    let failures: Vec<Value> = facts
+        .failures
+        .iter()
+        .map(|group| {
+            json!({
+                "state": group.state.as_str(),
+                "code": group.code,
+                "text": group.text,
+                "count": group.count,
+            })
+        })
+        .collect();
+    let holds: Vec<Value> = facts
+        .holds
+        .iter()
+        .map(|(hold, count, due_at)| {
+            json!({
+                "hold": hold.map(Hold::as_str),
+                "count": count,
+                "due_at": instant(*due_at),
+            })
+        })
+        .collect();
+    let gates: Vec<Value> = facts
+        .gates
+        .iter()
+        .map(|gate| {
+            json!({ "line": gate.line, "until": instant(gate.until), "reason": gate.reason })
+        })
+        .collect();
+    for (name, value) in [
+        ("skipped", Value::Object(skipped)),
+        ("failures", Value::Array(failures)),
+        ("failures_not_listed", json!(not_listed(facts))),
+        ("holds", Value::Array(holds)),
+        ("gates", Value::Array(gates)),
+        ("first_sent_at", json!(facts.first_sent_at.map(instant))),
+        ("last_sent_at", json!(facts.last_sent_at.map(instant))),
+    ] {
+        fields.insert(name.to_owned(), value);
+    }
+    Value::Object(fields)
+}
+
+/// Runs in the given order (the ledger's: newest first) as `{"runs": […]}`.
+pub fn runs_json(runs: &[(RunRecord, Counts)]) -> Value {
+    let runs: Vec<Value> = runs
+        .iter()
+        .map(|(run, counts)| Value::Object(base(run, *counts)))
+        .collect();
+    json!({ "runs": runs })
+}
+
+/// What every run has, also in a list of runs.
+fn base(run: &RunRecord, counts: Counts) -> Map<String, Value> {
+    let counts: Map<String, Value> = counts
+        .iter()
+        .map(|(state, n)| (state.as_str().to_owned(), json!(n)))
+        .collect();
+    [
+        ("run", json!(run.run.as_str())),
+        ("campaign", json!(run.run.campaign())),
+        ("occurrence", json!(run.run.occurrence())),
+        ("rehearsal", json!(run.run.is_rehearsal())),
+        ("gateway", json!(run.gateway)),
+        ("state", json!(run.state.as_str())),
+        ("reason", json!(run.reason)),
+        ("total", json!(run.total)),
+        ("counts", Value::Object(counts)),
+        ("created_at", json!(instant(run.created_at))),
+        ("starts_at", json!(instant(run.starts_at))),
+        ("finished_at", json!(run.finished_at.map(instant))),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+/// Failed and uncertain deliveries beyond the groups that the ledger lists.
+pub(super) fn not_listed(facts: &RunFacts) -> u64 {
+    let all = facts.counts.of(DeliveryState::Failed) + facts.counts.of(DeliveryState::Uncertain);
+    let listed: u64 = facts.failures.iter().map(|group| group.count).sum();
+    all.saturating_sub(listed)
+}

@@ -1,0 +1,315 @@
+//! Every format over the same runs, and over a real ledger. Words and columns are compared
+//! letter by letter: both are promises.
+
+mod end_to_end;
+mod summary;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::domain::campaign::Terms;
+use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
+use crate::domain::phone::Phone;
+use crate::domain::run::{RunId, RunState};
+use crate::ledger::{FailureGroup, Gate, RunFacts};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn view() -> View {
+    View {
+        now: at("2026-11-20T22:30:00-06:00"),
+        timezone: TimeZone::get("America/Chicago").unwrap(),
+        style: Style::PLAIN,
+    }
+}
+
+fn run(id: &str, state: RunState, total: u64) -> RunRecord {
+    RunRecord {
+        id: 1,
+        run: RunId::parse(id).unwrap(),
+        gateway: "chert".into(),
+        state,
+        reason: None,
+        terms: Terms {
+            lines: vec![
+                Phone::from_e164("+15555550100").unwrap(),
+                Phone::from_e164("+15555550101").unwrap(),
+            ],
+            ..Terms::default()
+        },
+        files: vec![],
+        total,
+        created_at: at("2026-11-20T10:00:00-06:00"),
+        starts_at: at("2026-11-20T10:00:00-06:00"),
+        finished_at: None,
+    }
+}
+
+fn counts(of: &[(DeliveryState, u64)]) -> Counts {
+    let mut counts = Counts::default();
+    for (state, n) in of {
+        counts.add(*state, *n);
+    }
+    counts
+}
+
+fn group(state: DeliveryState, code: Option<u32>, count: u64, text: &str) -> FailureGroup {
+    FailureGroup {
+        state,
+        code,
+        text: text.into(),
+        count,
+    }
+}
+
+/// A run as it ends well, but for some.
+fn finished() -> (RunRecord, RunFacts) {
+    use DeliveryState as S;
+    let record = RunRecord {
+        finished_at: Some(at("2026-11-20T10:04:05-06:00")),
+        ..run("review-request@once", RunState::Finished, 1_250)
+    };
+    let of = [
+        (S::Sent, 104),
+        (S::Delivered, 788),
+        (S::Read, 312),
+        (S::Failed, 3),
+        (S::Uncertain, 1),
+        (S::Skipped, 42),
+    ];
+    let long = "the text of a first message must not hold a web address; put it into a part of \
+                its own of the type rich_link";
+    let facts = RunFacts {
+        counts: counts(&of),
+        skipped: BTreeMap::from([
+            (SkipReason::Duplicate, 11),
+            (SkipReason::InvalidPhone, 1),
+            (SkipReason::Filtered, 30),
+        ]),
+        failures: vec![
+            group(S::Failed, Some(1005), 2, long),
+            group(S::Failed, None, 1, "no connection to the provider"),
+            group(
+                S::Uncertain,
+                None,
+                1,
+                "the connection broke before an answer",
+            ),
+        ],
+        first_sent_at: Some(at("2026-11-20T10:00:01-06:00")),
+        last_sent_at: Some(at("2026-11-20T10:04:02-06:00")),
+        ..RunFacts::default()
+    };
+    (record, facts)
+}
+
+/// A run in the middle of its night.
+fn waiting(state: RunState) -> (RunRecord, RunFacts) {
+    use DeliveryState as S;
+    let facts = RunFacts {
+        counts: counts(&[(S::Sent, 6_000), (S::Pending, 4_000), (S::Sending, 2)]),
+        holds: vec![
+            (None, 2_499, at("2026-11-20T10:00:00-06:00")),
+            (Some(Hold::Window), 1_500, at("2026-11-21T09:00:00-06:00")),
+            (Some(Hold::Throttled), 1, at("2026-11-20T22:30:45-06:00")),
+        ],
+        gates: vec![
+            Gate {
+                gateway: "chert".into(),
+                line: None,
+                until: at("2026-11-20T22:30:45-06:00"),
+                reason: "too many requests".into(),
+            },
+            Gate {
+                gateway: "chert".into(),
+                line: Some("+15555550101".into()),
+                until: at("2026-11-21T00:00:00-06:00"),
+                reason: "daily limit of new conversations reached".into(),
+            },
+        ],
+        first_sent_at: Some(at("2026-11-20T10:00:01-06:00")),
+        last_sent_at: Some(at("2026-11-20T22:29:59-06:00")),
+        ..RunFacts::default()
+    };
+    (run("nightly@2026-11-20T10:00-06:00", state, 10_002), facts)
+}
+
+#[test]
+fn all_runs_stand_in_one_table() {
+    let (one, facts) = finished();
+    let (two, more) = waiting(RunState::Paused);
+    let runs = [(two, more.counts), (one, facts.counts)];
+    let wide = View {
+        style: Style {
+            width: 120,
+            ..Style::PLAIN
+        },
+        ..view()
+    };
+    insta::assert_snapshot!(status_table(&runs, &wide), @r"
+    RUN                             STATE             SENT  FAILED  UNCERTAIN  SKIPPED  WAITING  STARTED
+    nightly@2026-11-20T10:00-06:00  paused    6,000/10,002       0          0        0    4,002  today, 10:00
+    review-request@once             finished   1,204/1,250       3          1       42        0  today, 10:00
+    ");
+    insta::assert_snapshot!(status_table(&runs, &view()), @r"
+    RUN                             STATE             SENT  FAILED  UNCERTAIN  WAITING
+    nightly@2026-11-20T10:00-06:00  paused    6,000/10,002       0          0    4,002
+    review-request@once             finished   1,204/1,250       3          1        0
+    ");
+    insta::assert_snapshot!(status_table(&[], &view()), @r"
+    There is no run yet. `sendoff run CAMPAIGN` starts one.
+    ");
+}
+
+#[test]
+fn a_narrow_table_keeps_every_column_that_tells_of_trouble() {
+    let (one, facts) = finished();
+    let style = Style {
+        width: 20,
+        ..Style::PLAIN
+    };
+    let table = status_table(&[(one, facts.counts)], &View { style, ..view() });
+    let titles: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(
+        titles,
+        ["RUN", "STATE", "SENT", "FAILED", "UNCERTAIN", "WAITING"]
+    );
+}
+
+#[test]
+fn a_run_as_json_has_every_state_also_at_zero() {
+    let (record, facts) = finished();
+    let json = run_json(&record, &facts);
+    for state in DeliveryState::ALL {
+        assert!(json["counts"][state.as_str()].is_u64(), "{state}");
+    }
+    insta::assert_snapshot!(format!("{json:#}"), @r#"
+    {
+      "campaign": "review-request",
+      "counts": {
+        "cancelled": 0,
+        "delivered": 788,
+        "failed": 3,
+        "pending": 0,
+        "read": 312,
+        "sending": 0,
+        "sent": 104,
+        "skipped": 42,
+        "uncertain": 1
+      },
+      "created_at": "2026-11-20T16:00:00.000Z",
+      "failures": [
+        {
+          "code": 1005,
+          "count": 2,
+          "state": "failed",
+          "text": "the text of a first message must not hold a web address; put it into a part of its own of the type rich_link"
+        },
+        {
+          "code": null,
+          "count": 1,
+          "state": "failed",
+          "text": "no connection to the provider"
+        },
+        {
+          "code": null,
+          "count": 1,
+          "state": "uncertain",
+          "text": "the connection broke before an answer"
+        }
+      ],
+      "failures_not_listed": 0,
+      "finished_at": "2026-11-20T16:04:05.000Z",
+      "first_sent_at": "2026-11-20T16:00:01.000Z",
+      "gates": [],
+      "gateway": "chert",
+      "holds": [],
+      "last_sent_at": "2026-11-20T16:04:02.000Z",
+      "occurrence": "once",
+      "reason": null,
+      "rehearsal": false,
+      "run": "review-request@once",
+      "skipped": {
+        "duplicate": 11,
+        "expired": 0,
+        "filtered": 30,
+        "invalid_phone": 1,
+        "missing_value": 0,
+        "render_error": 0,
+        "suppressed": 0
+      },
+      "starts_at": "2026-11-20T16:00:00.000Z",
+      "state": "finished",
+      "total": 1250
+    }
+    "#);
+}
+
+#[test]
+fn what_a_run_waits_for_is_in_its_json() {
+    let (record, facts) = waiting(RunState::Running);
+    let json = run_json(&record, &facts);
+    insta::assert_snapshot!(format!("{:#}", json["holds"]), @r#"
+    [
+      {
+        "count": 2499,
+        "due_at": "2026-11-20T16:00:00.000Z",
+        "hold": null
+      },
+      {
+        "count": 1500,
+        "due_at": "2026-11-21T15:00:00.000Z",
+        "hold": "window"
+      },
+      {
+        "count": 1,
+        "due_at": "2026-11-21T04:30:45.000Z",
+        "hold": "throttled"
+      }
+    ]
+    "#);
+    insta::assert_snapshot!(format!("{:#}", json["gates"]), @r#"
+    [
+      {
+        "line": null,
+        "reason": "too many requests",
+        "until": "2026-11-21T04:30:45.000Z"
+      },
+      {
+        "line": "+15555550101",
+        "reason": "daily limit of new conversations reached",
+        "until": "2026-11-21T06:00:00.000Z"
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn a_list_of_runs_as_json_keeps_the_order_and_the_shape() {
+    let (one, facts) = finished();
+    let (two, more) = waiting(RunState::Paused);
+    let whole = run_json(&two, &more);
+    let json = runs_json(&[(two, more.counts), (one, facts.counts)]);
+    assert_eq!(json["runs"][1]["run"], "review-request@once");
+    for (name, value) in json["runs"][0].as_object().unwrap() {
+        assert_eq!(value, &whole[name], "{name}");
+    }
+}
+
+#[test]
+fn the_documentation_names_every_column_and_field() {
+    let docs = include_str!("../../docs/reports.md");
+    assert!(docs.contains(&CSV_HEADER.join(",")));
+    for column in CSV_HEADER {
+        assert!(docs.contains(&format!("| `{column}` |")), "{column}");
+    }
+    let (record, facts) = finished();
+    for name in run_json(&record, &facts).as_object().unwrap().keys() {
+        assert!(docs.contains(&format!("| `{name}` |")), "{name}");
+    }
+}

@@ -1,0 +1,129 @@
+//! The second half of a summary: what of the run is still open, and what to do next.
+
+use jiff::Timestamp;
+
+use super::super::layout::clean;
+use super::super::style::Tone;
+use super::super::words::thousands;
+use super::Summary;
+use crate::domain::delivery::{DeliveryState, Hold};
+use crate::domain::run::RunState;
+
+impl Summary<'_> {
+    pub(super) fn waiting(&mut self) {
+        let (pending, wire) = (
+            self.of(DeliveryState::Pending),
+            self.of(DeliveryState::Sending),
+        );
+        if pending + wire == 0 {
+            return;
+        }
+        let figures = thousands(pending.max(wire)).len();
+        let cancelled = self.run.state == RunState::Cancelled;
+        self.page.heading(
+            Tone::Warn,
+            if cancelled {
+                "Still open"
+            } else {
+                "Still to come"
+            },
+        );
+        for (hold, n, due_at) in &self.facts.holds {
+            let head = [(Tone::Plain, format!("  {:>figures$}  ", thousands(*n)))];
+            let words = self.hold(*hold, *due_at);
+            self.page.beside(&head, Tone::Plain, &words);
+        }
+        if wire > 0 {
+            let head = [(Tone::Plain, format!("  {:>figures$}  ", thousands(wire)))];
+            let words = "on the wire: begun, and without an answer so far";
+            self.page.beside(&head, Tone::Plain, words);
+        }
+    }
+
+    fn hold(&self, hold: Option<Hold>, due_at: Timestamp) -> String {
+        let why = match hold {
+            None if due_at <= self.calendar.now => return "waiting for their turn".to_owned(),
+            None => "not due yet",
+            Some(Hold::Retry) => "refused for now, to be tried again",
+            Some(Hold::Window) => "outside the allowed hours",
+            Some(Hold::LineCapacity) => "the provider says that the line is at its limit",
+            Some(Hold::DailyCap) => "the cap of the day is used up",
+            Some(Hold::Throttled) => "the provider asked us to slow down",
+        };
+        if due_at <= self.calendar.now {
+            format!("{why}; due now")
+        } else {
+            format!("{why}; the first {}", self.calendar.ahead(due_at))
+        }
+    }
+
+    /// A gate of the gateway concerns a run only while something of it is open.
+    pub(super) fn gates(&mut self) {
+        if self.facts.counts.open() == 0 || self.facts.gates.is_empty() {
+            return;
+        }
+        self.page
+            .heading(Tone::Warn, "The provider asked for a pause");
+        for gate in &self.facts.gates {
+            let whom = gate
+                .line
+                .as_ref()
+                .map_or("the whole account".to_owned(), |line| {
+                    format!("line {line}")
+                });
+            let until = self.calendar.ahead(gate.until);
+            let words = format!("{whom} until {until}: {}", clean(&gate.reason));
+            self.page
+                .beside(&[(Tone::Plain, "  ".to_owned())], Tone::Plain, &words);
+        }
+    }
+
+    pub(super) fn next(&mut self) {
+        if self.run.total == 0 {
+            return;
+        }
+        self.page.heading(Tone::Strong, "What to do next");
+        if let Some(words) = self.how_to_go_on() {
+            self.page.paragraph(2, words);
+            self.page
+                .command(&format!("sendoff resume {}", self.run.run));
+        }
+        self.page
+            .paragraph(2, "See every row with its state and reason:");
+        let file = file_name(self.run.run.as_str());
+        self.page.command(&format!(
+            "sendoff report {} --format csv -o {file}",
+            self.run.run
+        ));
+        if self.run.run.is_rehearsal() && self.run.state == RunState::Finished {
+            let words =
+                "Send it for real: the same `sendoff run` without --sandbox. It asks first.";
+            self.page.paragraph(2, words);
+        }
+    }
+
+    fn how_to_go_on(&self) -> Option<&'static str> {
+        let open = self.facts.counts.open() > 0;
+        match self.run.state {
+            RunState::Running if open && self.is_ahead() => {
+                Some("Wait for its time and send it then:")
+            }
+            RunState::Running if open => {
+                Some("Send the rest; nobody gets it twice, even while another process is sending:")
+            }
+            RunState::Paused => Some("Go on where it stopped:"),
+            RunState::Halted => Some("When the cause is put right, go on where it stopped:"),
+            RunState::Running | RunState::Finished | RunState::Cancelled => None,
+        }
+    }
+}
+
+/// A file name for every system: a run id may hold `@`, `:` and `+`.
+fn file_name(run: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name: String = run
+        .chars()
+        .map(|c| if plain(c) { c } else { '-' })
+        .collect();
+    format!("{name}.csv")
+}

@@ -1,0 +1,338 @@
+//! One request from arrival to answer: who sends it, whether a fault strikes, what the route
+//! makes of it, and the record. Knows the order of these steps, not what a route does.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, DATE, HOST, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Response, StatusCode};
+use jiff::fmt::rfc2822::DateTimePrinter;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::Chert;
+use super::auth::Proof;
+use super::errors::{Refusal, Shape, code};
+use super::ids::Id;
+use super::routes::Route;
+use super::send_fields;
+use super::tenants::TenantNo;
+use crate::domain::digest::Digest;
+use crate::sandbox::faults::{Answer, Delay, Fault, Fired, Subject};
+use crate::sandbox::host::Waited;
+use crate::sandbox::journal::{Entry, trace_text};
+use crate::sandbox::wire::Cut;
+
+/// Where `half_answer` closes the connection: within the headers of every answer.
+const HALF_ANSWER_BYTES: usize = 48;
+
+/// One request on its way through.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) chert: Arc<Chert>,
+    pub(super) cut: Cut,
+    pub(super) route: Route,
+    /// The id in the path; empty where the route has none.
+    pub(super) id: String,
+    pub(super) tenant: TenantNo,
+    /// The name by which the client reached the sandbox.
+    pub(super) host: Option<String>,
+    /// The record, filled in as the request goes through.
+    pub(super) entry: Entry,
+}
+
+/// What the body was.
+#[derive(Debug)]
+pub(super) enum Payload {
+    Empty,
+    Json(Value),
+    /// An upload: its digest and size.
+    File(Digest, u64),
+}
+
+/// What a route answers when it does what it was asked.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) body: String,
+    pub(super) message_id: Option<Id>,
+    pub(super) replay: bool,
+}
+
+impl Done {
+    pub(super) fn new(body: String) -> Self {
+        Self {
+            body,
+            message_id: None,
+            replay: false,
+        }
+    }
+}
+
+impl Call {
+    pub(super) fn new(chert: Arc<Chert>, cut: Cut, route: Route, head: &Parts) -> Self {
+        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let entry = Entry {
+            at_us: chert.host.now_us(),
+            method: head.method.as_str().into(),
+            path: head.uri.path().into(),
+            route: route.named(),
+            tenant: None,
+            to: None,
+            key: None,
+            body: None,
+            bytes: 0,
+            trace: chert.host.next_trace(),
+            answer: crate::sandbox::journal::Answered::default(),
+        };
+        Self {
+            cut,
+            route,
+            id: String::new(),
+            tenant: 0,
+            host: host.map(str::to_owned),
+            entry,
+            chert,
+        }
+    }
+
+    /// Lets the caller in: credentials, then the tenant's rate (chert §2, §4.1).
+    pub(super) fn enter(&mut self, head: &Parts, proof: Proof<'_>) -> Result<(), Refusal> {
+        let now_us = self.entry.at_us;
+        let known = self.chert.doorman.check(&head.headers, proof, now_us)?;
+        self.tenant = known.no;
+        self.entry.tenant = Some(Arc::clone(&known.slug));
+        if let Some(limit) = &self.chert.limit {
+            let admitted = self.chert.store().admit(self.tenant, limit, now_us);
+            admitted.map_err(|wait| Refusal::new(code::RATE_LIMITED).after(wait))?;
+        }
+        Ok(())
+    }
+
+    /// Notes for faults and journal whom the request is about, whether or not it is in order.
+    pub(super) fn note(&mut self, json: &Value) {
+        self.entry.key = send_fields::key_of(json).map(Into::into);
+        self.entry.to = send_fields::person_of(json).map(Into::into);
+    }
+
+    /// The same for a follow-up, which names a chat instead of a person.
+    fn note_chat(&mut self) {
+        if self.route == Route::Messages {
+            let store = self.chert.store();
+            let chat = store.chat(self.tenant, &self.id);
+            let person = chat.and_then(|(_, chat)| chat.people.first());
+            self.entry.to = person.map(|person| person.expose().into());
+        }
+    }
+
+    /// Everything after the caller was let in and the body read.
+    pub(super) async fn run(mut self, payload: Payload) -> Response<Body> {
+        self.note_chat();
+        let fired = self.chert.host.decide(Subject {
+            routes: self.route.names(),
+            to: self.entry.to.as_deref(),
+            key: self.entry.key.as_deref(),
+            request: self.entry.body.unwrap_or_else(|| Digest::of(b"")),
+        });
+        if !self.chert.host.is_patient() {
+            return self.conclude(payload, fired).await;
+        }
+        // What may wait runs by itself: a client that gives up must not undo what it sent.
+        let trace = self.entry.trace;
+        let tasks = self.chert.host.tasks.clone();
+        let answer = tasks.spawn(self.conclude(payload, fired)).await;
+        answer.unwrap_or_else(|_| {
+            let refusal = Refusal::new(code::INTERNAL);
+            let body = refusal.body(Shape::Envelope, &trace_text(trace));
+            respond(refusal.status, trace, body)
+        })
+    }
+
+    async fn conclude(mut self, payload: Payload, fired: Option<Fired>) -> Response<Body> {
+        let fault = fired.as_ref().map(|fired| fired.fault.clone());
+        self.entry.answer.fault = fault.as_ref().map(Fault::name);
+        if let Some(ending) = fault.as_ref().and_then(before) {
+            return self.end(ending);
+        }
+        let ending = match self.act(payload, fired).await {
+            Err(refusal) => Ending::Refuse(refusal),
+            Ok(done) => {
+                self.entry.answer.message_id = done.message_id;
+                self.entry.answer.replay = done.replay;
+                after(fault.as_ref(), done)
+            }
+        };
+        self.end(ending)
+    }
+
+    /// Lies for as long as the fault says, or until its plan ends.
+    pub(super) async fn lie(&self, fired: Option<&Fired>, delay: Delay) -> Result<(), Refusal> {
+        let length = match fired.map(|fired| fired.fault.delay()) {
+            Some(Some((when, ms))) if when == delay => ms,
+            Some(_) | None => return Ok(()),
+        };
+        let never = CancellationToken::new();
+        let released = fired.map_or(&never, |fired| &fired.released);
+        let length = std::time::Duration::from_millis(length);
+        match self.chert.host.wait(released, length).await {
+            Waited::Released | Waited::Expired => Ok(()),
+            Waited::Stopped => {
+                Err(Refusal::new(code::DELIVERY_UNAVAILABLE)
+                    .because("The sandbox is shutting down"))
+            }
+        }
+    }
+
+    /// Answers, or does not, and records it.
+    pub(super) fn end(mut self, ending: Ending) -> Response<Body> {
+        let trace = self.entry.trace;
+        let response = match ending {
+            Ending::Done(done) => {
+                let mut response = respond(200, trace, done.body);
+                if done.replay {
+                    let headers = response.headers_mut();
+                    headers.insert("x-idempotent-replay", HeaderValue::from_static("true"));
+                }
+                response
+            }
+            Ending::Refuse(refusal) => {
+                self.entry.answer.code = Some(refusal.code);
+                self.refusal(&refusal)
+            }
+            Ending::Html(status) => {
+                let page = "<!doctype html>\n<title>Bad gateway</title>\n\
+                            <h1>Bad gateway</h1>\n<p>The upstream did not answer.</p>\n";
+                let mut response = respond(status, trace, page.to_owned());
+                let html = HeaderValue::from_static("text/html; charset=utf-8");
+                response.headers_mut().insert(CONTENT_TYPE, html);
+                response
+            }
+            Ending::Cut { bytes, body } => {
+                self.cut.after(bytes);
+                self.chert.host.record(self.entry);
+                return respond(200, trace, body);
+            }
+        };
+        self.entry.answer.status = Some(response.status().as_u16());
+        self.chert.host.record(self.entry);
+        response
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> Response<Body> {
+        let trace = self.entry.trace;
+        let shape = if self.route == Route::Send {
+            Shape::Flat
+        } else {
+            Shape::Envelope
+        };
+        let body = refusal.body(shape, &trace_text(trace));
+        let mut response = respond(refusal.status, trace, body);
+        let headers = response.headers_mut();
+        if let Some(seconds) = refusal.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if refusal.code == code::AUTH_TIMESTAMP_SKEW {
+            // The client sets its clock by this (chert §3.3), so it must be the sandbox's own.
+            let now = self.chert.host.now();
+            let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
+            headers.extend(
+                date.ok()
+                    .and_then(|date| HeaderValue::try_from(date).ok())
+                    .map(|date| (DATE, date)),
+            );
+        }
+        response
+    }
+}
+
+/// How a request ends for its client.
+#[derive(Debug)]
+pub(super) enum Ending {
+    Done(Done),
+    Refuse(Refusal),
+    /// A page instead of JSON, with this status.
+    Html(u16),
+    /// The connection closes after so many bytes of the answer.
+    Cut {
+        bytes: usize,
+        body: String,
+    },
+}
+
+impl Ending {
+    /// The connection closes without a byte.
+    pub(super) const SILENCE: Self = Self::Cut {
+        bytes: 0,
+        body: String::new(),
+    };
+}
+
+/// What a fault does before the route acts; `None`: the route acts.
+fn before(fault: &Fault) -> Option<Ending> {
+    match fault {
+        Fault::Throttle { wait } => Some(Ending::Refuse(
+            Refusal::new(code::RATE_LIMITED).after(*wait),
+        )),
+        Fault::LineBusy { wait } => Some(Ending::Refuse(
+            Refusal::new(code::LINES_SATURATED).after(*wait),
+        )),
+        Fault::Error(answer) => Some(Ending::Refuse(refusal_of(answer))),
+        Fault::NonJson { status } => Some(Ending::Html(*status)),
+        Fault::DropBefore {} => Some(Ending::SILENCE),
+        Fault::ErrorAfterAccept(_)
+        | Fault::Drop {}
+        | Fault::HalfAnswer {}
+        | Fault::Slow { .. }
+        | Fault::SlowAfterAccept { .. }
+        | Fault::NonJsonAfterAccept { .. } => None,
+    }
+}
+
+/// What a fault makes of the answer once the route has acted.
+fn after(fault: Option<&Fault>, done: Done) -> Ending {
+    match fault {
+        Some(Fault::ErrorAfterAccept(answer)) => Ending::Refuse(refusal_of(answer)),
+        Some(Fault::NonJsonAfterAccept { status }) => Ending::Html(*status),
+        Some(Fault::Drop {}) => Ending::SILENCE,
+        Some(Fault::HalfAnswer {}) => Ending::Cut {
+            bytes: HALF_ANSWER_BYTES,
+            body: done.body,
+        },
+        Some(
+            Fault::Throttle { .. }
+            | Fault::LineBusy { .. }
+            | Fault::Error(_)
+            | Fault::DropBefore {}
+            | Fault::Slow { .. }
+            | Fault::SlowAfterAccept { .. }
+            | Fault::NonJson { .. },
+        )
+        | None => Ending::Done(done),
+    }
+}
+
+fn refusal_of(answer: &Answer) -> Refusal {
+    let usual = Refusal::new(answer.code);
+    Refusal {
+        status: answer.status.unwrap_or(usual.status),
+        retryable: answer.retryable.unwrap_or(usual.retryable),
+        message: answer
+            .message
+            .clone()
+            .map_or(usual.message.clone(), Into::into),
+        retry_after: answer.retry_after,
+        ..usual
+    }
+}
+
+fn respond(status: u16, trace: u64, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(trace) = HeaderValue::try_from(trace_text(trace)) {
+        headers.insert("x-trace-id", trace);
+    }
+    response
+}

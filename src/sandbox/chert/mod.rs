@@ -1,0 +1,80 @@
+//! Chert as the contract says it behaves (chert §1 to §8, §10, §12, §15). Its routes and what
+//! it remembers; shares no code with the client, so that each side checks the other.
+
+mod auth;
+mod errors;
+mod exchange;
+mod ids;
+mod keys;
+mod parts;
+mod post;
+mod records;
+mod render;
+mod routes;
+mod send_fields;
+mod slots;
+mod store;
+mod tenants;
+mod upload;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use jiff::SignedDuration;
+
+pub use auth::Strangers;
+pub(super) use records::Receipt;
+pub use records::{FileRecord, MessageRecord};
+pub(super) use routes::router;
+pub use tenants::{Standing, Tenant, TenantKind};
+
+use super::SandboxConfig;
+use super::host::Host;
+use crate::domain::pace::Limit;
+use auth::Doorman;
+use render::Receipts;
+use store::Store;
+use tenants::Tenants;
+
+/// The provider.
+#[derive(Debug)]
+pub(super) struct Chert {
+    host: Arc<Host>,
+    doorman: Doorman,
+    store: Mutex<Store>,
+    limit: Option<Limit>,
+    receipts: Receipts,
+    /// How long a request is held while another with its key is being handled.
+    hold: SignedDuration,
+    /// Where uploads go when a request does not say by which name it reached the sandbox.
+    authority: String,
+}
+
+impl Chert {
+    pub(super) fn new(config: &SandboxConfig, host: Arc<Host>, authority: String) -> Self {
+        Self {
+            host,
+            doorman: Doorman {
+                tenants: RwLock::new(Tenants::new(config.seed, &config.tenants)),
+                strangers: config.strangers,
+            },
+            store: Mutex::new(Store::new(config.seed, &config.lines, config.key_retention)),
+            limit: config.rate,
+            receipts: Receipts {
+                delivered_after: config.delivered_after,
+                read_after: config.read_after,
+            },
+            hold: config.hold,
+            authority,
+        }
+    }
+
+    /// Held for a few microseconds at a time, never across an await.
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets everything but the tenants and the lines.
+    pub(super) fn reset(&self) {
+        self.store().reset();
+    }
+}

@@ -1,0 +1,264 @@
+//! What each route does once its caller was let in. The three that send a message share one
+//! path, in which a message is accepted whole or not at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::uri::Authority;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::Chert;
+use super::errors::{Refusal, code};
+use super::exchange::{Call, Done, Payload};
+use super::keys::{Key, Recall};
+use super::render::{self, HasMore};
+use super::routes::Route;
+use super::send_fields::{self, Draft, Form};
+use super::slots::Announced;
+use super::store::{MessageNo, Store};
+use super::tenants::TenantNo;
+use super::{ids, upload};
+use crate::domain::digest::Digest;
+use crate::sandbox::faults::{Delay, Fired};
+use crate::sandbox::host::Waited;
+use crate::sandbox::journal::time_text;
+
+/// How many messages a chat's history shows (chert §8.2).
+const HISTORY: usize = 200;
+
+impl Call {
+    /// Does what the route is for.
+    pub(super) async fn act(
+        &self,
+        payload: Payload,
+        fired: Option<Fired>,
+    ) -> Result<Done, Refusal> {
+        match (self.route, payload) {
+            (Route::Send, Payload::Json(json)) => {
+                self.post(send_fields::send(self.form(&json))?, fired).await
+            }
+            (Route::Chats, Payload::Json(json)) => {
+                self.post(send_fields::chats(self.form(&json))?, fired)
+                    .await
+            }
+            (Route::Messages, Payload::Json(json)) => {
+                let draft = send_fields::follow_up(self.form(&json), &self.id)?;
+                self.post(draft, fired).await
+            }
+            (_, payload) => {
+                self.lie(fired.as_ref(), Delay::Before).await?;
+                let done = self.serve(&payload)?;
+                self.lie(fired.as_ref(), Delay::After).await?;
+                Ok(done)
+            }
+        }
+    }
+
+    fn serve(&self, payload: &Payload) -> Result<Done, Refusal> {
+        match (self.route, payload) {
+            (Route::History, _) => self.history(),
+            (Route::Message, _) => self.message(),
+            (Route::PhoneNumbers, _) => {
+                Ok(Done::new(render::phone_numbers(&self.chert.store().lines)))
+            }
+            (Route::Attachments, Payload::Json(json)) => self.slot(json),
+            (Route::Upload, Payload::File(digest, size)) => upload::finish(self, (*digest, *size)),
+            _ => Err(Refusal::new(code::RESOURCE_NOT_FOUND)),
+        }
+    }
+
+    /// Accepts a message, once for each key.
+    async fn post(&self, draft: Draft, fired: Option<Fired>) -> Result<Done, Refusal> {
+        let fired = fired.as_ref();
+        let deadline = tokio::time::Instant::now()
+            + Duration::try_from(self.chert.hold).unwrap_or(Duration::ZERO);
+        loop {
+            match self.submit(&draft, fired) {
+                Submitted::Done(done) => {
+                    self.lie(fired, Delay::After).await?;
+                    return Ok(done);
+                }
+                Submitted::Refused(refusal) => return Err(refusal),
+                Submitted::Held(running) => self.hold(&running, deadline).await?,
+                Submitted::Reserved(reservation, epoch) => {
+                    self.lie(fired, Delay::Before).await?;
+                    let done = self.accept(&draft, epoch)?;
+                    self.lie(fired, Delay::After).await?;
+                    drop(reservation);
+                    return Ok(done);
+                }
+            }
+        }
+    }
+
+    fn form<'a>(&'a self, json: &'a Value) -> Form<'a> {
+        Form {
+            path: &self.entry.path,
+            json,
+            body: self.entry.body.unwrap_or_else(|| Digest::of(b"")),
+        }
+    }
+
+    /// Looks at the key, and accepts at once unless the request is to lie first.
+    fn submit(&self, draft: &Draft, fired: Option<&Fired>) -> Submitted {
+        let now_us = self.chert.host.now_us();
+        let mut store = self.chert.store();
+        match store.recall(self.tenant, draft, now_us) {
+            Recall::Taken(number) => Submitted::Done(Done {
+                replay: true,
+                ..done(&store, number)
+            }),
+            Recall::Running(running) => Submitted::Held(running),
+            Recall::OtherMeaning => Submitted::Refused(
+                Refusal::new(code::INVALID_STATE)
+                    .because("This idempotency_key was used with another body"),
+            ),
+            Recall::Free if fired.is_some_and(|fired| fired.fault.delay().is_some()) => {
+                let epoch = store.epoch;
+                let reservation = draft.key.as_ref().map(|key| Reservation {
+                    chert: Arc::clone(&self.chert),
+                    tenant: self.tenant,
+                    key: key.clone(),
+                    epoch,
+                    running: store.keys(self.tenant).reserve(key, now_us),
+                });
+                Submitted::Reserved(reservation, epoch)
+            }
+            Recall::Free => match store.accept(self.tenant, draft, now_us) {
+                Ok(number) => Submitted::Done(done(&store, number)),
+                Err(refusal) => Submitted::Refused(refusal),
+            },
+        }
+    }
+
+    /// Accepts what has lain, unless a reset came in between.
+    fn accept(&self, draft: &Draft, epoch: u64) -> Result<Done, Refusal> {
+        let now_us = self.chert.host.now_us();
+        let mut store = self.chert.store();
+        if store.epoch != epoch {
+            return Err(
+                Refusal::new(code::DELIVERY_UNAVAILABLE).because("The sandbox was reset meanwhile")
+            );
+        }
+        let number = store.accept(self.tenant, draft, now_us)?;
+        Ok(done(&store, number))
+    }
+
+    /// Waits for the request that is using the key (chert §5).
+    async fn hold(
+        &self,
+        running: &CancellationToken,
+        deadline: tokio::time::Instant,
+    ) -> Result<(), Refusal> {
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        match self.chert.host.wait(running, left).await {
+            Waited::Released => Ok(()),
+            Waited::Expired => Err(Refusal::new(code::INVALID_STATE)
+                .because("A request with this idempotency_key is still being handled")
+                .after(1)),
+            Waited::Stopped => {
+                Err(Refusal::new(code::DELIVERY_UNAVAILABLE)
+                    .because("The sandbox is shutting down"))
+            }
+        }
+    }
+
+    /// `GET /messages/{id}` (chert §8.1).
+    fn message(&self) -> Result<Done, Refusal> {
+        let now_us = self.chert.host.now_us();
+        let store = self.chert.store();
+        let (message, chat) = store
+            .message(self.tenant, &self.id)
+            .ok_or_else(|| Refusal::new(code::MESSAGE_NOT_FOUND))?;
+        let progress = self.chert.receipts.progress(message.at_us, now_us);
+        Ok(Done::new(render::one(message, chat, progress)))
+    }
+
+    /// `GET /chats/{id}/messages`: the latest, oldest first (chert §8.2).
+    fn history(&self) -> Result<Done, Refusal> {
+        let now_us = self.chert.host.now_us();
+        let store = self.chert.store();
+        let (_, chat) = store
+            .chat(self.tenant, &self.id)
+            .ok_or_else(|| Refusal::new(code::CHAT_NOT_FOUND))?;
+        let older = chat.messages.len().saturating_sub(HISTORY);
+        let has_more = if older > 0 { HasMore::Yes } else { HasMore::No };
+        let latest = chat.messages.iter().skip(older);
+        let messages = latest
+            .filter_map(|number| store.messages.get(*number))
+            .map(|message| {
+                let progress = self.chert.receipts.progress(message.at_us, now_us);
+                (message, progress)
+            });
+        Ok(Done::new(render::history(messages, chat, has_more)))
+    }
+
+    /// `POST /attachments` (chert §10.1).
+    fn slot(&self, json: &Value) -> Result<Done, Refusal> {
+        let announced = Announced::read(json)?;
+        let now_us = self.chert.host.now_us();
+        let mut store = self.chert.store();
+        let seed = store.seed();
+        let made = store.slots(self.tenant).make(seed, announced, now_us);
+        let id = ids::message_text(made.id);
+        let named = self
+            .host
+            .as_deref()
+            .filter(|host| host.parse::<Authority>().is_ok());
+        let authority = named.unwrap_or(&self.chert.authority);
+        let body = json!({
+            "attachment_id": id,
+            "upload_url": format!("http://{authority}/api/v1/attachments/{id}/upload"),
+            "required_headers": {
+                "authorization": "Bearer <your-signing-secret>",
+                "content-type": made.content_type,
+            },
+            "expires_at": time_text(made.expires_at_us),
+        });
+        Ok(Done::new(body.to_string()))
+    }
+}
+
+/// What a draft came to.
+enum Submitted {
+    Done(Done),
+    Refused(Refusal),
+    /// Another request is using the key; ask again once this is cancelled.
+    Held(CancellationToken),
+    /// The key, if there is one, is taken until the reservation goes; the number tells whether
+    /// a reset came in between.
+    Reserved(Option<Reservation>, u64),
+}
+
+fn done(store: &Store, number: MessageNo) -> Done {
+    store.entry(number).map_or_else(
+        || Done::new(String::new()),
+        |(message, chat)| Done {
+            body: render::accepted(message, chat, &store.lines),
+            message_id: Some(message.id),
+            replay: false,
+        },
+    )
+}
+
+/// A key in use; given back when this goes, however the request ends.
+struct Reservation {
+    chert: Arc<Chert>,
+    tenant: TenantNo,
+    key: Key,
+    epoch: u64,
+    running: CancellationToken,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut store = self.chert.store();
+        if store.epoch == self.epoch {
+            store.keys(self.tenant).release(&self.key);
+        }
+        drop(store);
+        // Only now, so that whoever waits finds the key released.
+        self.running.cancel();
+    }
+}

@@ -1,0 +1,215 @@
+//! Chats and messages as JSON in Chert's forms (chert §6 to §8). Decides nothing but how far a
+//! message has come, which follows from its age.
+
+use std::fmt::{self, Display, Formatter};
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::ids;
+use super::store::{Chat, LeadCreated, Line, Message, Origin};
+use crate::sandbox::journal::time_text;
+
+/// When a message counts as delivered and as read, after it was accepted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Receipts {
+    pub(super) delivered_after: Option<SignedDuration>,
+    pub(super) read_after: Option<SignedDuration>,
+}
+
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) status: &'static str,
+    delivered_at_us: Option<i64>,
+    read_at_us: Option<i64>,
+}
+
+impl Progress {
+    /// As every message begins, and as the answer to a repeated request says for ever.
+    pub(super) const SENT: Self = Self {
+        status: "sent",
+        delivered_at_us: None,
+        read_at_us: None,
+    };
+}
+
+impl Receipts {
+    /// Worked out from the message's age: no timer runs, and no message is ever behind. What
+    /// was not delivered is not read, whatever its age.
+    pub(super) fn progress(&self, at_us: i64, now_us: i64) -> Progress {
+        let passed = |after: Option<SignedDuration>| {
+            let after_us = i64::try_from(after?.as_micros()).ok()?;
+            Some(at_us.saturating_add(after_us)).filter(|moment| *moment <= now_us)
+        };
+        let delivered_at_us = passed(self.delivered_after);
+        let read_at_us =
+            delivered_at_us.and_then(|delivered| Some(passed(self.read_after)?.max(delivered)));
+        let status = match (delivered_at_us, read_at_us) {
+            (_, Some(_)) => "read",
+            (Some(_), None) => "delivered",
+            (None, None) => "sent",
+        };
+        Progress {
+            status,
+            delivered_at_us,
+            read_at_us,
+        }
+    }
+}
+
+/// The answer to the request that brought the message, and to each repetition of it.
+pub(super) fn accepted(message: &Message, chat: &Chat, lines: &[Line]) -> String {
+    let sent = MessageJson(message, chat, Progress::SENT);
+    match message.origin {
+        Origin::Chats => format!("{{\"chat\":{},\"message\":{sent}}}", ChatJson(chat)),
+        Origin::FollowUp => format!("{{\"message\":{sent}}}"),
+        Origin::Send { lead_created } => {
+            let convo = ids::derive(0, "convo", &[&chat.id.to_be_bytes()]);
+            json!({
+                "status": "sent",
+                "message_id": ids::message_text(message.id),
+                "lead_id": ids::chat_text(chat.id),
+                "lead_created": lead_created == LeadCreated::Yes,
+                "convo_id": ids::chat_text(convo),
+                "phone_line_id": lines.get(message.line).map(|line| &line.id),
+            })
+            .to_string()
+        }
+    }
+}
+
+/// `GET /messages/{id}`.
+pub(super) fn one(message: &Message, chat: &Chat, progress: Progress) -> String {
+    format!("{{\"message\":{}}}", MessageJson(message, chat, progress))
+}
+
+/// `GET /chats/{id}/messages` (chert §8.2).
+pub(super) fn history<'a>(
+    messages: impl Iterator<Item = (&'a Message, Progress)>,
+    chat: &Chat,
+    has_more: HasMore,
+) -> String {
+    let messages: Vec<String> = messages
+        .map(|(message, progress)| MessageJson(message, chat, progress).to_string())
+        .collect();
+    format!(
+        "{{\"messages\":[{}],\"has_more\":{}}}",
+        messages.join(","),
+        has_more == HasMore::Yes
+    )
+}
+
+/// Whether older messages were left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HasMore {
+    Yes,
+    No,
+}
+
+/// `GET /phone-numbers` (chert §12).
+pub(super) fn phone_numbers(lines: &[Line]) -> String {
+    let lines: Vec<Value> = lines
+        .iter()
+        .map(|line| {
+            json!({
+                "id": line.id,
+                "phone_line_id": line.id,
+                "phone_number": line.phone.expose(),
+                "service": "imessage",
+                "is_active": true,
+                "capabilities": ["imessage", "send", "receive"],
+            })
+        })
+        .collect();
+    json!({ "phone_numbers": lines }).to_string()
+}
+
+/// The Chat object (chert §6). Numbers are E.164 and ids hex: only the name needs escaping.
+struct ChatJson<'a>(&'a Chat);
+
+impl Display for ChatJson<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(chat) = self;
+        write!(
+            f,
+            "{{\"id\":\"{}\",\"display_name\":{},\"handles\":[",
+            ids::chat_text(chat.id),
+            Value::from(&*chat.display_name)
+        )?;
+        for (number, person) in chat.people.iter().enumerate() {
+            let comma = if number > 0 { "," } else { "" };
+            let address = person.expose();
+            write!(
+                f,
+                "{comma}{{\"service\":\"imessage\",\"address\":\"{address}\"}}"
+            )?;
+        }
+        write!(
+            f,
+            "],\"is_group\":{},\"service\":\"imessage\",\"health_score\":{},\
+             \"created_at\":\"{}\"}}",
+            chat.people.len() > 1,
+            // Any figure from 70 to 99 will do, as long as a chat keeps its own (chert §6).
+            70 + chat.id % 30,
+            time_text(chat.at_us)
+        )
+    }
+}
+
+/// The Message object (chert §6).
+struct MessageJson<'a>(&'a Message, &'a Chat, Progress);
+
+impl Display for MessageJson<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(message, chat, progress) = self;
+        write!(
+            f,
+            "{{\"id\":\"{}\",\"chat_id\":\"{}\",\"parts\":{},\"status\":\"{}\",\
+             \"direction\":\"outbound\",\"created_at\":\"{}\"",
+            ids::message_text(message.id),
+            ids::chat_text(chat.id),
+            message.parts,
+            progress.status,
+            time_text(message.at_us)
+        )?;
+        for (field, moment) in [
+            ("delivered_at", progress.delivered_at_us),
+            ("read_at", progress.read_at_us),
+        ] {
+            match moment {
+                Some(moment) => write!(f, ",\"{field}\":\"{}\"", time_text(moment))?,
+                None => write!(f, ",\"{field}\":null")?,
+            }
+        }
+        f.write_str(",\"service\":\"imessage\"}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_goes_from_sent_to_delivered_to_read_and_keeps_its_moments() {
+        let receipts = Receipts {
+            delivered_after: Some(SignedDuration::from_secs(1)),
+            read_after: Some(SignedDuration::from_secs(3)),
+        };
+        let at = |now_us| receipts.progress(0, now_us);
+        assert_eq!(at(999_999), Progress::SENT);
+        assert_eq!(at(1_000_000).status, "delivered");
+        assert_eq!(at(3_000_000).status, "read");
+        assert_eq!(at(9_000_000).delivered_at_us, Some(1_000_000));
+        assert_eq!(at(9_000_000).read_at_us, Some(3_000_000));
+    }
+
+    #[test]
+    fn what_is_never_delivered_is_never_read() {
+        let receipts = Receipts {
+            delivered_after: None,
+            read_after: Some(SignedDuration::ZERO),
+        };
+        assert_eq!(receipts.progress(0, i64::MAX), Progress::SENT);
+    }
+}

@@ -1,0 +1,237 @@
+//! Which path leads where. Holds no rule beyond the size of a body.
+
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{ConnectInfo, RawPathParams, Request, State};
+use axum::http::Response;
+use axum::http::request::Parts;
+use axum::routing::{get, post, put};
+use futures_util::StreamExt;
+use serde_json::Value;
+
+use super::Chert;
+use super::auth::Proof;
+use super::errors::{Refusal, code, invalid, missing};
+use super::exchange::{Call, Done, Ending, Payload};
+use super::parts::present;
+use super::tenants::TenantKind;
+use super::{auth, upload};
+use crate::domain::digest::Digest;
+use crate::sandbox::faults::RouteMatch;
+use crate::sandbox::wire::Cut;
+
+/// The longest body of a JSON request: ten parts of ten thousand characters, four bytes each
+/// and escaped, fit in.
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// The routes of `/api/v1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    Register,
+    Send,
+    Chats,
+    Messages,
+    History,
+    Attachments,
+    Upload,
+    Message,
+    PhoneNumbers,
+    /// No such route, or not by that method.
+    Unknown,
+}
+
+impl Route {
+    /// The names by which a fault rule may mean it, its own first.
+    pub(super) fn names(self) -> &'static [RouteMatch] {
+        use RouteMatch as M;
+        match self {
+            Self::Send => &[M::Send, M::Posts, M::Any],
+            Self::Chats => &[M::Chats, M::Posts, M::Any],
+            Self::Messages => &[M::Messages, M::Posts, M::Any],
+            Self::History => &[M::History, M::Any],
+            Self::Attachments => &[M::Attachments, M::Any],
+            Self::Upload => &[M::Upload, M::Any],
+            Self::Message => &[M::Message, M::Any],
+            Self::PhoneNumbers => &[M::PhoneNumbers, M::Any],
+            Self::Register | Self::Unknown => &[],
+        }
+    }
+
+    /// Its own name.
+    pub(super) fn named(self) -> Option<RouteMatch> {
+        self.names().first().copied()
+    }
+}
+
+/// The id in the path; every route has one at most.
+type InPath = Result<RawPathParams, RawPathParamsRejection>;
+type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// The handler of a route.
+fn on(
+    route: Route,
+) -> impl Fn(State<Arc<Chert>>, ConnectInfo<Cut>, InPath, Request) -> Answering
++ Clone
++ Send
++ Sync
++ 'static {
+    move |State(chert), ConnectInfo(cut), params, request| {
+        let (head, body) = request.into_parts();
+        let mut call = Call::new(chert, cut, route, &head);
+        // An id that does not decode is none that the sandbox ever gave out.
+        if let Ok(params) = &params {
+            call.id = params.iter().map(|(_, id)| id).collect();
+        }
+        match route {
+            Route::Upload => Box::pin(upload::handle(call, head, body)),
+            Route::Register => Box::pin(register(call, body)),
+            Route::Send
+            | Route::Chats
+            | Route::Messages
+            | Route::History
+            | Route::Attachments
+            | Route::Message
+            | Route::PhoneNumbers
+            | Route::Unknown => Box::pin(handle(call, head, body)),
+        }
+    }
+}
+
+/// All routes, below `/api/v1`.
+pub(in crate::sandbox) fn router(chert: Arc<Chert>) -> Router {
+    Router::new()
+        .route("/api/v1/register", post(on(Route::Register)))
+        .route("/api/v1/send", post(on(Route::Send)))
+        .route("/api/v1/chats", post(on(Route::Chats)))
+        .route(
+            "/api/v1/chats/{id}/messages",
+            post(on(Route::Messages)).get(on(Route::History)),
+        )
+        .route("/api/v1/attachments", post(on(Route::Attachments)))
+        .route("/api/v1/attachments/{id}/upload", put(on(Route::Upload)))
+        .route("/api/v1/messages/{id}", get(on(Route::Message)))
+        .route("/api/v1/phone-numbers", get(on(Route::PhoneNumbers)))
+        .method_not_allowed_fallback(unknown)
+        .fallback(unknown)
+        .with_state(chert)
+}
+
+/// No such route, or not by that method: 2011 (chert §3.2).
+fn unknown(
+    State(chert): State<Arc<Chert>>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    request: Request,
+) -> Ready<Response<Body>> {
+    let (head, _body) = request.into_parts();
+    let call = Call::new(chert, cut, Route::Unknown, &head);
+    ready(call.end(Ending::Refuse(Refusal::new(code::RESOURCE_NOT_FOUND))))
+}
+
+/// Takes the body in, whole. One that breaks off is no request: nobody waits for its answer.
+async fn read(call: &mut Call, body: Body) -> Result<Bytes, Ending> {
+    let mut whole = Bytes::new();
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Ending::SILENCE)?;
+        if whole.len() + chunk.len() > MAX_BODY_BYTES {
+            let long = Refusal::new(code::INVALID_FIELD).status(413);
+            return Err(Ending::Refuse(
+                long.because("The request body is longer than 1 MiB"),
+            ));
+        }
+        // Nearly every body is one chunk, which is taken as it is.
+        whole = if whole.is_empty() {
+            chunk
+        } else {
+            [whole, chunk].concat().into()
+        };
+    }
+    call.entry.at_us = call.chert.host.now_us();
+    call.entry.bytes = whole.len() as u64;
+    call.entry.body = Some(Digest::of(&whole));
+    Ok(whole)
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
+    let json = serde_json::from_slice(bytes).map_err(|_| Refusal::new(code::INVALID_JSON))?;
+    match json {
+        Value::Object(_) => Ok(json),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(invalid("body", "must be a JSON object"))
+        }
+    }
+}
+
+async fn handle(mut call: Call, head: Parts, body: Body) -> Response<Body> {
+    let prepared = match read(&mut call, body).await {
+        Ok(bytes) => prepare(&mut call, &head, &bytes).map_err(Ending::Refuse),
+        Err(ending) => Err(ending),
+    };
+    match prepared {
+        Ok(payload) => call.run(payload).await,
+        Err(ending) => call.end(ending),
+    }
+}
+
+fn prepare(call: &mut Call, head: &Parts, bytes: &[u8]) -> Result<Payload, Refusal> {
+    let payload = match call.route {
+        Route::Send | Route::Chats | Route::Messages | Route::Attachments => {
+            parse(bytes).map(Payload::Json)
+        }
+        Route::History
+        | Route::Message
+        | Route::PhoneNumbers
+        | Route::Register
+        | Route::Upload
+        | Route::Unknown => Ok(Payload::Empty),
+    };
+    // Before anyone is turned away, so that the record tells whom the request was about.
+    if let Ok(Payload::Json(json)) = &payload {
+        call.note(json);
+    }
+    call.enter(head, Proof::SignatureOver(bytes))?;
+    payload
+}
+
+/// `POST /register`: the one route without credentials (chert §15).
+async fn register(mut call: Call, body: Body) -> Response<Body> {
+    let ending = match read(&mut call, body).await {
+        Ok(bytes) => parse(&bytes)
+            .and_then(|json| registration(&call.chert, &json))
+            .map_or_else(Ending::Refuse, Ending::Done),
+        Err(ending) => ending,
+    };
+    call.end(ending)
+}
+
+fn registration(chert: &Chert, json: &Value) -> Result<Done, Refusal> {
+    let email = present(json, "email").ok_or_else(|| missing("email"))?;
+    let email = email
+        .as_str()
+        .filter(|email| email.len() <= 254)
+        .filter(
+            |email| matches!(email.split_once('@'), Some((a, b)) if !a.is_empty() && !b.is_empty()),
+        )
+        .ok_or_else(|| invalid("email", "must be an e-mail address"))?;
+    let kind = match present(json, "multi_tenant") {
+        None | Some(Value::Bool(false)) => TenantKind::Single,
+        Some(Value::Bool(true)) => TenantKind::Multi,
+        Some(_) => return Err(invalid("multi_tenant", "must be true or false")),
+    };
+    let registered = chert.doorman.write().register(email, kind);
+    let registered = registered.map_err(auth::full)?;
+    let body = serde_json::json!({
+        "tenant_slug": &*registered.slug,
+        "signing_secret": registered.secret,
+        "endpoints_available": [
+            "/api/v1/send", "/api/v1/chats", "/api/v1/chats/{id}/messages",
+            "/api/v1/attachments", "/api/v1/messages/{id}", "/api/v1/phone-numbers",
+        ],
+    });
+    Ok(Done::new(body.to_string()))
+}

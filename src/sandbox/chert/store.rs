@@ -1,0 +1,370 @@
+//! Chats, messages and idempotency keys: what the provider remembers. One [`Store::accept`]
+//! takes a message or refuses it, whole; nothing in here waits, locks or reads a clock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use super::errors::{Refusal, code};
+use super::ids::{self, Id};
+use super::keys::{Keys, Recall};
+use super::send_fields::{Draft, HasUrl, Lead, Target};
+use super::slots::Slots;
+use super::tenants::TenantNo;
+use crate::domain::digest::Digest;
+use crate::domain::pace::Limit;
+use crate::domain::phone::Phone;
+
+/// A sender line; every tenant may use every line.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) id: String,
+    pub(super) phone: Phone,
+}
+
+pub(super) type LineNo = usize;
+pub(super) type ChatNo = usize;
+pub(super) type MessageNo = usize;
+
+/// A conversation with one person or a group.
+#[derive(Debug)]
+pub(super) struct Chat {
+    pub(super) id: Id,
+    pub(super) tenant: TenantNo,
+    pub(super) people: Vec<Phone>,
+    pub(super) display_name: Box<str>,
+    pub(super) at_us: i64,
+    /// The line of the next message that names none (chert §4.3).
+    line: LineNo,
+    pub(super) messages: Vec<MessageNo>,
+}
+
+/// By which route a message came in; its answer has that route's form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Chats,
+    FollowUp,
+    /// `/send`, and whether it made the lead.
+    Send {
+        lead_created: LeadCreated,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LeadCreated {
+    Yes,
+    No,
+}
+
+/// A message that people received. With its chat, its key and the record of its request it
+/// comes to about 1.4 kB (measured with three parts); only a reset gives that back.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) id: Id,
+    pub(super) chat: ChatNo,
+    pub(super) line: LineNo,
+    pub(super) origin: Origin,
+    /// The parts as a JSON array.
+    pub(super) parts: Box<str>,
+    pub(super) key: Option<Arc<str>>,
+    /// Of the request's bytes.
+    pub(super) body: Digest,
+    pub(super) at_us: i64,
+}
+
+/// One tenant's side of the store.
+#[derive(Debug, Default)]
+struct Account {
+    direct: HashMap<Phone, ChatNo>,
+    keys: Keys,
+    slots: Slots,
+    /// The rate limit's stored arrival time.
+    tat_us: Option<i64>,
+}
+
+/// Everything that a reset forgets.
+#[derive(Debug)]
+pub(super) struct Store {
+    seed: u64,
+    retention_us: i64,
+    /// How many resets came before.
+    pub(super) epoch: u64,
+    pub(super) lines: Vec<Line>,
+    accounts: Vec<Account>,
+    pub(super) chats: Vec<Chat>,
+    chat_ids: HashMap<Id, ChatNo>,
+    pub(super) messages: Vec<Message>,
+    message_ids: HashMap<Id, MessageNo>,
+}
+
+impl Store {
+    pub(super) fn new(seed: u64, lines: &[Phone], retention: SignedDuration) -> Self {
+        let line = |phone: &Phone| Line {
+            id: ids::line_text(ids::derive(seed, "line", &[phone.expose().as_bytes()])),
+            phone: phone.clone(),
+        };
+        Self {
+            seed,
+            retention_us: i64::try_from(retention.as_micros()).unwrap_or(i64::MAX),
+            epoch: 0,
+            lines: lines.iter().map(line).collect(),
+            accounts: Vec::new(),
+            chats: Vec::new(),
+            chat_ids: HashMap::new(),
+            messages: Vec::new(),
+            message_ids: HashMap::new(),
+        }
+    }
+
+    fn account(&mut self, tenant: TenantNo) -> &mut Account {
+        if self.accounts.len() <= tenant {
+            self.accounts.resize_with(tenant + 1, Account::default);
+        }
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "the list was made long enough just above"
+        )]
+        &mut self.accounts[tenant]
+    }
+
+    pub(super) fn slots(&mut self, tenant: TenantNo) -> &mut Slots {
+        &mut self.account(tenant).slots
+    }
+
+    pub(super) fn all_slots(&self) -> impl Iterator<Item = &Slots> {
+        self.accounts.iter().map(|account| &account.slots)
+    }
+
+    /// Forgets everything but the lines.
+    pub(super) fn reset(&mut self) {
+        *self = Self {
+            seed: self.seed,
+            retention_us: self.retention_us,
+            epoch: self.epoch + 1,
+            lines: std::mem::take(&mut self.lines),
+            accounts: Vec::new(),
+            chats: Vec::new(),
+            chat_ids: HashMap::new(),
+            messages: Vec::new(),
+            message_ids: HashMap::new(),
+        };
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Takes one request out of the tenant's bucket, or says in how many whole seconds there
+    /// will be one (chert §4.1).
+    pub(super) fn admit(
+        &mut self,
+        tenant: TenantNo,
+        limit: &Limit,
+        now_us: i64,
+    ) -> Result<(), u32> {
+        let account = self.account(tenant);
+        let slot = limit.slot_us(account.tat_us, now_us);
+        if slot <= now_us {
+            account.tat_us = Some(limit.after_us(account.tat_us, slot));
+            return Ok(());
+        }
+        let seconds = (slot - now_us).saturating_add(999_999) / 1_000_000;
+        Err(u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
+    }
+
+    /// What the key of a draft says, before anything else is looked at (chert §5).
+    pub(super) fn recall(&mut self, tenant: TenantNo, draft: &Draft, now_us: i64) -> Recall {
+        let retention_us = self.retention_us;
+        draft.key.as_ref().map_or(Recall::Free, |key| {
+            self.keys(tenant).recall(key, now_us, retention_us)
+        })
+    }
+
+    pub(super) fn keys(&mut self, tenant: TenantNo) -> &mut Keys {
+        &mut self.account(tenant).keys
+    }
+
+    /// Accepts a message, or says why not. The key must have been looked at already.
+    pub(super) fn accept(
+        &mut self,
+        tenant: TenantNo,
+        draft: &Draft,
+        now_us: i64,
+    ) -> Result<MessageNo, Refusal> {
+        self.account(tenant)
+            .slots
+            .check(&draft.parts.media, now_us)?;
+        let (chat, line, origin) = self.place(tenant, &draft.target, now_us)?;
+        let number = self.messages.len();
+        let key = draft.key.as_ref();
+        let message = Message {
+            id: self.message_id(tenant, key.map(|key| &*key.text)),
+            chat,
+            line,
+            origin,
+            parts: draft.parts.json.clone(),
+            key: key.map(|key| Arc::clone(&key.text)),
+            body: draft.body,
+            at_us: now_us,
+        };
+        self.message_ids.insert(message.id, number);
+        self.messages.push(message);
+        if let Some(chat) = self.chats.get_mut(chat) {
+            chat.messages.push(number);
+            chat.line = line;
+        }
+        if let Some(key) = key {
+            self.keys(tenant).settle(key, now_us, number);
+        }
+        Ok(number)
+    }
+
+    /// The chat that a message belongs to, made when there is none, and its line.
+    fn place(
+        &mut self,
+        tenant: TenantNo,
+        target: &Target,
+        now_us: i64,
+    ) -> Result<(ChatNo, LineNo, Origin), Refusal> {
+        let not_ours = || Refusal::new(code::PHONE_NOT_ASSIGNED);
+        match target {
+            Target::Direct { from, to } => {
+                let line = self.line_of(from).ok_or_else(not_ours)?;
+                let chat = match self.account(tenant).direct.get(to) {
+                    Some(chat) => *chat,
+                    None => self.open_direct(tenant, to, None, (line, now_us)),
+                };
+                Ok((chat, line, Origin::Chats))
+            }
+            Target::Group { from, to, subject } => {
+                let line = self.line_of(from).ok_or_else(|| not_ours().status(403))?;
+                let nth = self.chats.len().to_be_bytes();
+                let id = ids::derive(self.seed, "group", &[&tenant.to_be_bytes(), &nth]);
+                let chat = self.open(Chat {
+                    id,
+                    tenant,
+                    people: to.clone(),
+                    display_name: subject.as_deref().unwrap_or_default().into(),
+                    at_us: now_us,
+                    line,
+                    messages: Vec::new(),
+                });
+                Ok((chat, line, Origin::Chats))
+            }
+            Target::Chat { id } => {
+                let (number, chat) = self
+                    .chat(tenant, id)
+                    .ok_or_else(|| Refusal::new(code::CHAT_NOT_FOUND))?;
+                Ok((number, chat.line, Origin::FollowUp))
+            }
+            Target::Lead(lead) => self.place_lead(tenant, lead, now_us),
+        }
+    }
+
+    /// `/send` finds the person's chat, or makes a lead; the line is the one named, else the
+    /// pinned one, else any (chert §4.3, §7.1).
+    fn place_lead(
+        &mut self,
+        tenant: TenantNo,
+        lead: &Lead,
+        now_us: i64,
+    ) -> Result<(ChatNo, LineNo, Origin), Refusal> {
+        let not_ours = || Refusal::new(code::PHONE_NOT_ASSIGNED);
+        let known = self.account(tenant).direct.get(&lead.phone).copied();
+        let pinned = known.and_then(|chat| Some(self.chats.get(chat)?.line));
+        let line = match &lead.line_id {
+            Some(id) => self.lines.iter().position(|line| line.id == *id),
+            None => pinned.or_else(|| self.any_line(&lead.phone)),
+        };
+        let line = line.ok_or_else(not_ours)?;
+        let (chat, lead_created) = match known {
+            Some(chat) => (chat, LeadCreated::No),
+            None if lead.has_url == HasUrl::Yes => {
+                return Err(Refusal::new(code::FIRST_MESSAGE_URL));
+            }
+            None => {
+                let name = lead.name.as_deref();
+                let chat = self.open_direct(tenant, &lead.phone, name, (line, now_us));
+                (chat, LeadCreated::Yes)
+            }
+        };
+        Ok((chat, line, Origin::Send { lead_created }))
+    }
+
+    fn line_of(&self, phone: &Phone) -> Option<LineNo> {
+        self.lines.iter().position(|line| line.phone == *phone)
+    }
+
+    /// The line of a first message that names none: spread over the lines by the person.
+    fn any_line(&self, phone: &Phone) -> Option<LineNo> {
+        let id = ids::derive(self.seed, "pin", &[phone.expose().as_bytes()]);
+        let count = Id::try_from(self.lines.len()).ok()?;
+        LineNo::try_from(id.checked_rem(count)?).ok()
+    }
+
+    fn open_direct(
+        &mut self,
+        tenant: TenantNo,
+        to: &Phone,
+        name: Option<&str>,
+        (line, at_us): (LineNo, i64),
+    ) -> ChatNo {
+        let subject = [&tenant.to_be_bytes()[..], to.expose().as_bytes()];
+        let id = ids::derive(self.seed, "chat", &subject);
+        let name = name.unwrap_or(to.expose());
+        let chat = self.open(Chat {
+            id,
+            tenant,
+            people: vec![to.clone()],
+            display_name: name.into(),
+            at_us,
+            line,
+            messages: Vec::new(),
+        });
+        self.account(tenant).direct.insert(to.clone(), chat);
+        chat
+    }
+
+    fn open(&mut self, chat: Chat) -> ChatNo {
+        let number = self.chats.len();
+        self.chat_ids.insert(chat.id, number);
+        self.chats.push(chat);
+        number
+    }
+
+    /// Follows from tenant and key where there is one; a key that is used again after its
+    /// retention gets another id.
+    fn message_id(&self, tenant: TenantNo, key: Option<&str>) -> Id {
+        let count = self.messages.len().to_be_bytes();
+        let tenant = tenant.to_be_bytes();
+        let first = match key {
+            Some(key) => ids::derive(self.seed, "message", &[&tenant, key.as_bytes()]),
+            None => ids::derive(self.seed, "message", &[&tenant, b"", &count]),
+        };
+        if self.message_ids.contains_key(&first) {
+            ids::derive(self.seed, "again", &[&first.to_be_bytes(), &count])
+        } else {
+            first
+        }
+    }
+
+    /// A chat of this tenant by its id.
+    pub(super) fn chat(&self, tenant: TenantNo, id: &str) -> Option<(ChatNo, &Chat)> {
+        let number = *self.chat_ids.get(&ids::parse_chat(id)?)?;
+        let chat = self.chats.get(number)?;
+        (chat.tenant == tenant).then_some((number, chat))
+    }
+
+    /// A message and its chat by number.
+    pub(super) fn entry(&self, number: MessageNo) -> Option<(&Message, &Chat)> {
+        let message = self.messages.get(number)?;
+        Some((message, self.chats.get(message.chat)?))
+    }
+
+    /// A message of this tenant by its id.
+    pub(super) fn message(&self, tenant: TenantNo, id: &str) -> Option<(&Message, &Chat)> {
+        let number = *self.message_ids.get(&ids::parse_message(id)?)?;
+        self.entry(number).filter(|(_, chat)| chat.tenant == tenant)
+    }
+}

@@ -1,0 +1,74 @@
+//! `PUT` of an attachment's bytes (chert §10.2): read as a stream, hashed, counted, not kept.
+
+use axum::body::{Body, HttpBody};
+use axum::http::Response;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
+use futures_util::StreamExt;
+use sha2::{Digest as _, Sha256};
+
+use super::auth::Proof;
+use super::errors::{Refusal, code};
+use super::exchange::{Call, Done, Ending, Payload};
+use super::ids;
+use crate::domain::digest::Digest;
+
+/// Checks what can be checked before the first byte, reads, and hands over.
+pub(super) async fn handle(mut call: Call, head: Parts, body: Body) -> Response<Body> {
+    let read = match open(&mut call, &head, &body) {
+        Ok(most) => read(body, most).await,
+        Err(refusal) => Err(Ending::Refuse(refusal)),
+    };
+    match read {
+        Ok((digest, size)) => {
+            call.entry.body = Some(digest);
+            call.entry.bytes = size;
+            call.run(Payload::File(digest, size)).await
+        }
+        Err(ending) => call.end(ending),
+    }
+}
+
+/// How many bytes may come. A body that announces more is refused before it is read.
+fn open(call: &mut Call, head: &Parts, body: &Body) -> Result<u64, Refusal> {
+    call.enter(head, Proof::BearerOnly)?;
+    let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let mut store = call.chert.store();
+    let most = store
+        .slots(call.tenant)
+        .open(&call.id, header(CONTENT_TYPE), call.entry.at_us)?;
+    let announced = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    let announced = announced.or(body.size_hint().exact());
+    if announced.is_some_and(|announced| announced > most) {
+        return Err(too_large());
+    }
+    Ok(most)
+}
+
+async fn read(body: Body, most: u64) -> Result<(Digest, u64), Ending> {
+    let (mut hash, mut size) = (Sha256::new(), 0u64);
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Ending::SILENCE)?;
+        size += chunk.len() as u64;
+        if size > most {
+            return Err(Ending::Refuse(too_large()));
+        }
+        hash.update(&chunk);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    Ok((digest.into(), size))
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(code::ATTACHMENT_TOO_LARGE).because("The body is larger than was registered")
+}
+
+/// Closes the slot.
+pub(super) fn finish(call: &Call, file: (Digest, u64)) -> Result<Done, Refusal> {
+    let id = call.chert.store().slots(call.tenant).fill(&call.id, file)?;
+    let id = ids::message_text(id);
+    Ok(Done::new(format!(
+        "{{\"attachment_id\":\"{id}\",\"status\":\"uploaded\"}}"
+    )))
+}

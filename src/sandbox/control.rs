@@ -1,0 +1,117 @@
+//! The control surface under `/_sandbox/`: what was received, faults, reset. Never mixed with
+//! the providers' own paths, and without credentials: it is for whoever runs the sandbox.
+
+use std::future::{Ready, ready};
+
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Sandbox;
+use super::faults::FaultPlan;
+use super::journal::Filter;
+
+/// All routes of the control surface.
+pub(super) fn router(sandbox: Sandbox) -> Router {
+    Router::new()
+        .route("/_sandbox/journal", get(journal))
+        .route("/_sandbox/received", get(received))
+        .route("/_sandbox/totals", get(totals))
+        .route("/_sandbox/reset", post(reset))
+        .route(
+            "/_sandbox/faults",
+            get(faults).post(set_faults).delete(clear_faults),
+        )
+        .with_state(sandbox)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    to: Option<String>,
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+impl From<Wanted> for Filter {
+    fn from(wanted: Wanted) -> Self {
+        // In a query string a bare `+` means a space.
+        let to = wanted.to.map(|to| match to.strip_prefix(' ') {
+            Some(digits) => format!("+{digits}"),
+            None => to,
+        });
+        Self {
+            to,
+            after: wanted.after,
+            limit: wanted.limit,
+        }
+    }
+}
+
+type Refused = (StatusCode, Json<serde_json::Value>);
+
+fn refused(why: &str) -> Refused {
+    (StatusCode::BAD_REQUEST, Json(json!({ "error": why })))
+}
+
+type Asked = Result<Query<Wanted>, axum::extract::rejection::QueryRejection>;
+
+fn filter(asked: Asked) -> Result<Filter, Refused> {
+    asked.map(|Query(wanted)| wanted.into()).map_err(|_| {
+        refused("the query takes `to` (a number in E.164), `after` and `limit` (whole numbers)")
+    })
+}
+
+/// Serialised off the request's own task: a long journal must not hold up the traffic.
+async fn off_thread<T, F>(sandbox: Sandbox, make: F) -> Response
+where
+    T: Serialize,
+    F: FnOnce(&Sandbox) -> T + Send + 'static,
+{
+    let json = tokio::task::spawn_blocking(move || serde_json::to_vec(&make(&sandbox))).await;
+    match json {
+        Ok(Ok(json)) => ([(CONTENT_TYPE, "application/json")], json).into_response(),
+        Ok(Err(_)) | Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn journal(State(sandbox): State<Sandbox>, asked: Asked) -> Result<Response, Refused> {
+    let filter = filter(asked)?;
+    Ok(off_thread(sandbox, move |sandbox| sandbox.journal(&filter)).await)
+}
+
+async fn received(State(sandbox): State<Sandbox>, asked: Asked) -> Result<Response, Refused> {
+    let filter = filter(asked)?;
+    Ok(off_thread(sandbox, move |sandbox| sandbox.received(&filter)).await)
+}
+
+async fn totals(State(sandbox): State<Sandbox>) -> Response {
+    off_thread(sandbox, Sandbox::totals).await
+}
+
+fn reset(State(sandbox): State<Sandbox>) -> Ready<Json<serde_json::Value>> {
+    sandbox.reset();
+    ready(Json(json!({ "reset": true })))
+}
+
+async fn faults(State(sandbox): State<Sandbox>) -> Response {
+    off_thread(sandbox, Sandbox::faults).await
+}
+
+async fn set_faults(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
+    let plan = FaultPlan::parse(&body).map_err(|error| refused(&error.to_string()))?;
+    sandbox.set_faults(plan);
+    Ok(off_thread(sandbox, Sandbox::faults).await)
+}
+
+async fn clear_faults(State(sandbox): State<Sandbox>) -> Response {
+    sandbox.set_faults(FaultPlan::default());
+    off_thread(sandbox, Sandbox::faults).await
+}

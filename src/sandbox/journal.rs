@@ -1,0 +1,229 @@
+//! What the sandbox was asked and what it answered, request by request, in the order of the
+//! answers. Holds no messages: those are the provider's, which alone knows who received them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::faults::RouteMatch;
+use crate::domain::digest::Digest;
+
+/// One request, as kept.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// When its last byte had arrived (of an upload: its headers), in microseconds since the
+    /// epoch.
+    pub(super) at_us: i64,
+    pub(super) method: Box<str>,
+    pub(super) path: Box<str>,
+    pub(super) route: Option<RouteMatch>,
+    pub(super) tenant: Option<Arc<str>>,
+    pub(super) to: Option<Box<str>>,
+    pub(super) key: Option<Arc<str>>,
+    /// Absent where the body was not read to its end.
+    pub(super) body: Option<Digest>,
+    pub(super) bytes: u64,
+    pub(super) trace: u64,
+    pub(super) answer: Answered,
+}
+
+/// What a request came to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Answered {
+    /// Absent where the connection was closed instead.
+    pub(super) status: Option<u16>,
+    pub(super) code: Option<u16>,
+    pub(super) fault: Option<&'static str>,
+    /// The message that the person has received by this request, or had received before.
+    pub(super) message_id: Option<u128>,
+    pub(super) replay: bool,
+}
+
+/// All requests since the start or the last reset. Grows by about 400 bytes a request;
+/// `POST /_sandbox/reset` empties it.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    entries: Vec<Entry>,
+}
+
+/// A request as the control surface shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct RequestRecord {
+    /// From 1, in the order of the answers.
+    pub seq: u64,
+    /// When the request had arrived.
+    pub at: String,
+    pub method: String,
+    pub path: String,
+    pub tenant: Option<String>,
+    /// The person written to.
+    pub to: Option<String>,
+    pub key: Option<String>,
+    pub body_sha256: Option<Digest>,
+    pub bytes: u64,
+    /// Absent where the connection was closed without an answer, by a fault or by the client.
+    pub status: Option<u16>,
+    /// The error code that the answer gave.
+    pub code: Option<u16>,
+    /// The name of the fault that was applied.
+    pub fault: Option<&'static str>,
+    pub message_id: Option<String>,
+    /// The answer repeats that of an earlier request with the same key.
+    pub replay: bool,
+    pub trace_id: String,
+}
+
+/// Which records are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those about this person, in E.164.
+    pub to: Option<String>,
+    /// Only those with a higher number.
+    pub after: u64,
+    /// At most so many of each.
+    pub limit: Option<usize>,
+}
+
+impl Filter {
+    pub(super) fn wants(&self, to: Option<&str>) -> bool {
+        self.to.is_none() || self.to.as_deref() == to
+    }
+
+    pub(super) fn most(&self) -> usize {
+        self.limit.unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn skipped(&self) -> usize {
+        usize::try_from(self.after).unwrap_or(usize::MAX)
+    }
+}
+
+impl Journal {
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.entries = Vec::new();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn records(&self, filter: &Filter) -> Vec<RequestRecord> {
+        let entries = (1..).zip(&self.entries).skip(filter.skipped());
+        entries
+            .filter(|(_, entry)| filter.wants(entry.to.as_deref()))
+            .take(filter.most())
+            .map(|(seq, entry)| entry.record(seq))
+            .collect()
+    }
+
+    /// Every POST of a message, whatever came of it.
+    fn posts(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| {
+            matches!(
+                entry.route,
+                Some(RouteMatch::Send | RouteMatch::Chats | RouteMatch::Messages)
+            )
+        })
+    }
+
+    pub(super) fn post_count(&self) -> usize {
+        self.posts().count()
+    }
+
+    /// The most message posts that arrived within any one second: the width of the window is
+    /// a second, its start is wherever the count is highest.
+    pub(super) fn busiest_second(&self) -> usize {
+        const SECOND_US: i64 = 1_000_000;
+        let mut times: Vec<i64> = self.posts().map(|entry| entry.at_us).collect();
+        times.sort_unstable();
+        let mut window = std::collections::VecDeque::new();
+        let mut most = 0;
+        for time in times {
+            window.push_back(time);
+            while window
+                .front()
+                .is_some_and(|first| time - first >= SECOND_US)
+            {
+                window.pop_front();
+            }
+            most = most.max(window.len());
+        }
+        most
+    }
+}
+
+impl Entry {
+    fn record(&self, seq: u64) -> RequestRecord {
+        RequestRecord {
+            seq,
+            at: time_text(self.at_us),
+            method: self.method.to_string(),
+            path: self.path.to_string(),
+            tenant: self.tenant.as_deref().map(str::to_owned),
+            to: self.to.as_deref().map(str::to_owned),
+            key: self.key.as_deref().map(str::to_owned),
+            body_sha256: self.body,
+            bytes: self.bytes,
+            status: self.answer.status,
+            code: self.answer.code,
+            fault: self.answer.fault,
+            message_id: self.answer.message_id.map(|id| format!("{id:032x}")),
+            replay: self.answer.replay,
+            trace_id: trace_text(self.trace),
+        }
+    }
+}
+
+/// ISO 8601 in UTC, to the millisecond.
+pub(super) fn time_text(at_us: i64) -> String {
+    let at = Timestamp::from_microsecond(at_us).unwrap_or_default();
+    format!("{at:.3}")
+}
+
+/// The value of `X-Trace-ID`.
+pub(super) fn trace_text(trace: u64) -> String {
+    format!("{trace:012x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn post(at_us: i64) -> Entry {
+        Entry {
+            at_us,
+            method: "POST".into(),
+            path: "/api/v1/chats".into(),
+            route: Some(RouteMatch::Chats),
+            tenant: None,
+            to: Some("+12025550143".into()),
+            key: None,
+            body: None,
+            bytes: 0,
+            trace: 1,
+            answer: Answered::default(),
+        }
+    }
+
+    #[test]
+    fn the_busiest_second_slides_and_excludes_its_end() {
+        let mut journal = Journal::default();
+        for at in [0, 1_400_000, 900_000, 1_000_000, 1_899_999, 1_900_000] {
+            journal.push(post(at));
+        }
+        // 900 000 up to, but not including, 1 900 000.
+        assert_eq!(journal.busiest_second(), 4);
+        journal.clear();
+        assert_eq!(journal.busiest_second(), 0);
+    }
+
+    #[test]
+    fn times_are_written_to_the_millisecond_in_utc() {
+        assert_eq!(time_text(1_781_082_900_000_000), "2026-06-10T09:15:00.000Z");
+    }
+}

@@ -1,0 +1,145 @@
+//! The sums over what was received: per person, per line, and in all. The oracle of the crash
+//! tests: `repeated_keys` above 0 means that someone got a message twice.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::chert::{FileRecord, MessageRecord};
+use super::journal::{Filter, RequestRecord};
+use super::{Sandbox, chert};
+
+/// Everything, or what a filter leaves of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct JournalReport {
+    pub requests: Vec<RequestRecord>,
+    pub messages: Vec<MessageRecord>,
+    pub files: Vec<FileRecord>,
+    pub totals: Totals,
+}
+
+/// One person and what they received.
+#[derive(Debug, Clone, Serialize)]
+pub struct Person {
+    pub to: String,
+    pub count: usize,
+    /// In the order of arrival; null for a message without a key.
+    pub keys: Vec<Option<String>>,
+    pub message_ids: Vec<String>,
+}
+
+/// Who received what.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReceivedReport {
+    pub people: Vec<Person>,
+    pub totals: Totals,
+}
+
+/// Sums over everything since the start or the last reset, whatever the filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Requests answered or dropped, of every route.
+    pub requests: usize,
+    /// Posts of a message among them, whatever came of them.
+    pub message_posts: usize,
+    /// Messages accepted.
+    pub messages: usize,
+    /// People who received at least one.
+    pub people: usize,
+    /// The most messages that one person received.
+    pub most_per_person: usize,
+    /// Keys under which more than one message was accepted; 0 while idempotency holds.
+    pub repeated_keys: usize,
+    /// Messages by sender line.
+    pub lines: BTreeMap<String, usize>,
+    pub files: usize,
+    /// The most message posts that arrived within any one second.
+    pub busiest_second: usize,
+    /// Requests that are waiting now: under a delay, or for another one with their key.
+    pub waiting: usize,
+}
+
+impl Sandbox {
+    /// What was asked, what was accepted, what was uploaded.
+    pub fn journal(&self, filter: &Filter) -> JournalReport {
+        // On a line of its own: the sums below take the same lock.
+        let requests = self.host.journal().records(filter);
+        JournalReport {
+            requests,
+            messages: self.chert.messages(filter),
+            files: self.chert.files(),
+            totals: self.totals(),
+        }
+    }
+
+    /// Who received what, by number. Only `to` and `limit` of the filter count.
+    pub fn received(&self, filter: &Filter) -> ReceivedReport {
+        let mut people: BTreeMap<String, Person> = BTreeMap::new();
+        for receipt in self.chert.receipts() {
+            for to in &receipt.to {
+                if !filter.wants(Some(to)) {
+                    continue;
+                }
+                let person = people.entry(to.clone()).or_insert_with(|| Person {
+                    to: to.clone(),
+                    count: 0,
+                    keys: Vec::new(),
+                    message_ids: Vec::new(),
+                });
+                person.count += 1;
+                person.keys.push(receipt.key.clone());
+                person.message_ids.push(receipt.message_id.clone());
+            }
+        }
+        ReceivedReport {
+            people: people.into_values().take(filter.most()).collect(),
+            totals: self.totals(),
+        }
+    }
+
+    /// The sums alone.
+    pub fn totals(&self) -> Totals {
+        let receipts = self.chert.receipts();
+        let (requests, message_posts, busiest_second) = {
+            let journal = self.host.journal();
+            (
+                journal.len(),
+                journal.post_count(),
+                journal.busiest_second(),
+            )
+        };
+        Totals {
+            requests,
+            message_posts,
+            busiest_second,
+            files: self.chert.files().len(),
+            waiting: self.host.waiting(),
+            ..sums(&receipts)
+        }
+    }
+}
+
+fn sums(receipts: &[chert::Receipt]) -> Totals {
+    let mut people: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut keys: BTreeMap<(usize, &str), usize> = BTreeMap::new();
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+    for receipt in receipts {
+        for to in &receipt.to {
+            *people.entry(to).or_default() += 1;
+        }
+        if let Some(key) = &receipt.key {
+            *keys.entry((receipt.tenant, key)).or_default() += 1;
+        }
+        if let Some(line) = &receipt.from {
+            *lines.entry(line.clone()).or_default() += 1;
+        }
+    }
+    Totals {
+        messages: receipts.len(),
+        people: people.len(),
+        most_per_person: people.values().copied().max().unwrap_or(0),
+        repeated_keys: keys.values().filter(|count| **count > 1).count(),
+        lines,
+        ..Totals::default()
+    }
+}
