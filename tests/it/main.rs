@@ -9,8 +9,10 @@
 )]
 
 mod gateway;
+mod init;
 mod layers;
 mod ledger;
+mod preview;
 mod sandbox;
 mod schedule_docs;
 mod schedule_oracle;
