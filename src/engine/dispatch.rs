@@ -14,6 +14,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::gates::Gates;
 use super::limiter::Limiter;
 use super::recorder::Recorder;
 use super::tally::Tally;
@@ -128,6 +129,14 @@ pub async fn dispatch(
     if let Ended::Halted { reason } = ended {
         return halt(engine, reason).await;
     }
+    if matches!(ended, Ended::LimitReached | Ended::Interrupted) {
+        // It may have been the last one.
+        let done = engine
+            .ledger
+            .finish_if_done(&engine.run.run, engine.clock.now())
+            .await?;
+        return Ok(if done { Ended::Finished } else { ended });
+    }
     Ok(ended)
 }
 
@@ -153,6 +162,7 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
         clock: engine.clock.clone(),
         recorder,
         limiter: Limiter::new(engine.limits),
+        gates: Gates::default(),
         uploads: Uploads::new(
             engine.ledger.clone(),
             engine.gateway.clone(),
@@ -296,7 +306,6 @@ impl Floor<'_> {
         let now = engine.clock.now();
         let Some(next_at) = next_at else {
             if self.session.only.is_some() {
-                engine.ledger.finish_if_done(&engine.run.run, now).await?;
                 return Ok(Some(Ended::LimitReached));
             }
             let done = engine.ledger.finish_if_done(&engine.run.run, now).await?;
