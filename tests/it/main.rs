@@ -12,3 +12,5 @@ mod layers;
 mod sandbox;
 mod schedule_docs;
 mod schedule_oracle;
+mod send_path;
+mod support;
