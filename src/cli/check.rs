@@ -69,7 +69,9 @@ async fn one(
     history: Option<&dyn Ledger>,
     path: PathBuf,
 ) -> Result<Checked, Stop> {
-    let source = match freeze::read(&path) {
+    // Without a settings file a campaign can still be rehearsed, so that is no fault of it.
+    let settings = found.path.as_ref().map(|_| &found.settings);
+    let source = match freeze::read(&path, settings) {
         Ok(source) => source,
         Err(problems) => {
             return Ok(Checked {
@@ -82,14 +84,8 @@ async fn one(
     };
     let campaign = source.campaign();
     let mut problems = source.warnings.clone();
-    // Without a settings file a campaign can still be rehearsed, so that is no fault of it.
-    if found.path.is_some()
-        && let Err(unknown) = source.file.account(&found.settings)
-    {
-        problems.extend(unknown);
-    }
     let birth = Birth {
-        run: RunId::new(&campaign.name, "check")
+        run: RunId::new(&campaign.name, freeze::CHECK)
             .map_err(|error| Stop::could_not_start(error.to_string()))?,
         gateway: campaign.gateway.clone(),
         starts_at: app.clock.now(),

@@ -15,8 +15,12 @@ use crate::engine::plan::{self, Draft, Reading};
 use crate::intake::campaign_file::{self, CampaignFile};
 use crate::intake::list::suppress::suppressions;
 use crate::intake::rows::{self, Loaded};
+use crate::intake::settings_file::Settings;
 use crate::ledger::sqlite::{Durability, SqliteLedger};
 use crate::ledger::{FreezeFacts, Ledger, NewRun, RunRecord};
+
+/// The occurrence that a message is rendered for when none is sent.
+pub(super) const CHECK: &str = "check";
 
 /// A campaign whose files are right in themselves.
 #[derive(Debug)]
@@ -33,12 +37,16 @@ impl Source {
     }
 }
 
-/// Reads the campaign and its template.
-pub(super) fn read(path: &Path) -> Result<Source, Problems> {
-    let (file, mut problems) = campaign_file::read(path);
+/// Reads the campaign and its template; with `settings`, looks for its gateway there, too. When
+/// something is wrong, the list is looked through as well, so that all problems are told at once.
+pub(super) fn read(path: &Path, settings: Option<&Settings>) -> Result<Source, Problems> {
+    let (file, mut problems) = campaign_file::read_flawed(path);
     let Some(file) = file else {
         return Err(problems);
     };
+    if let Some(Err(unknown)) = settings.map(|settings| file.account(settings)) {
+        problems.extend(unknown);
+    }
     let (loaded, found) = rows::load(&file);
     problems.extend(found);
     match loaded {
@@ -47,8 +55,28 @@ pub(super) fn read(path: &Path) -> Result<Source, Problems> {
             loaded,
             warnings: problems,
         }),
-        _ => Err(problems),
+        Some(loaded) => {
+            problems.extend(in_the_list(&loaded, &file.campaign));
+            Err(problems)
+        }
+        None => {
+            problems.extend(rows::list_alone(&file));
+            Err(problems)
+        }
     }
+}
+
+/// What is wrong with the rows of a list that will not be sent to.
+fn in_the_list(loaded: &Loaded, campaign: &Campaign) -> Problems {
+    let mut problems = Problems::default();
+    let Ok(run) = RunId::new(&campaign.name, CHECK) else {
+        return problems;
+    };
+    match loaded.open_list().and_then(|list| loaded.rows(&run, list)) {
+        Ok(rows) => rows.for_each(|chunk| problems.extend(chunk.problems)),
+        Err(found) => problems.extend(found),
+    }
+    problems
 }
 
 /// What a run is to be called, and where and when it happens.
@@ -117,7 +145,10 @@ async fn read_in(
     birth: &Birth,
 ) -> Result<(Draft, Vec<FrozenFile>), Stop> {
     let list = list_name(source.campaign());
-    let (suppressed, mut suppress_files) = suppressed(source)?;
+    let (suppressed, mut suppress_files) = suppressed(source).map_err(|mut problems| {
+        problems.extend(in_the_list(&source.loaded, source.campaign()));
+        problems
+    })?;
     let input = source.loaded.open_list()?;
     let mut rows = source.loaded.rows(&birth.run, input)?;
     let (chunks, arriving) = tokio::sync::mpsc::channel(plan::CHUNKS_AHEAD);
@@ -157,7 +188,7 @@ async fn read_in(
 }
 
 /// Everybody on the campaign's do-not-contact lists, and those lists' digests.
-pub(super) fn suppressed(source: &Source) -> Result<(HashSet<Phone>, Vec<FrozenFile>), Stop> {
+pub(super) fn suppressed(source: &Source) -> Result<(HashSet<Phone>, Vec<FrozenFile>), Problems> {
     let campaign = source.campaign();
     let (mut people, mut files, mut problems) = (HashSet::new(), Vec::new(), Problems::default());
     for (n, path) in campaign.suppress.iter().enumerate() {
@@ -186,7 +217,7 @@ pub(super) fn suppressed(source: &Source) -> Result<(HashSet<Phone>, Vec<FrozenF
         }
     }
     if problems.has_errors() {
-        Err(problems.into())
+        Err(problems)
     } else {
         Ok((people, files))
     }

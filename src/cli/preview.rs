@@ -61,7 +61,7 @@ enum PreviewFormat {
 }
 
 pub(super) async fn preview(app: &App, args: PreviewArgs) -> Result<Exit, Stop> {
-    let source = freeze::read(&args.campaign)?;
+    let source = freeze::read(&args.campaign, None)?;
     app.out.problems(&source.warnings);
     let campaign = source.campaign();
     let wanted = wanted(&args, campaign)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
@@ -19,6 +19,9 @@ use crate::engine::tally::{Snapshot, Tally};
 const FRAME: Duration = Duration::from_millis(120);
 /// How often a line is written where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);
+
+/// Shorter waits are the pace itself, not news.
+const WORTH_TELLING: SignedDuration = SignedDuration::from_secs(2);
 
 /// Shows progress until `done`.
 pub(super) async fn show(
@@ -75,7 +78,10 @@ fn words(view: &Snapshot, now: Timestamp) -> String {
     if failed > 0 {
         write!(words, ", {failed} not").ok();
     }
-    if let Some(until) = view.waiting_until.filter(|until| *until > now) {
+    if let Some(until) = view
+        .waiting_until
+        .filter(|until| *until > now + WORTH_TELLING)
+    {
         let wait = schedule_words::distance(now, until);
         write!(words, ", waiting ({wait})").ok();
         if let Some(failure) = &view.last_failure {

@@ -70,7 +70,7 @@ impl RunArgs {
     fn portion(&self, source: &Source) -> Result<Portion, Stop> {
         let only = self.only.as_deref().map(|text| {
             Phone::parse(text, source.campaign().recipients.region)
-                .map_err(|error| Stop::could_not_start(format!("--only: {error}")))
+                .map_err(|error| Stop::could_not_start(format!("--only '{text}': {error}")))
         });
         Ok(Portion {
             limit: self.limit.map(NonZeroU64::get),
@@ -87,13 +87,14 @@ impl RunArgs {
 
 pub(super) async fn run(app: &App, args: RunArgs) -> Result<Exit, Stop> {
     let found = open::settings(app)?;
-    let source = freeze::read(&args.campaign)?;
+    let settings = (!args.sandbox).then_some(&found.settings);
+    let source = freeze::read(&args.campaign, settings)?;
     app.out.problems(&source.warnings);
     let portion = args.portion(&source)?;
     if args.sandbox {
         return rehearse(app, &args, &found, &source, &portion).await;
     }
-    let ready = live_gateway(app, &found, &source)?;
+    let ready = preflight::gateway(app, &found, &source.campaign().gateway)?;
     if let Some(name) = &args.occurrence
         && !is_occurrence(name)
     {
@@ -120,12 +121,6 @@ pub(super) async fn run(app: &App, args: RunArgs) -> Result<Exit, Stop> {
         }
     };
     live.send(run.0, run.1).await
-}
-
-/// The gateway that the campaign names, as the settings describe it.
-fn live_gateway(app: &App, found: &FoundSettings, source: &Source) -> Result<Ready, Stop> {
-    source.file.account(&found.settings)?;
-    preflight::gateway(app, found, &source.campaign().gateway)
 }
 
 async fn rehearse(
@@ -333,7 +328,8 @@ fn question(birth: &Birth, ready: &Ready, facts: &FreezeFacts) -> String {
         String::new()
     };
     format!(
-        "{}: send to {open} {people}{aside} through the gateway '{}'? It cannot be taken back.",
+        "{}: send to {open} {people}{aside} through the gateway '{}'?\n\
+         It cannot be taken back.",
         birth.run, ready.name
     )
 }

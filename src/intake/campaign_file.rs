@@ -94,6 +94,13 @@ impl Deref for CampaignFile {
 /// Reads a campaign file, `path` as the user named it. The campaign is there exactly when no
 /// error was found.
 pub fn read(path: &Path) -> (Option<CampaignFile>, Problems) {
+    let (file, problems) = read_flawed(path);
+    (file.filter(|_| !problems.has_errors()), problems)
+}
+
+/// As [`read`], but gives what can be made of a campaign with errors, too: enough to find those
+/// in its template and its list. It must not be run.
+pub fn read_flawed(path: &Path) -> (Option<CampaignFile>, Problems) {
     match Source::open(path) {
         Ok(source) => read_source(path, source),
         Err(problems) => (None, problems),
@@ -107,17 +114,14 @@ fn read_source(path: &Path, source: Source) -> (Option<CampaignFile>, Problems) 
     let campaign = root.as_ref().and_then(|root| campaign(&reader, root, path));
     let source = Arc::clone(&reader.source);
     let problems = reader.finish();
-    let file = campaign
-        .zip(root)
-        .filter(|_| !problems.has_errors())
-        .map(|(campaign, root)| CampaignFile {
-            campaign,
-            file: source.freeze("campaign"),
-            places: Places {
-                source,
-                root: Arc::new(root),
-            },
-        });
+    let file = campaign.zip(root).map(|(campaign, root)| CampaignFile {
+        campaign,
+        file: source.freeze("campaign"),
+        places: Places {
+            source,
+            root: Arc::new(root),
+        },
+    });
     (file, problems)
 }
 

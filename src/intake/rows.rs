@@ -5,24 +5,24 @@ mod cells;
 mod check;
 mod desk;
 mod pipeline;
+mod shape;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use pipeline::{ListFacts, Rows};
+use shape::Table;
+pub use shape::list_alone;
 
 use super::campaign_file::CampaignFile;
-use super::encoding::{TextReader, Unreadable};
-use super::list::frame::{Failure, Fault, Framer};
-use super::list::header::Header;
+use super::list::frame::Fault;
 use super::template::compile::{Compiled, compile};
 use super::template::media::Shelf;
 use super::template::render::Probe;
 use super::template::scope::{Known, Scope};
-use crate::domain::campaign::{Campaign, FrozenFile, ListSource};
+use crate::domain::campaign::{Campaign, FrozenFile};
 use crate::domain::problem::{Place, Problem, Problems};
 use crate::domain::run::RunId;
 
@@ -93,26 +93,12 @@ pub fn load(file: &CampaignFile) -> (Option<Loaded>, Problems) {
     if problems.has_errors() {
         return (None, problems);
     }
-    let roles = [
-        "phone",
-        "key",
-        "timezone",
-        "first_name",
-        "last_name",
-        "email",
-    ];
-    let places = roles.into_iter().filter_map(|role| {
-        Some((
-            role.to_owned(),
-            file.place(&format!("recipients.columns.{role}"))?,
-        ))
-    });
     let mut files = vec![file.file.clone(), message.file.clone()];
     files.extend(compiled.files());
     let kit = Kit {
         probe: Probe::new(&compiled),
         campaign: file.campaign.clone(),
-        places: places.collect(),
+        places: shape::column_places(file),
         list: file.place("recipients.csv"),
         compiled,
         files,
@@ -128,59 +114,22 @@ impl Loaded {
 
     /// Opens the list that the campaign names; `-` is the process's standard input.
     pub fn open_list(&self) -> Result<ListInput, Problems> {
-        match &self.kit.campaign.recipients.source {
-            ListSource::StandardInput => {
-                Ok(ListInput::new("standard input", Box::new(std::io::stdin())))
-            }
-            ListSource::File(path) => {
-                let name = path.display().to_string();
-                let cannot = |reason: String| {
-                    let problem =
-                        Problem::error(format!("cannot open the list '{name}': {reason}"))
-                            .help("the path is relative to the campaign's folder");
-                    Problems::from(match &self.kit.list {
-                        Some(place) => problem.at(place.clone()),
-                        None => problem,
-                    })
-                };
-                if path.is_dir() {
-                    return Err(cannot("this is a folder".to_owned()));
-                }
-                let file = File::open(path)
-                    .map_err(|e| cannot(super::template::include::io_in_words(&e)))?;
-                Ok(ListInput::new(name, Box::new(file)))
-            }
-        }
+        let place = self.kit.list.as_ref();
+        shape::open_list(&self.kit.campaign.recipients.source, place)
     }
 
     /// Starts to read a list: its header is checked and bound to the templates here, its rows
     /// stream from what is returned. One pass; the source is never rewound.
     pub fn rows(&self, run: &RunId, input: ListInput) -> Result<Rows, Problems> {
-        let name = input.name;
-        let stopped = |(fault, line): Failure| Problems::from(list_problem(&name, &fault, line));
-        let reader = TextReader::new(input.source)
-            .map_err(|cause: Unreadable| stopped((cause.into(), 1)))?;
-        let mut framer = Framer::new(reader).map_err(stopped)?;
-        let Some((first, line)) = framer.header().map_err(stopped)? else {
-            let problem = Problem::error("the list is empty")
-                .help("its first line names the columns, such as `phone,first_name`");
-            return Err(problem.at(list_place(&name, 1)).into());
-        };
-        let mut place = list_place(&name, line);
-        place.excerpt = first.lines().next().map(str::to_owned);
-        let cells = cells::cells_of(&first, framer.delimiter());
-        let (header, mut problems) = Header::new(cells, &place);
-        if problems.has_errors() {
-            return Err(problems);
-        }
         let kit = &self.kit;
-        let roles = match header.roles(&kit.campaign.recipients.columns, &kit.places, &place) {
-            Ok(roles) => roles,
-            Err(found) => {
-                problems.extend(found);
-                return Err(problems);
-            }
-        };
+        let table = Table::open(input, &kit.campaign.recipients.columns, &kit.places)?;
+        let Table {
+            name,
+            mut framer,
+            header,
+            roles,
+            mut problems,
+        } = table;
         let known = Known {
             header: &header,
             roles: &roles,
@@ -200,6 +149,7 @@ impl Loaded {
         );
         problems.extend(found);
         if problems.has_errors() {
+            problems.extend(shape::walk(&mut framer, &name, header.len()));
             return Err(problems);
         }
         let folder = kit

@@ -158,19 +158,7 @@ impl Desk {
 
     /// A row with too many or too few cells.
     pub(super) fn ragged(&self, at: At, cells: usize) -> Found {
-        let columns = self.header.len();
-        let cells = if cells == 1 {
-            "1 cell".to_owned()
-        } else {
-            format!("{cells} cells")
-        };
-        let message = format!("this row has {cells}, the header has {columns}");
-        Found {
-            same: "ragged".to_owned(),
-            problem: Problem::error(message)
-                .at(list_place(&self.list, at.line))
-                .help("a cell that holds the delimiter must stand in quotes"),
-        }
+        ragged(&self.list, at, self.header.len(), cells)
     }
 
     /// A template that failed: for this row alone when its values are to blame.
@@ -215,5 +203,21 @@ impl Desk {
             "row {} (line {} of {}): {message}",
             at.number, at.line, self.list
         )
+    }
+}
+
+/// A row of a list with `cells` cells under a header of `columns`.
+pub(super) fn ragged(list: &str, at: At, columns: usize, cells: usize) -> Found {
+    let cells = if cells == 1 {
+        "1 cell".to_owned()
+    } else {
+        format!("{cells} cells")
+    };
+    let message = format!("this row has {cells}, the header has {columns}");
+    Found {
+        same: "ragged".to_owned(),
+        problem: Problem::error(message)
+            .at(list_place(list, at.line))
+            .help("a cell that holds the delimiter must stand in quotes"),
     }
 }

@@ -18,15 +18,15 @@ use crate::domain::problem::{Problem, Problems, SHOWN, Severity};
 use crate::domain::recipient::Chunk;
 
 /// Rows of a chunk: enough that handing over costs nothing, few enough to hold a dozen of them.
-const ROWS: usize = 500;
+pub(super) const ROWS: usize = 500;
 /// Text of a chunk, when its rows are long.
-const BYTES: usize = 256 * 1024;
+pub(super) const BYTES: usize = 256 * 1024;
 /// Blocks that wait for each thread, so that none idles.
 const AHEAD: usize = 2;
 /// More threads than this only wait for the one that reads.
 const MOST_THREADS: usize = 8;
 /// Rows that are named for one and the same problem.
-const NAMED: u64 = 3;
+pub(super) const NAMED: u64 = 3;
 
 /// What is known of a list once it has been read to its end.
 #[derive(Debug, Clone)]
