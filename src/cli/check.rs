@@ -89,6 +89,7 @@ async fn one(
             .map_err(|error| Stop::could_not_start(error.to_string()))?,
         gateway: campaign.gateway.clone(),
         starts_at: app.clock.now(),
+        only: None,
     };
     let name = Some(campaign.name.clone());
     match freeze::trial(app, history, &source, &birth).await {

@@ -10,6 +10,7 @@ use super::{App, Stop};
 use crate::domain::campaign::{Campaign, FrozenFile, ListSource};
 use crate::domain::phone::Phone;
 use crate::domain::problem::{Problem, Problems};
+use crate::domain::recipient::{Chunk, Verdict};
 use crate::domain::run::RunId;
 use crate::engine::plan::{self, Draft, Reading};
 use crate::intake::campaign_file::{self, CampaignFile};
@@ -86,6 +87,8 @@ pub(super) struct Birth {
     /// The gateway's name in the ledger.
     pub(super) gateway: String,
     pub(super) starts_at: Timestamp,
+    /// Somebody who must stand in the list, or there is no run.
+    pub(super) only: Option<Phone>,
 }
 
 /// Reads the list into the ledger and commits the run. Warnings are shown, errors end it.
@@ -95,14 +98,20 @@ pub(super) async fn freeze(
     source: &Source,
     birth: &Birth,
 ) -> Result<RunRecord, Stop> {
-    let (draft, files) = read_in(app, (ledger, Some(ledger)), source, birth).await?;
-    if draft.problems.has_errors() {
-        let problems = draft.problems.clone();
+    let ReadIn { draft, files, only } = read_in(app, (ledger, Some(ledger)), source, birth).await?;
+    let refused = if draft.problems.has_errors() {
+        Some(draft.problems.clone().into())
+    } else {
+        only.err()
+    };
+    if let Some(stop) = refused {
         draft.discard().await?;
-        return Err(problems.into());
+        return Err(stop);
     }
     app.out.problems(&draft.problems);
-    Ok(draft.seal(files).await?)
+    let record = draft.seal(files).await?;
+    tracing::info!(run = %record.run, rows = record.total, "frozen");
+    Ok(record)
 }
 
 /// What a run would be, found out in a ledger that is thrown away.
@@ -127,10 +136,13 @@ pub(super) async fn trial(
         ))
     })?;
     let ledger = SqliteLedger::open(&folder.path().join("trial.db"), Durability::None).await?;
-    let (draft, _) = read_in(app, (&ledger, history), source, birth).await?;
+    let ReadIn { draft, only, .. } = read_in(app, (&ledger, history), source, birth).await?;
     let (problems, rows) = (draft.problems.clone(), draft.rows);
     let facts = draft.discard().await?;
     ledger.close().await;
+    if !problems.has_errors() {
+        only?;
+    }
     Ok(Trial {
         facts,
         problems,
@@ -138,12 +150,21 @@ pub(super) async fn trial(
     })
 }
 
+/// A list that has been read into a ledger and not been committed.
+#[derive(Debug)]
+struct ReadIn {
+    draft: Draft,
+    files: Vec<FrozenFile>,
+    /// Whether the one who must be there is.
+    only: Result<(), Stop>,
+}
+
 async fn read_in(
     app: &App,
     (into, history): (&dyn Ledger, Option<&dyn Ledger>),
     source: &Source,
     birth: &Birth,
-) -> Result<(Draft, Vec<FrozenFile>), Stop> {
+) -> Result<ReadIn, Stop> {
     let list = list_name(source.campaign());
     let (suppressed, mut suppress_files) = suppressed(source).map_err(|mut problems| {
         problems.extend(in_the_list(&source.loaded, source.campaign()));
@@ -153,13 +174,16 @@ async fn read_in(
     let mut rows = source.loaded.rows(&birth.run, input)?;
     let (chunks, arriving) = tokio::sync::mpsc::channel(plan::CHUNKS_AHEAD);
     // Reading and rendering block; the ledger does not.
+    let only = birth.only.clone();
     let reader = tokio::task::spawn_blocking(move || {
+        let mut there = only.is_none();
         for chunk in &mut rows {
+            there |= only.as_ref().is_some_and(|phone| names(&chunk, phone));
             if chunks.blocking_send(chunk).is_err() {
                 break;
             }
         }
-        rows.finish()
+        (rows.finish(), there)
     });
     let run = NewRun {
         run: birth.run.clone(),
@@ -176,7 +200,7 @@ async fn read_in(
         list: &list,
     };
     let draft = plan::read_in(&reading, arriving).await?;
-    let facts = reader.await.map_err(|error| {
+    let (facts, there) = reader.await.map_err(|error| {
         Stop::from(crate::ledger::LedgerError::Fault(format!(
             "reading the list ended ({error})"
         )))
@@ -184,7 +208,23 @@ async fn read_in(
     let mut files = source.loaded.files();
     files.push(facts.file);
     files.append(&mut suppress_files);
-    Ok((draft, files))
+    let only = match &birth.only {
+        Some(phone) if !there => Err(not_in_the_list(phone, &list)),
+        Some(_) | None => Ok(()),
+    };
+    Ok(ReadIn { draft, files, only })
+}
+
+fn names(chunk: &Chunk, phone: &Phone) -> bool {
+    chunk.rows.iter().any(|row| match &row.verdict {
+        Verdict::Send { recipient, .. } => recipient.phone == *phone,
+        Verdict::Skip { phone: theirs, .. } => theirs.as_ref() == Some(phone),
+    })
+}
+
+fn not_in_the_list(phone: &Phone, list: &str) -> Stop {
+    Stop::could_not_start(format!("{} is not in {list}", phone.masked()))
+        .help("--only takes a phone number that stands in the list")
 }
 
 /// Everybody on the campaign's do-not-contact lists, and those lists' digests.

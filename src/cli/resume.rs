@@ -70,9 +70,14 @@ fn tell(app: &App, record: &RunRecord, sent: u64, open: u64) {
         (RunState::Running, _) | (_, None) => String::new(),
         (state, Some(reason)) => format!(" It is {state}: {reason}."),
     };
+    let through = if record.run.is_rehearsal() {
+        "in a sandbox".to_owned()
+    } else {
+        format!("through the gateway '{}'", record.gateway)
+    };
     app.out.note(&format!(
-        "{}: {sent} of {} sent, {open} to go through the gateway '{}'.{why}",
-        record.run, record.total, record.gateway
+        "{}: {sent} of {} sent, {open} to go {through}.{why}",
+        record.run, record.total
     ));
 }
 

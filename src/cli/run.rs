@@ -140,6 +140,7 @@ async fn rehearse(
         gateway: format!("sandbox {run}"),
         run,
         starts_at: app.clock.now(),
+        only: portion.only.clone(),
     };
     let record = freeze::freeze(app, &*ledger, source, &birth).await?;
     if args.format == Format::Text {
@@ -148,7 +149,6 @@ async fn rehearse(
             record.run, rehearsal.base_url
         ));
     }
-    only_is_there(&*ledger, &record, portion).await?;
     drive(app, ledger, &rehearsal.ready, record, portion).await
 }
 
@@ -210,6 +210,7 @@ impl Live<'_> {
             run,
             gateway: self.ready.name.clone(),
             starts_at,
+            only: self.portion.only.clone(),
         };
         if !self.args.yes {
             if !self.app.out.interactive {

@@ -19,7 +19,7 @@ Examples:
   sendoff sandbox                              on 127.0.0.1:4010, until Ctrl-C
   sendoff sandbox --listen 127.0.0.1:0         on a free port
   curl 127.0.0.1:4010/_sandbox/received        what every person has received
-  curl 127.0.0.1:4010/_sandbox/faults -d '{\"rules\":[{\"fault\":{\"kind\":\"drop\"},\"share\":0.1}]}'
+  curl 127.0.0.1:4010/_sandbox/faults -d '{\"rules\":[{\"kind\":\"drop\",\"share\":0.1}]}'
                                                lose every tenth answer")]
 pub(super) struct SandboxArgs {
     /// Where to listen

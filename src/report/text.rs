@@ -154,11 +154,15 @@ impl Summary<'_> {
 
     fn times(&mut self) {
         let lines = self.run.terms.lines.len();
+        let name = if self.run.run.is_rehearsal() {
+            "a sandbox"
+        } else {
+            &self.run.gateway
+        };
         let gateway = match lines {
-            0 => self.run.gateway.clone(),
+            0 => name.to_owned(),
             _ => format!(
-                "{}, from {}",
-                self.run.gateway,
+                "{name}, from {}",
                 count(u64::try_from(lines).unwrap_or(0), "line", "lines")
             ),
         };

@@ -8,11 +8,14 @@
     reason = "a helper that cannot go on fails its test"
 )]
 
+mod cli;
+mod examples;
 mod gateway;
 mod init;
 mod layers;
 mod ledger;
 mod preview;
+mod readme;
 mod sandbox;
 mod schedule_docs;
 mod schedule_oracle;

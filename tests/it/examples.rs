@@ -1,0 +1,59 @@
+//! Every shipped campaign is right and can be rehearsed as it lies there.
+
+use crate::cli::{home, shipped};
+
+/// The shipped campaigns, by their paths in the project.
+fn campaigns() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(home().join("campaigns"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".yaml"))
+        .map(|name| format!("campaigns/{name}"))
+        .collect();
+    names.sort();
+    assert!(names.len() >= 2, "{names:?}");
+    names
+}
+
+#[tokio::test]
+async fn every_campaign_checks_without_a_warning() {
+    let campaigns = campaigns();
+    let args: Vec<&str> = ["check"]
+        .into_iter()
+        .chain(campaigns.iter().map(String::as_str))
+        .collect();
+    let ended = shipped().run(&args).await;
+    assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{ended:?}");
+    assert_eq!(ended.out.matches(" to send\n").count(), campaigns.len());
+}
+
+#[tokio::test]
+async fn every_campaign_can_be_rehearsed_again_and_again() {
+    let project = shipped();
+    for campaign in campaigns() {
+        for number in 1..=2 {
+            let args = ["run", &campaign, "--sandbox", "--format", "json"];
+            let ended = project.run(&args).await;
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            let json = ended.json();
+            let run = json["run"].as_str().unwrap();
+            assert!(run.ends_with(&format!("@rehearsal-{number}")), "{run}");
+            assert_eq!(json["state"], "finished");
+            let counts = &json["counts"];
+            let done = counts["sent"].as_u64().unwrap() + counts["skipped"].as_u64().unwrap();
+            assert_eq!(Some(done), json["total"].as_u64(), "{json}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_campaign_has_a_preview_and_its_schedule_in_words() {
+    let project = shipped();
+    for campaign in campaigns() {
+        let preview = project.run(&["preview", &campaign]).await;
+        assert_eq!(preview.code, Some(0), "{preview:?}");
+        assert!(preview.out.contains("POST /chats"), "{preview:?}");
+        let schedule = project.run(&["schedule", &campaign]).await;
+        assert_eq!(schedule.code, Some(0), "{schedule:?}");
+    }
+}
