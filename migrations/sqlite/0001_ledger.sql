@@ -3,6 +3,9 @@
 -- row, and so that the proof has something to hold on to.
 -- All instants are integer milliseconds UTC.
 
+-- 'sndf': tells a ledger from the files of other programs.
+PRAGMA application_id = 1936614502;
+
 CREATE TABLE runs (
     id             INTEGER PRIMARY KEY,
     run            TEXT    NOT NULL UNIQUE,
@@ -141,7 +144,8 @@ CREATE TABLE pace (
 CREATE TABLE owners (
     owner       TEXT    PRIMARY KEY,
     enlisted_at INTEGER NOT NULL,
-    gone        INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1))
+    gone        INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)),
+    forget_at   INTEGER -- long after it was found gone; until then a lease may name it
 ) WITHOUT ROWID;
 
 -- From when on occurrences of a campaign count, and those that were not sent.

@@ -157,7 +157,7 @@ async fn read_in(
 }
 
 /// Everybody on the campaign's do-not-contact lists, and those lists' digests.
-fn suppressed(source: &Source) -> Result<(HashSet<Phone>, Vec<FrozenFile>), Stop> {
+pub(super) fn suppressed(source: &Source) -> Result<(HashSet<Phone>, Vec<FrozenFile>), Stop> {
     let campaign = source.campaign();
     let (mut people, mut files, mut problems) = (HashSet::new(), Vec::new(), Problems::default());
     for (n, path) in campaign.suppress.iter().enumerate() {
@@ -192,7 +192,7 @@ fn suppressed(source: &Source) -> Result<(HashSet<Phone>, Vec<FrozenFile>), Stop
     }
 }
 
-fn list_name(campaign: &Campaign) -> String {
+pub(super) fn list_name(campaign: &Campaign) -> String {
     match &campaign.recipients.source {
         ListSource::File(path) => path.display().to_string(),
         ListSource::StandardInput => "standard input".to_owned(),

@@ -5,9 +5,11 @@ mod completions;
 mod drive;
 mod exit;
 mod freeze;
+mod init;
 mod open;
 mod output;
 mod preflight;
+mod preview;
 pub mod problems;
 mod progress;
 mod rehearsal;
@@ -95,8 +97,12 @@ enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// A working project to begin with: settings, campaign, list, template
+    Init(init::InitArgs),
     /// Find every problem in campaigns, their templates and lists; sends nothing
     Check(check::CheckArgs),
+    /// One recipient's message as they will see it, and the exact request
+    Preview(preview::PreviewArgs),
     /// Start a campaign's run, or continue it; safe to interrupt
     Run(run::RunArgs),
     /// Continue a run that was paused, halted or interrupted
@@ -293,7 +299,9 @@ pub fn main() -> Exit {
 
 async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
     match command {
+        Command::Init(args) => init::init(app, &args),
         Command::Check(args) => check::check(app, args).await,
+        Command::Preview(args) => preview::preview(app, args).await,
         Command::Run(args) => run::run(app, args).await,
         Command::Resume(args) => resume::resume(app, args).await,
         Command::Pause(args) => states::pause(app, args).await,

@@ -217,6 +217,9 @@ impl Live<'_> {
             starts_at,
         };
         if !self.args.yes {
+            if !self.app.out.interactive {
+                return Err(nobody_to_ask());
+            }
             // Counted before it is frozen, so that a no leaves nothing behind.
             let trial = freeze::trial(self.app, Some(&*self.ledger), self.source, &birth).await?;
             if trial.problems.has_errors() {
@@ -338,11 +341,15 @@ fn question(birth: &Birth, ready: &Ready, facts: &FreezeFacts) -> String {
 /// Asks before a live send. Without a terminal there is nobody to ask.
 pub(super) fn ask(app: &App, question: &str) -> Result<(), Stop> {
     if !app.out.interactive {
-        return Err(Stop::could_not_start("this would send real messages")
-            .help("say --yes where there is no terminal to ask on, or rehearse with --sandbox"));
+        return Err(nobody_to_ask());
     }
     if app.out.confirm(question) {
         return Ok(());
     }
     Err(Stop::could_not_start("nothing was sent"))
+}
+
+fn nobody_to_ask() -> Stop {
+    Stop::could_not_start("this would send real messages")
+        .help("say --yes where there is no terminal to ask on, or rehearse with --sandbox")
 }

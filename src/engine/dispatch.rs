@@ -14,6 +14,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::gates::Gates;
 use super::limiter::Limiter;
 use super::recorder::Recorder;
 use super::tally::Tally;
@@ -37,6 +38,10 @@ const POLL: SignedDuration = SignedDuration::from_secs(1);
 const LEAST_WAIT: SignedDuration = SignedDuration::from_millis(20);
 /// With `until_idle`, waits up to this long are sat out: short retries belong to the sending.
 const SHORT_WAIT: SignedDuration = SignedDuration::from_secs(60);
+/// How often processes that have ended are looked for.
+const BURY_EVERY: SignedDuration = SignedDuration::from_secs(5);
+/// Claims in a row that another program's lock may turn away; each has waited for it before.
+const LOCKED_TRIES: u32 = 5;
 /// Claims in hand beside those on the wire, so that the claim's commit is shared by many.
 const IN_HAND: usize = 256;
 
@@ -121,12 +126,22 @@ pub async fn dispatch(
         session,
         shop,
         workers: JoinSet::new(),
+        locked: 0,
+        buried_at: engine.clock.now(),
     };
     let ended = floor.drive(shutdown, writer).await;
     engine.ledger.retire(&session.owner).await?;
     let ended = ended?;
     if let Ended::Halted { reason } = ended {
         return halt(engine, reason).await;
+    }
+    if matches!(ended, Ended::LimitReached | Ended::Interrupted) {
+        // It may have been the last one.
+        let done = engine
+            .ledger
+            .finish_if_done(&engine.run.run, engine.clock.now())
+            .await?;
+        return Ok(if done { Ended::Finished } else { ended });
     }
     Ok(ended)
 }
@@ -153,6 +168,7 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
         clock: engine.clock.clone(),
         recorder,
         limiter: Limiter::new(engine.limits),
+        gates: Gates::default(),
         uploads: Uploads::new(
             engine.ledger.clone(),
             engine.gateway.clone(),
@@ -176,6 +192,9 @@ struct Floor<'a> {
     session: &'a Session,
     shop: Arc<Shop>,
     workers: JoinSet<Result<(), Broken>>,
+    /// Claims in a row that another program's lock has turned away.
+    locked: u32,
+    buried_at: Timestamp,
 }
 
 type Writer = JoinHandle<Result<(), LedgerError>>;
@@ -206,8 +225,13 @@ impl Floor<'_> {
     async fn claim_and_send(&mut self, stop: &CancellationToken) -> Result<Ended, LedgerError> {
         let mut ask_at = self.engine.clock.now();
         loop {
+            let busy = !self.workers.is_empty();
             while let Some(done) = self.workers.try_join_next() {
                 read(done)?;
+            }
+            if busy && self.workers.is_empty() {
+                // Only now can it show that the run is at its end.
+                ask_at = self.engine.clock.now();
             }
             if stop.is_cancelled() {
                 return Ok(Ended::Interrupted);
@@ -217,7 +241,11 @@ impl Floor<'_> {
             }
             let room = self.room();
             if room > 0 && self.engine.clock.now() >= ask_at {
-                let claimed = self.claim(room).await?;
+                let Some(claimed) = self.claim_unless_locked(room).await? else {
+                    ask_at = self.ask_again_at(Some(Timestamp::MAX));
+                    self.wait(stop, ask_at).await?;
+                    continue;
+                };
                 let nothing = claimed.claims.is_empty() && claimed.moved == 0;
                 if claimed.state != RunState::Running {
                     return Ok(Ended::State(claimed.state));
@@ -254,10 +282,30 @@ impl Floor<'_> {
     }
 
     fn limit_left(&self) -> Option<u64> {
-        let settled = self.engine.tally.snapshot().settled_here;
-        self.session
-            .limit
-            .map(|limit| limit.saturating_sub(settled))
+        let limit = self.session.limit?;
+        Some(limit.saturating_sub(self.engine.tally.snapshot().settled_here))
+    }
+
+    /// A claim; none while another program holds the ledger, as long as that is not for ever.
+    /// Looks for processes that have ended now and then, so that theirs is taken over.
+    async fn claim_unless_locked(&mut self, most: u32) -> Result<Option<Claimed>, LedgerError> {
+        let now = self.engine.clock.now();
+        if now.duration_since(self.buried_at) >= BURY_EVERY {
+            self.engine.ledger.bury().await?;
+            self.buried_at = now;
+        }
+        match self.claim(most).await {
+            Err(LedgerError::Locked) if self.locked < LOCKED_TRIES => {
+                self.locked += 1;
+                tracing::warn!(tries = self.locked, "another program holds the ledger");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+            Ok(claimed) => {
+                self.locked = 0;
+                Ok(Some(claimed))
+            }
+        }
     }
 
     async fn claim(&self, most: u32) -> Result<Claimed, LedgerError> {
@@ -280,7 +328,8 @@ impl Floor<'_> {
     }
 
     fn start(&mut self, claimed: Claimed) {
-        let waiting_until = claimed.next_at.filter(|_| claimed.claims.is_empty());
+        let quiet = claimed.claims.is_empty() && self.workers.is_empty();
+        let waiting_until = claimed.next_at.filter(|_| quiet);
         self.engine
             .tally
             .change(|view| view.waiting_until = waiting_until);
@@ -296,7 +345,6 @@ impl Floor<'_> {
         let now = engine.clock.now();
         let Some(next_at) = next_at else {
             if self.session.only.is_some() {
-                engine.ledger.finish_if_done(&engine.run.run, now).await?;
                 return Ok(Some(Ended::LimitReached));
             }
             let done = engine.ledger.finish_if_done(&engine.run.run, now).await?;

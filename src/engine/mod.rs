@@ -10,6 +10,7 @@
 
 pub mod clock;
 pub mod dispatch;
+mod gates;
 mod limiter;
 pub mod plan;
 mod recorder;

@@ -106,7 +106,7 @@ pub async fn read_in(
 }
 
 /// Skips the people on a do-not-contact list.
-fn skip_suppressed(rows: &mut [Row], suppressed: &HashSet<Phone>) {
+pub(crate) fn skip_suppressed(rows: &mut [Row], suppressed: &HashSet<Phone>) {
     for row in rows.iter_mut().filter(|_| !suppressed.is_empty()) {
         let Verdict::Send { recipient, .. } = &row.verdict else {
             continue;
@@ -123,7 +123,7 @@ fn skip_suppressed(rows: &mut [Row], suppressed: &HashSet<Phone>) {
 }
 
 /// Skips the people for whom no hour is allowed, wherever their phone may be.
-fn skip_unreachable(rows: &mut [Row], window: &Window, from: Timestamp) {
+pub(crate) fn skip_unreachable(rows: &mut [Row], window: &Window, from: Timestamp) {
     for row in rows {
         let Verdict::Send { recipient, .. } = &row.verdict else {
             continue;

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::gates::Gates;
 use super::limiter::Limiter;
 use super::recorder::{NotWritten, Recorder};
 use super::settle::{Settled, Settling, settle};
@@ -36,6 +37,7 @@ pub(super) struct Shop {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) recorder: Recorder,
     pub(super) limiter: Limiter,
+    pub(super) gates: Gates,
     pub(super) uploads: Uploads,
     pub(super) tally: Arc<Tally>,
     /// Deliveries begun or on the wire; a little more than the wire takes, so that a commit is
@@ -83,6 +85,10 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
     let Some(ahead) = shop.place_ahead().await else {
         return shop.release(&claim, None, None).await;
     };
+    if shop.gates.closed(&claim.line, shop.clock.now()).is_some() {
+        // Claimed before the provider asked to wait. The ledger knows until when.
+        return shop.release(&claim, None, None).await;
+    }
     let key = IdempotencyKey::derive(&shop.run.run, &claim.recipient_key, 0, claim.revision);
     let prepared = match shop.prepare(&claim, &key).await? {
         Ok(prepared) => prepared,
@@ -207,7 +213,11 @@ impl Shop {
         // The semaphore is never closed; without a permit the send still happens once.
         let _wire = self.wire.acquire().await.ok();
         self.limiter.ready(&claim.line).await;
-        self.gateway.send(request).await
+        // The provider may have asked to wait while this attempt stood in line for the wire.
+        match self.gates.closed(&claim.line, self.clock.now()) {
+            Some(held) => held,
+            None => self.gateway.send(request).await,
+        }
     }
 
     async fn record(
@@ -267,7 +277,7 @@ impl Shop {
 
     fn settle(&self, claim: &Claim, outcome: &Outcome, now: Timestamp) -> Settled {
         let chance = self.chance.lock().map_or(0.5, |mut rng| rng.f64());
-        settle(
+        let settled = settle(
             outcome,
             Settling {
                 policy: &self.run.terms.retry,
@@ -280,7 +290,11 @@ impl Shop {
                 now,
                 chance,
             },
-        )
+        );
+        if let Some(gate) = &settled.gate {
+            self.gates.extend(gate);
+        }
+        settled
     }
 
     /// Stops the run for a reason that every delivery shares.

@@ -360,7 +360,7 @@ pub struct Release {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
     Done,
-    /// Another worker had taken over, or the operator had cancelled: nothing was changed.
+    /// Another worker had taken over, or the run is not running any more: nothing was changed.
     Late,
 }
 
@@ -445,7 +445,8 @@ pub trait Ledger: Debug + Send + Sync {
     async fn next_rehearsal(&self, campaign: &str) -> Result<u32, LedgerError>;
 
     /// Changes the state where the state machine has that edge. Cancelling also cancels every
-    /// delivery that is not sent and not on the wire.
+    /// delivery that is not sent and not on the wire; one without an answer, that nobody holds,
+    /// becomes `uncertain`. What is on the wire is recorded as it ends, and not tried again.
     async fn set_state(
         &self,
         run: &RunId,

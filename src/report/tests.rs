@@ -240,6 +240,7 @@ fn a_run_as_json_has_every_state_also_at_zero() {
         "filtered": 30,
         "invalid_phone": 1,
         "missing_value": 0,
+        "no_window": 0,
         "render_error": 0,
         "suppressed": 0
       },

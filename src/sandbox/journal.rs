@@ -9,10 +9,11 @@ use serde::Serialize;
 use super::faults::RouteMatch;
 use crate::domain::digest::Digest;
 
-/// One request, as kept: about 200 bytes and the path.
+/// One request, as kept.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// When its last byte had arrived, in microseconds since the epoch.
+    /// When its last byte had arrived (of an upload: its headers), in microseconds since the
+    /// epoch.
     pub(super) at_us: i64,
     pub(super) method: Box<str>,
     pub(super) path: Box<str>,
@@ -39,7 +40,7 @@ pub(super) struct Answered {
     pub(super) replay: bool,
 }
 
-/// All requests since the start or the last reset. Grows by about 300 bytes a request;
+/// All requests since the start or the last reset. Grows by about 400 bytes a request;
 /// `POST /_sandbox/reset` empties it.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
@@ -61,7 +62,7 @@ pub struct RequestRecord {
     pub key: Option<String>,
     pub body_sha256: Option<Digest>,
     pub bytes: u64,
-    /// Absent where the connection was closed without an answer.
+    /// Absent where the connection was closed without an answer, by a fault or by the client.
     pub status: Option<u16>,
     /// The error code that the answer gave.
     pub code: Option<u16>,

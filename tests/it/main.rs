@@ -4,11 +4,15 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a helper that cannot go on fails its test"
 )]
 
 mod gateway;
+mod init;
 mod layers;
+mod ledger;
+mod preview;
 mod sandbox;
 mod schedule_docs;
 mod schedule_oracle;

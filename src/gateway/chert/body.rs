@@ -74,7 +74,8 @@ impl Serialize for Parts<'_> {
     }
 }
 
-pub(super) fn request(envelope: &Envelope<'_>) -> Request {
+/// The request for one delivery. Needs no account: the same envelope gives the same bytes anywhere.
+pub fn request(envelope: &Envelope<'_>) -> Request {
     let message = MessageBody {
         parts: Parts {
             parts: &envelope.message.parts,

@@ -18,6 +18,7 @@ use reqwest::{Method, Url};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
+pub use self::body::request;
 use self::sign::Signer;
 use super::http::{self, Answer, Lost, Wire};
 use super::{Envelope, Gateway, GatewayError, Line, Now, Request};
@@ -122,7 +123,7 @@ impl Gateway for Chert {
     }
 
     fn request(&self, envelope: &Envelope<'_>) -> Request {
-        body::request(envelope)
+        request(envelope)
     }
 
     async fn send(&self, request: &Request) -> Outcome {

@@ -207,29 +207,41 @@ fn a_file_that_unfolds_without_end_costs_no_time() {
         vec!["*a"; 50_000].join(", ")
     );
     for text in [bomb, wide, deep, many, merged] {
-        let started = tokio::time::Instant::now();
         let (file, problems) = read_text(&text);
-        let took = started.elapsed();
         assert!(file.is_none() && problems.errors() == 1, "{problems:?}");
         // Without optimisation and beside other tests; the work itself is below 50 ms.
+        let took = fastest(&text);
         assert!(took.as_millis() < 1_000, "{took:?}");
     }
 }
 
-/// Nothing but mistakes, on one long line.
-#[test]
-fn a_file_of_mistakes_costs_no_more_than_a_good_one() {
-    let keys: Vec<String> = (0..9_000).map(|n| format!("k{n}: {{}}")).collect();
-    let doubles = format!("{{ {} }}\n", vec!["a: 1"; 9_000].join(", "));
-    for text in [format!("{{ {} }}\n", keys.join(", ")), doubles] {
+/// The best of a few: what other tests on the machine take away is not the reader's.
+fn fastest(text: &str) -> std::time::Duration {
+    let time = || {
         let started = tokio::time::Instant::now();
-        let (file, problems) = read_text(&text);
+        drop(read_text(text));
+        started.elapsed()
+    };
+    (0..4).map(|_| time()).min().unwrap()
+}
+
+/// Nothing but mistakes, on one long line: ten times as many take about ten times as long, not
+/// a hundred times.
+#[test]
+fn the_cost_of_mistakes_grows_no_faster_than_their_number() {
+    let unknown = |count: usize| {
+        let keys: Vec<String> = (0..count).map(|n| format!("k{n}: {{}}")).collect();
+        format!("{{ {} }}\n", keys.join(", "))
+    };
+    let doubles = |count: usize| format!("{{ {} }}\n", vec!["a: 1"; count].join(", "));
+    for (few, many) in [
+        (unknown(900), unknown(9_000)),
+        (doubles(900), doubles(9_000)),
+    ] {
+        let (file, problems) = read_text(&many);
         assert!(file.is_none() && problems.errors() > 5_000);
-        assert!(
-            started.elapsed().as_millis() < 3_000,
-            "{:?}",
-            started.elapsed()
-        );
+        let (few, many) = (fastest(&few), fastest(&many));
+        assert!(many < few * 40, "{few:?} and {many:?}");
     }
 }
 

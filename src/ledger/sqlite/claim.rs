@@ -9,14 +9,14 @@ use sqlx::{FromRow, Sqlite, Transaction};
 use super::super::{
     Admission, Admit, Candidate, Claim, ClaimRequest, Claimed, DeliveryId, KnownChat, LedgerError,
 };
+use super::arrivals::Arrivals;
 use super::rows::{instant, instants, named, number, stored};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::delivery::{DeliveryState, Hold};
-use crate::domain::pace::{Limit, micros};
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 
-type Tx = Transaction<'static, Sqlite>;
+pub(super) type Tx = Transaction<'static, Sqlite>;
 
 pub(super) async fn claim(
     ledger: &SqliteLedger,
@@ -38,21 +38,19 @@ pub(super) async fn claim(
     if state != RunState::Running {
         return Ok(claimed);
     }
-    let gates = open_gates(&mut tx, request).await?;
-    if let Some(until) = gates.get("") {
-        claimed.next_at = Some(*until);
-        return Ok(claimed);
-    }
+    let gates = Gates::load(&mut tx, request).await?;
     let lines: Vec<String> = sqlx::query_scalar(sql::RUN_LINES)
         .bind(request.run.id)
         .fetch_all(&mut *tx)
         .await?;
-    let mut pace = Arrivals::load(&mut tx, request).await?;
-    let (open, held): (Vec<String>, Vec<String>) = lines
-        .into_iter()
-        .partition(|line| !gates.contains_key(line));
+    let mut pace = Arrivals::load(&mut tx, request, &lines).await?;
+    let open: Vec<String> = lines
+        .iter()
+        .filter(|line| gates.until(line).is_none())
+        .cloned()
+        .collect();
     let only = match request.only {
-        Some(phone) => Some(only(&mut tx, request, phone).await?),
+        Some(phone) => Some(only(&mut tx, request, phone, &gates).await?),
         None => None,
     };
     if pace.room(request, &open) > 0 {
@@ -75,25 +73,39 @@ pub(super) async fn claim(
     }
     claimed.next_at = match only {
         Some(one) => one.map(|one| one.free_at),
-        None => next_at(&mut tx, request, &pace, (&open, &held), &gates).await?,
+        None => next_at(&mut tx, request, &pace, &lines, &gates).await?,
     };
     tx.commit().await?;
     Ok(claimed)
 }
 
-/// Open waits that the provider asked for, by line; `""` is the account.
-async fn open_gates(
-    tx: &mut Tx,
-    request: &ClaimRequest<'_>,
-) -> Result<HashMap<String, Timestamp>, LedgerError> {
-    let rows: Vec<(String, i64, String)> = sqlx::query_as(sql::OPEN_GATES)
-        .bind(&request.run.gateway)
-        .bind(request.now.as_millisecond())
-        .fetch_all(&mut **tx)
-        .await?;
-    rows.into_iter()
-        .map(|(line, until, _)| Ok((line, instant(until)?)))
-        .collect()
+/// Open waits that the provider asked for.
+struct Gates {
+    account: Option<Timestamp>,
+    lines: HashMap<String, Timestamp>,
+}
+
+impl Gates {
+    async fn load(tx: &mut Tx, request: &ClaimRequest<'_>) -> Result<Self, LedgerError> {
+        let rows: Vec<(String, i64, String)> = sqlx::query_as(sql::OPEN_GATES)
+            .bind(&request.run.gateway)
+            .bind(request.now.as_millisecond())
+            .fetch_all(&mut **tx)
+            .await?;
+        let mut lines = HashMap::new();
+        for (line, until, _) in rows {
+            lines.insert(line, instant(until)?);
+        }
+        Ok(Self {
+            account: lines.remove(""),
+            lines,
+        })
+    }
+
+    /// Until when nothing may leave from `line`.
+    fn until(&self, line: &str) -> Option<Timestamp> {
+        self.account.max(self.lines.get(line).copied())
+    }
 }
 
 /// The one delivery that a claim is limited to, while it is open.
@@ -107,14 +119,15 @@ async fn only(
     tx: &mut Tx,
     request: &ClaimRequest<'_>,
     phone: &Phone,
+    gates: &Gates,
 ) -> Result<Option<Only>, LedgerError> {
-    type OnlyRow = (DeliveryId, String, i64, Option<i64>, Option<bool>);
+    type OnlyRow = (DeliveryId, String, String, i64, Option<i64>, Option<bool>);
     let row: Option<OnlyRow> = sqlx::query_as(sql::ONLY)
         .bind(request.run.id)
         .bind(phone.expose())
         .fetch_optional(&mut **tx)
         .await?;
-    let Some((id, state, due_at, lease_until, orphaned)) = row else {
+    let Some((id, line, state, due_at, lease_until, orphaned)) = row else {
         return Ok(None);
     };
     let lease_end = lease_until.filter(|_| orphaned != Some(true));
@@ -126,9 +139,10 @@ async fn only(
     let free_at = due_at
         .max(lease_end.unwrap_or(i64::MIN))
         .max(request.now.as_millisecond());
+    let gate = gates.until(&line).unwrap_or(Timestamp::MIN);
     Ok(Some(Only {
         id,
-        free_at: instant(free_at)?,
+        free_at: instant(free_at)?.max(gate),
     }))
 }
 
@@ -141,30 +155,30 @@ async fn due(
 ) -> Result<Vec<DeliveryId>, LedgerError> {
     let room = pace.room(request, open);
     let now = request.now.as_millisecond();
-    let unanswered: Vec<(DeliveryId, String)> = sqlx::query_as(sql::UNANSWERED)
-        .bind(request.run.id)
-        .bind(now)
-        .bind(room)
-        .fetch_all(&mut **tx)
-        .await?;
-    let mut ids: Vec<DeliveryId> = unanswered
-        .into_iter()
-        .filter(|(_, line)| open.contains(line))
-        .map(|(id, _)| id)
-        .collect();
+    let mut ids: Vec<DeliveryId> = Vec::new();
     let mut found: Vec<(i64, DeliveryId)> = Vec::new();
     for line in open {
         // A line is asked for what it may send itself, so that a long queue on one line never
         // hides the others.
+        let most = pace.room(request, std::slice::from_ref(line));
+        let unanswered: Vec<DeliveryId> = sqlx::query_scalar(sql::UNANSWERED)
+            .bind(request.run.id)
+            .bind(line)
+            .bind(now)
+            .bind(most)
+            .fetch_all(&mut **tx)
+            .await?;
+        ids.extend(unanswered);
         let rows: Vec<(DeliveryId, i64)> = sqlx::query_as(sql::DUE)
             .bind(request.run.id)
             .bind(line)
             .bind(now)
-            .bind(pace.room(request, std::slice::from_ref(line)))
+            .bind(most)
             .fetch_all(&mut **tx)
             .await?;
         found.extend(rows.into_iter().map(|(id, due_at)| (due_at, id)));
     }
+    ids.sort_unstable();
     found.sort_unstable();
     ids.extend(found.into_iter().map(|(_, id)| id));
     if request.limits.line.is_none() {
@@ -261,6 +275,10 @@ impl Sorted {
         admit: Admit<'_>,
         pace: &mut Arrivals,
     ) -> Result<(), LedgerError> {
+        // With limits of their own, the lines together offer more than was asked for.
+        if self.claims.len() >= usize::try_from(request.most).unwrap_or(usize::MAX) {
+            return Ok(());
+        }
         let phone = stored(Phone::from_e164(&row.phone))?;
         let candidate = Candidate {
             phone: &phone,
@@ -313,127 +331,57 @@ fn hold_row(id: DeliveryId, until: Timestamp, hold: Hold) -> serde_json::Value {
     serde_json::json!([id, until.as_millisecond(), hold.as_str()])
 }
 
-/// The stored arrival times of the limits that hold for a run.
-struct Arrivals {
-    stored: HashMap<String, i64>,
-    changed: BTreeMap<String, i64>,
-}
-
-const ACCOUNT: &str = "account";
-
-fn line_subject(line: &str) -> String {
-    format!("line {line}")
-}
-
-fn run_subject(request: &ClaimRequest<'_>) -> String {
-    format!("run {}", request.run.run)
-}
-
-impl Arrivals {
-    async fn load(tx: &mut Tx, request: &ClaimRequest<'_>) -> Result<Self, LedgerError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(sql::ARRIVALS)
-            .bind(&request.run.gateway)
-            .fetch_all(&mut **tx)
-            .await?;
-        Ok(Self {
-            stored: rows.into_iter().collect(),
-            changed: BTreeMap::new(),
-        })
-    }
-
-    fn tat(&self, subject: &str) -> Option<i64> {
-        self.changed
-            .get(subject)
-            .or_else(|| self.stored.get(subject))
-            .copied()
-    }
-
-    /// The limits that a message from `line` is under.
-    fn subjects(line: &str, request: &ClaimRequest<'_>) -> Vec<(String, Limit)> {
-        let limits = request.limits;
-        let line = limits.line.map(|limit| (line_subject(line), limit));
-        let run = limits.run.map(|limit| (run_subject(request), limit));
-        let account = limits.account.map(|limit| (ACCOUNT.to_owned(), limit));
-        [account, run, line].into_iter().flatten().collect()
-    }
-
-    /// The earliest moment at which every limit lets a message from `line` go.
-    fn slot(&self, line: &str, request: &ClaimRequest<'_>) -> i64 {
-        let now = micros(request.now);
-        Self::subjects(line, request)
-            .iter()
-            .map(|(subject, limit)| limit.slot_us(self.tat(subject), now))
-            .fold(now, i64::max)
-    }
-
-    /// Reserves the next slot, unless it lies past the horizon.
-    fn take(&mut self, line: &str, request: &ClaimRequest<'_>) -> Option<i64> {
-        let slot = self.slot(line, request);
-        if slot > micros(request.horizon) {
-            return None;
-        }
-        for (subject, limit) in Self::subjects(line, request) {
-            let after = limit.after_us(self.tat(&subject), slot);
-            self.changed.insert(subject, after);
-        }
-        Some(slot)
-    }
-
-    /// How many messages the limits have room for up to the horizon, at the most.
-    fn room(&self, request: &ClaimRequest<'_>, open: &[String]) -> u32 {
-        let mut trial = Self {
-            stored: self.stored.clone(),
-            changed: self.changed.clone(),
-        };
-        let mut room = 0;
-        for line in open {
-            while room < request.most && trial.take(line, request).is_some() {
-                room += 1;
-            }
-        }
-        room
-    }
-
-    async fn store(&self, tx: &mut Tx, request: &ClaimRequest<'_>) -> Result<(), LedgerError> {
-        for (subject, tat) in &self.changed {
-            sqlx::query(sql::SET_ARRIVAL)
-                .bind(&request.run.gateway)
-                .bind(subject)
-                .bind(tat)
-                .execute(&mut **tx)
-                .await?;
-        }
-        Ok(())
-    }
-}
-
-/// When it is worth asking again.
+/// When it is worth asking again; nothing where nothing is open.
 async fn next_at(
     tx: &mut Tx,
     request: &ClaimRequest<'_>,
     pace: &Arrivals,
-    (open, held): (&[String], &[String]),
-    gates: &HashMap<String, Timestamp>,
+    lines: &[String],
+    gates: &Gates,
 ) -> Result<Option<Timestamp>, LedgerError> {
-    let mut earliest: Option<Timestamp> = None;
-    let mut consider = |at: Timestamp| earliest = Some(earliest.map_or(at, |e| e.min(at)));
-    for line in open.iter().chain(held) {
-        let due: Option<i64> = sqlx::query_scalar(sql::NEXT_DUE)
-            .bind(request.run.id)
-            .bind(line)
-            .fetch_one(&mut **tx)
-            .await?;
-        let Some(due) = due else { continue };
-        let slot = stored(Timestamp::from_microsecond(pace.slot(line, request)))?;
-        let gate = gates.get(line).copied().unwrap_or(Timestamp::MIN);
-        consider(instant(due)?.max(slot).max(gate));
-    }
-    let lease_end: Option<i64> = sqlx::query_scalar(sql::NEXT_LEASE_END)
+    let unanswered: Vec<(String, i64)> = sqlx::query_as(sql::NEXT_UNANSWERED)
         .bind(request.run.id)
-        .fetch_one(&mut **tx)
+        .fetch_all(&mut **tx)
         .await?;
-    if let Some(end) = lease_end {
-        consider(instant(end)?);
+    let mut due: BTreeMap<String, i64> = unanswered.into_iter().collect();
+    for line in lines {
+        if let Some(at) = next_pending(tx, request, line).await? {
+            due.entry(line.clone())
+                .and_modify(|earliest| *earliest = at.min(*earliest))
+                .or_insert(at);
+        }
+    }
+    let mut earliest: Option<Timestamp> = None;
+    for (line, at) in due {
+        let slot = stored(Timestamp::from_microsecond(pace.slot(&line, request)))?;
+        let gate = gates.until(&line).unwrap_or(Timestamp::MIN);
+        let at = instant(at)?.max(slot).max(gate);
+        earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
     }
     Ok(earliest)
+}
+
+/// When a pending delivery of a line is due, or free again.
+async fn next_pending(
+    tx: &mut Tx,
+    request: &ClaimRequest<'_>,
+    line: &str,
+) -> Result<Option<i64>, LedgerError> {
+    let now = request.now.as_millisecond();
+    let free: Option<i64> = sqlx::query_scalar(sql::NEXT_FREE)
+        .bind(request.run.id)
+        .bind(line)
+        .bind(now)
+        .fetch_optional(&mut **tx)
+        .await?;
+    if free.is_some_and(|due_at| due_at <= now) {
+        return Ok(free);
+    }
+    let given_back: Option<i64> = sqlx::query_scalar(sql::NEXT_GIVEN_BACK)
+        .bind(request.run.id)
+        .bind(line)
+        .bind(now)
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(free.into_iter().chain(given_back).min())
 }

@@ -23,6 +23,10 @@ struct SqliteFreeze {
     first: i64,
     next: i64,
     lines: BTreeSet<String>,
+    /// A key of this list reads like a phone number of somebody else.
+    crossing: bool,
+    /// Every row that was given has been written.
+    whole: bool,
     facts: FreezeFacts,
 }
 
@@ -41,7 +45,7 @@ pub(super) async fn open(
     let first: i64 = sqlx::query_scalar(sql::NEXT_DELIVERY)
         .fetch_one(&mut *tx)
         .await?;
-    let run_id: i64 = sqlx::query_scalar(sql::INSERT_RUN)
+    let run_id = sqlx::query(sql::INSERT_RUN)
         .bind(run.run.as_str())
         .bind(run.run.campaign())
         .bind(run.run.occurrence())
@@ -50,8 +54,9 @@ pub(super) async fn open(
         .bind(first)
         .bind(run.now.as_millisecond())
         .bind(run.starts_at.as_millisecond())
-        .fetch_one(&mut *tx)
-        .await?;
+        .execute(&mut *tx)
+        .await?
+        .last_insert_rowid();
     Ok(Box::new(SqliteFreeze {
         tx,
         run: run.clone(),
@@ -59,6 +64,8 @@ pub(super) async fn open(
         first,
         next: first,
         lines: BTreeSet::new(),
+        crossing: false,
+        whole: true,
         facts: FreezeFacts::default(),
     }))
 }
@@ -70,9 +77,36 @@ struct Numbered {
     content: Option<String>,
 }
 
+impl Numbered {
+    fn phone(&self) -> Option<&str> {
+        self.row.phone.as_ref().map(Phone::expose)
+    }
+
+    /// The recipient key as it is kept: not at all where it is the phone.
+    fn kept_key(&self) -> Option<&str> {
+        let key = self.row.recipient_key.as_deref();
+        key.filter(|key| Some(*key) != self.phone())
+    }
+
+    fn bind<'q>(&'q self, query: Query<'q>, run_id: i64) -> Query<'q> {
+        query
+            .bind(self.id)
+            .bind(run_id)
+            .bind(i64::try_from(self.row.row).unwrap_or(i64::MAX))
+            .bind(self.kept_key())
+            .bind(self.phone())
+            .bind(self.row.timezone.as_deref())
+            .bind(self.content.as_deref())
+            .bind(self.content.is_some())
+    }
+}
+
+type Query<'q> = sqlx::query::Query<'q, Sqlite, sqlx::sqlite::SqliteArguments>;
+
 #[async_trait]
 impl Freeze for SqliteFreeze {
     async fn add(&mut self, rows: Vec<NewDelivery>) -> Result<(), LedgerError> {
+        self.whole = false;
         let mut numbered = Vec::with_capacity(rows.len());
         for row in rows {
             let content = match &row.plan {
@@ -92,6 +126,7 @@ impl Freeze for SqliteFreeze {
         for group in numbered.chunks(LONG) {
             self.insert_deliveries(group).await?;
         }
+        self.whole = true;
         Ok(())
     }
 
@@ -109,6 +144,11 @@ impl Freeze for SqliteFreeze {
     }
 
     async fn seal(mut self: Box<Self>, files: Vec<FrozenFile>) -> Result<RunRecord, LedgerError> {
+        if !self.whole {
+            return Err(LedgerError::Fault(
+                "rows of the list could not be written".to_owned(),
+            ));
+        }
         for line in &self.lines {
             sqlx::query(sql::INSERT_RUN_LINE)
                 .bind(self.run_id)
@@ -139,6 +179,17 @@ impl Freeze for SqliteFreeze {
 impl SqliteFreeze {
     /// Inserts messages; those that the unique indexes turn away become duplicates.
     async fn insert_messages(&mut self, group: &mut [Numbered]) -> Result<(), LedgerError> {
+        // The indexes keep phones and keys apart. A key that reads like a phone may be that of
+        // a row whose key is its phone, and only a look at the rows before can tell.
+        self.crossing |= group
+            .iter()
+            .any(|one| one.kept_key().is_some_and(|key| key.starts_with('+')));
+        if self.crossing {
+            for one in group {
+                self.insert_unless_there(one).await?;
+            }
+            return Ok(());
+        }
         let text = if group.len() == LONG {
             sql::INSERT_MESSAGES_64
         } else {
@@ -147,24 +198,9 @@ impl SqliteFreeze {
         let each = if group.len() == LONG { LONG } else { 1 };
         let mut inserted = 0;
         for rows in group.chunks(each) {
-            let mut query = sqlx::query(text);
-            for one in rows {
-                let phone = one.row.phone.as_ref().map(Phone::expose);
-                let key = one
-                    .row
-                    .recipient_key
-                    .as_deref()
-                    .filter(|key| Some(*key) != phone);
-                query = query
-                    .bind(one.id)
-                    .bind(self.run_id)
-                    .bind(i64::try_from(one.row.row).unwrap_or(i64::MAX))
-                    .bind(key)
-                    .bind(phone)
-                    .bind(one.row.timezone.as_deref())
-                    .bind(one.content.as_deref())
-                    .bind(one.content.is_some());
-            }
+            let query = rows
+                .iter()
+                .fold(sqlx::query(text), |query, one| one.bind(query, self.run_id));
             inserted += query.execute(&mut *self.tx).await?.rows_affected();
         }
         if inserted != group.len() as u64 {
@@ -184,37 +220,38 @@ impl SqliteFreeze {
             .await?;
         let there: HashSet<i64> = there.into_iter().collect();
         for one in group.iter_mut().filter(|one| !there.contains(&one.id)) {
-            let phone = one.row.phone.as_ref().map(Phone::expose);
+            self.insert_unless_there(one).await?;
+        }
+        Ok(())
+    }
+
+    /// Inserts one message, as a duplicate where the same person has a row already.
+    async fn insert_unless_there(&mut self, one: &mut Numbered) -> Result<(), LedgerError> {
+        if one.content.is_some() {
             let first_row: Option<i64> = sqlx::query_scalar(sql::FIRST_ROW_OF)
                 .bind(self.run_id)
-                .bind(phone)
-                .bind(one.row.recipient_key.as_deref())
-                .fetch_optional(&mut *self.tx)
+                .bind(one.phone())
+                .bind(one.kept_key().or(one.phone()))
+                .fetch_one(&mut *self.tx)
                 .await?;
-            let first_row = first_row.ok_or_else(|| {
-                LedgerError::Fault(format!("row {} was turned away for no reason", one.row.row))
-            })?;
-            sqlx::query(sql::INSERT_MESSAGE)
-                .bind(one.id)
-                .bind(self.run_id)
-                .bind(i64::try_from(one.row.row).unwrap_or(i64::MAX))
-                .bind(
-                    one.row
-                        .recipient_key
-                        .as_deref()
-                        .filter(|key| Some(*key) != phone),
-                )
-                .bind(phone)
-                .bind(one.row.timezone.as_deref())
-                .bind(None::<&str>)
-                .bind(false)
-                .execute(&mut *self.tx)
-                .await?;
-            one.content = None;
-            one.row.plan = Planned::Skip {
-                reason: SkipReason::Duplicate,
-                detail: format!("row {first_row} is the same person"),
-            };
+            if let Some(first_row) = first_row {
+                one.content = None;
+                one.row.plan = Planned::Skip {
+                    reason: SkipReason::Duplicate,
+                    detail: format!("row {first_row} is the same person"),
+                };
+            }
+        }
+        let inserted = one
+            .bind(sqlx::query(sql::INSERT_MESSAGE), self.run_id)
+            .execute(&mut *self.tx)
+            .await?
+            .rows_affected();
+        if inserted == 0 {
+            return Err(LedgerError::Fault(format!(
+                "row {} was turned away for no reason",
+                one.row.row
+            )));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //!
 //! WAL and `synchronous=FULL`: what was committed survives `kill -9` and power loss.
 
+mod arrivals;
 mod claim;
 mod files;
 mod freeze;
@@ -9,6 +10,7 @@ mod owners;
 mod rows;
 mod runs;
 mod schedules;
+mod schema;
 mod statements;
 mod write;
 
@@ -18,10 +20,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::migrate::MigrateError;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
+use self::statements as sql;
 use super::{
     Admit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
     LedgerError, Missed, NewRun, Owner, RunFacts, RunRecord, Write, Written,
@@ -58,16 +60,12 @@ pub struct SqliteLedger {
 }
 
 impl SqliteLedger {
-    /// Opens the file, creates it if it is not there, and brings its schema up to date.
+    /// Opens the file, creates it if it is not there, and brings its schema up to date. A file
+    /// that is no ledger is left as it is.
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
-        let unopenable = |reason: &str| LedgerError::Unopenable {
-            path: path.into(),
-            reason: reason.into(),
-        };
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
             .synchronous(match durability {
                 Durability::Full => SqliteSynchronous::Full,
                 Durability::None => SqliteSynchronous::Off,
@@ -81,39 +79,28 @@ impl SqliteLedger {
             .max_lifetime(None)
             .connect_with(options.clone())
             .await
-            .map_err(|error| opening(&error, &unopenable))?;
-        sqlx::migrate!("migrations/sqlite")
-            .run(&writer)
-            .await
-            .map_err(|error| {
-                if let MigrateError::VersionMissing(version) = error {
-                    LedgerError::Newer(version)
-                } else if let MigrateError::Execute(error)
-                | MigrateError::ExecuteMigration(error, _) = error
-                {
-                    opening(&error, &unopenable)
-                } else {
-                    LedgerError::Damaged(error.to_string())
-                }
-            })?;
+            .map_err(|error| schema::opening(path, &error))?;
+        schema::bring_up_to_date(&writer, path).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_lazy_with(options.create_if_missing(false).read_only(true));
         Ok(Self {
-            path: path.into(),
+            // Another process may know the file by another name; both must find the same locks.
+            path: path.canonicalize().unwrap_or_else(|_| path.into()),
             writer,
             readers,
             locks: owners::Locks::default(),
         })
     }
 
+    /// Where the file is, links resolved.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// A write transaction that holds the write lock from its first moment.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(self.writer.begin_with(sql::BEGIN_IMMEDIATE).await?)
     }
 }
 
@@ -123,29 +110,30 @@ fn primary_code(error: &sqlx::Error) -> Option<u32> {
     Some(code & 0xff)
 }
 
-fn opening(error: &sqlx::Error, unopenable: &dyn Fn(&str) -> LedgerError) -> LedgerError {
-    match primary_code(error) {
-        Some(8) => unopenable("the file or its folder is read-only"),
-        Some(14) => unopenable("the folder does not exist or may not be written to"),
-        Some(26) => LedgerError::Damaged("the file is not a ledger".into()),
-        _ => {
-            if let sqlx::Error::Io(io) = error {
-                return unopenable(&io.kind().to_string());
-            }
-            fault(error)
-        }
-    }
-}
-
 /// Result codes: <https://www.sqlite.org/rescode.html>
 fn fault(error: &sqlx::Error) -> LedgerError {
     match primary_code(error) {
         Some(5 | 6) => LedgerError::Locked,
         Some(13) => LedgerError::DiskFull,
-        Some(11 | 26) => LedgerError::Damaged(error.to_string()),
-        Some(8) => LedgerError::Fault("the ledger may not be written to".into()),
+        Some(11 | 26) => LedgerError::Damaged("its file is corrupt; put a copy of it back".into()),
+        Some(8) => LedgerError::Fault("it may not be written to".into()),
         Some(10) => LedgerError::Fault("the disk answers with an error".into()),
-        _ => LedgerError::Fault(error.to_string()),
+        Some(_) | None => unnamed(error),
+    }
+}
+
+fn unnamed(error: &sqlx::Error) -> LedgerError {
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        // A long freeze of this very process holds the writer.
+        LedgerError::Locked
+    } else if matches!(error, sqlx::Error::PoolClosed) {
+        LedgerError::Fault("it is closed already".into())
+    } else if matches!(error, sqlx::Error::RowNotFound) {
+        LedgerError::Damaged("a row of it is missing".into())
+    } else if let Some(inner) = error.as_database_error() {
+        LedgerError::Fault(inner.message().to_owned())
+    } else {
+        LedgerError::Fault(error.to_string())
     }
 }
 
@@ -282,5 +270,37 @@ impl Ledger for SqliteLedger {
     async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_ledger_that_another_program_holds_is_locked_and_still_readable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let other = SqliteLedger::open(&path, Durability::None).await.unwrap();
+        let ledger = SqliteLedger::open(&path, Durability::None).await.unwrap();
+        sqlx::query("PRAGMA busy_timeout = 20")
+            .execute(&ledger.writer)
+            .await
+            .unwrap();
+        let held = other.begin().await.unwrap();
+        let run = RunId::parse("spring@once").unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let state = ledger.set_state(&run, RunState::Paused, None, now).await;
+        assert!(matches!(state, Err(LedgerError::Locked)), "{state:?}");
+        let owner = Owner("me".to_owned());
+        let enlisted = ledger.enlist(&owner, now).await;
+        assert!(matches!(enlisted, Err(LedgerError::Locked)), "{enlisted:?}");
+        assert!(ledger.runs().await.unwrap().is_empty());
+        held.rollback().await.unwrap();
+        // What failed left no lock behind.
+        ledger.enlist(&owner, now).await.unwrap();
+        ledger.close().await;
+        let closed = ledger.set_state(&run, RunState::Paused, None, now).await;
+        assert!(matches!(closed, Err(LedgerError::Fault(_))), "{closed:?}");
     }
 }

@@ -1,22 +1,42 @@
 //! Which processes claim, and which of them are gone. Each process holds an operating-system
 //! lock on a file beside the ledger for as long as it lives, so that the end of a killed one
 //! is known at once and not only when its leases run out.
+//!
+//! Only a lock that can be taken proves an end. A file that is not there proves nothing (it may
+//! have been tidied away): such a process counts as alive, and its leases end by time.
+//!
+//! | killed | leaves behind |
+//! |---|---|
+//! | between lock and row | an empty file; it holds no lease |
+//! | with its row | a file that can be locked: gone |
+//! | between `gone` and the file's removal | a file that the next look takes away |
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::{LedgerError, Owner};
 use super::{SqliteLedger, statements as sql};
 
-/// Processes that have been gone for so long hold no lease any more.
+/// For so long after a process was found gone its leases may still stand in the ledger; they
+/// last for minutes.
 const FORGET_AFTER: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// The locks that this process holds, by owner.
 #[derive(Debug, Default)]
 pub(super) struct Locks(Mutex<Vec<(Owner, File)>>);
+
+impl Locks {
+    fn held(&self) -> MutexGuard<'_, Vec<(Owner, File)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drop(&self, owner: &Owner) {
+        self.held().retain(|(other, _)| other != owner);
+    }
+}
 
 fn lock_path(ledger: &SqliteLedger, owner: &str) -> PathBuf {
     let mut path = ledger.path.clone().into_os_string();
@@ -50,25 +70,45 @@ pub(super) async fn enlist(
             owner.0
         )));
     }
-    if let Ok(mut held) = ledger.locks.0.lock() {
-        held.push((owner.clone(), file));
+    ledger.locks.held().push((owner.clone(), file));
+    let noted = note(ledger, owner, now).await;
+    if noted.is_err() {
+        fs::remove_file(path).ok();
+        ledger.locks.drop(owner);
     }
+    noted
+}
+
+/// The row comes after the lock: whoever sees the row finds the lock held.
+async fn note(ledger: &SqliteLedger, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
     let mut tx = ledger.begin().await?;
-    let forget = now
-        .checked_sub(FORGET_AFTER)
-        .unwrap_or(Timestamp::MIN)
-        .as_millisecond();
+    let forget_at = now.saturating_add(FORGET_AFTER).unwrap_or(Timestamp::MAX);
     sqlx::query(sql::FORGET_OWNERS)
-        .bind(forget)
+        .bind(now.as_millisecond())
         .execute(&mut *tx)
         .await?;
+    sqlx::query(sql::FORGET_LATER)
+        .bind(forget_at.as_millisecond())
+        .execute(&mut *tx)
+        .await?;
+    let namesake: Option<i64> = sqlx::query_scalar(sql::OWNER_KNOWN)
+        .bind(&owner.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+    if namesake.is_some() {
+        // What a process of the same name left behind is not this one's.
+        sqlx::query(sql::END_LEASES)
+            .bind(&owner.0)
+            .bind(now.as_millisecond())
+            .execute(&mut *tx)
+            .await?;
+    }
     sqlx::query(sql::ENLIST)
         .bind(&owner.0)
         .bind(now.as_millisecond())
         .execute(&mut *tx)
         .await?;
-    tx.commit().await?;
-    Ok(())
+    Ok(tx.commit().await?)
 }
 
 pub(super) async fn retire(ledger: &SqliteLedger, owner: &Owner) -> Result<(), LedgerError> {
@@ -78,49 +118,41 @@ pub(super) async fn retire(ledger: &SqliteLedger, owner: &Owner) -> Result<(), L
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    if let Ok(mut held) = ledger.locks.0.lock() {
-        held.retain(|(other, _)| other != owner);
-    }
-    // A file left behind is taken away by the next process that looks.
     fs::remove_file(lock_path(ledger, &owner.0)).ok();
+    ledger.locks.drop(owner);
     Ok(())
 }
 
 pub(super) async fn bury(ledger: &SqliteLedger) -> Result<(), LedgerError> {
-    let mine: Vec<String> = ledger
-        .locks
-        .0
-        .lock()
-        .map(|held| held.iter().map(|(owner, _)| owner.0.clone()).collect())
-        .unwrap_or_default();
-    let others: Vec<String> = sqlx::query_scalar(sql::LIVE_OWNERS)
+    let owners: Vec<(String, bool)> = sqlx::query_as(sql::OWNERS)
         .fetch_all(&ledger.readers)
         .await?;
-    let gone: Vec<String> = others
+    let (buried, others): (Vec<_>, Vec<_>) = owners.into_iter().partition(|(_, gone)| *gone);
+    let dead: Vec<String> = others
         .into_iter()
-        .filter(|owner| !mine.contains(owner) && is_gone(ledger, owner))
+        .map(|(owner, _)| owner)
+        .filter(|owner| is_gone(ledger, owner))
         .collect();
-    if gone.is_empty() {
-        return Ok(());
+    if !dead.is_empty() {
+        let mut tx = ledger.begin().await?;
+        for owner in &dead {
+            sqlx::query(sql::GONE).bind(owner).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
     }
-    let mut tx = ledger.begin().await?;
-    for owner in &gone {
-        sqlx::query(sql::GONE).bind(owner).execute(&mut *tx).await?;
-    }
-    tx.commit().await?;
-    for owner in &gone {
-        fs::remove_file(lock_path(ledger, owner)).ok();
+    for owner in buried.into_iter().map(|(owner, _)| owner).chain(dead) {
+        if is_gone(ledger, &owner) {
+            fs::remove_file(lock_path(ledger, &owner)).ok();
+        }
     }
     Ok(())
 }
 
-/// A process is gone when nobody holds its lock. In doubt it lives, and its leases run out.
+/// A process is gone when nobody holds its lock. In doubt it lives, and its leases run out. Its
+/// own locks hold a process too, whichever handle on the ledger took them.
 fn is_gone(ledger: &SqliteLedger, owner: &str) -> bool {
-    match OpenOptions::new()
+    OpenOptions::new()
         .write(true)
         .open(lock_path(ledger, owner))
-    {
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-        Ok(file) => file.try_lock().is_ok(),
-    }
+        .is_ok_and(|file| file.try_lock().is_ok())
 }

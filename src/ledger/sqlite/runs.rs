@@ -126,13 +126,18 @@ pub(super) async fn set_state(
             .bind(record.id)
             .execute(&mut *tx)
             .await?;
+        sqlx::query(sql::CANCEL_UNANSWERED)
+            .bind(record.id)
+            .bind(now.as_millisecond())
+            .execute(&mut *tx)
+            .await?;
     }
+    let row: RunRow = sqlx::query_as(sql::RUN)
+        .bind(run.as_str())
+        .fetch_one(&mut *tx)
+        .await?;
     tx.commit().await?;
-    Ok(RunRecord {
-        state: to,
-        reason: reason.map(str::to_owned),
-        ..record
-    })
+    row.try_into()
 }
 
 pub(super) async fn finish_if_done(
@@ -142,14 +147,18 @@ pub(super) async fn finish_if_done(
 ) -> Result<bool, LedgerError> {
     let id = existing(ledger, run).await?.id;
     let mut tx = ledger.begin().await?;
-    let changed = sqlx::query(sql::FINISH)
+    sqlx::query(sql::FINISH)
         .bind(id)
         .bind(now.as_millisecond())
         .execute(&mut *tx)
-        .await?
-        .rows_affected();
+        .await?;
+    // Another process may have been first: what counts is how the run stands.
+    let state: String = sqlx::query_scalar(sql::RUN_STATE)
+        .bind(id)
+        .fetch_one(&mut *tx)
+        .await?;
     tx.commit().await?;
-    Ok(changed > 0)
+    Ok(named(RunState::parse(&state), &state)? == RunState::Finished)
 }
 
 #[derive(FromRow)]

@@ -32,8 +32,43 @@ macro_rules! statements {
                     assert!(prepared.is_ok(), "{}: {:?}", stringify!($name), prepared.err());
                 )*
             }
+
+            /// A run has up to a million deliveries: none is looked for by reading all of them.
+            #[tokio::test]
+            async fn no_statement_reads_every_delivery_or_message() {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("ledger.db");
+                let ledger =
+                    super::super::SqliteLedger::open(&path, super::super::Durability::None)
+                        .await
+                        .unwrap();
+                $({
+                    let plan: Vec<(i64, i64, i64, String)> =
+                        sqlx::query_as(concat!("EXPLAIN QUERY PLAN ", $sql))
+                            .fetch_all(&ledger.writer)
+                            .await
+                            .unwrap();
+                    let scans: Vec<&str> = plan
+                        .iter()
+                        .map(|(.., step)| step.as_str())
+                        .filter(|step| super::reads_all(step))
+                        .collect();
+                    // A name that is used again is rare, and worth no index on every delivery.
+                    let meant = stringify!($name) == "END_LEASES";
+                    assert!(scans.is_empty() || meant, "{}: {scans:?}", stringify!($name));
+                })*
+            }
         }
     };
+}
+
+/// Whether a step of a query plan goes through a whole list.
+#[cfg(test)]
+fn reads_all(step: &str) -> bool {
+    step.strip_prefix("SCAN ").is_some_and(|what| {
+        let table = what.split(' ').next().unwrap_or_default();
+        ["deliveries", "messages", "attempts", "chats", "d", "m", "c"].contains(&table)
+    })
 }
 
 macro_rules! message_rows {
@@ -57,14 +92,21 @@ macro_rules! delivery_rows {
 }
 
 statements! {
+    // The file
+    /// Holds the write lock from its first moment, so that no read in it can grow stale.
+    BEGIN_IMMEDIATE = "BEGIN IMMEDIATE";
+    GET_APPLICATION_ID = "PRAGMA application_id";
+    MIGRATIONS_APPLIED = "SELECT COUNT(*) FROM _sqlx_migrations";
+    TABLES = "SELECT COUNT(*) FROM sqlite_schema";
+    WRITE_AHEAD = "PRAGMA journal_mode = WAL";
+
     // Freezing
     RUN_EXISTS = "SELECT 1 FROM runs WHERE run = ?";
     NEXT_DELIVERY = "SELECT COALESCE(MAX(id), 0) + 1 FROM deliveries";
     INSERT_RUN = "
         INSERT INTO runs (run, campaign, occurrence, gateway, state, terms, files, first_delivery,
             total, created_at, starts_at)
-        VALUES (?, ?, ?, ?, 'running', ?, '[]', ?, 0, ?, ?)
-        RETURNING id";
+        VALUES (?, ?, ?, ?, 'running', ?, '[]', ?, 0, ?, ?)";
     SEAL_RUN = "UPDATE runs SET total = ?, files = ? WHERE id = ?";
     INSERT_RUN_LINE = "INSERT INTO run_lines (run_id, line) VALUES (?, ?)";
     INSERT_MESSAGES_64 = message_rows!(x8!(x8!("(?,?,?,?,?,?,?,?)")));
@@ -72,11 +114,18 @@ statements! {
     INSERT_DELIVERIES_64 = delivery_rows!(x8!(x8!("(?,?,?,?,?,?,?)")));
     INSERT_DELIVERY = delivery_rows!("(?,?,?,?,?,?,?)");
     MESSAGES_BETWEEN = "SELECT id FROM messages WHERE id BETWEEN ? AND ?";
+    /// The first row for this phone or this key; where no key is kept, the phone is the key.
     FIRST_ROW_OF = "
-        SELECT row FROM messages
-        WHERE run_id = ?1 AND step = 0 AND addressed = 1
-          AND (phone = ?2 OR recipient_key = ?3)
-        ORDER BY row LIMIT 1";
+        SELECT MIN(row) FROM (
+            SELECT row FROM messages
+            WHERE run_id = ?1 AND step = 0 AND addressed = 1 AND phone = ?2
+            UNION ALL
+            SELECT row FROM messages
+            WHERE run_id = ?1 AND step = 0 AND addressed = 1 AND recipient_key = ?3
+            UNION ALL
+            SELECT row FROM messages
+            WHERE run_id = ?1 AND step = 0 AND addressed = 1 AND phone = ?3
+              AND recipient_key IS NULL)";
     KNOWN_CHATS = "
         SELECT phone, chat_id, line FROM chats
         WHERE gateway = ? AND phone IN (SELECT value FROM json_each(?))";
@@ -92,12 +141,21 @@ statements! {
     SET_STATE = "
         UPDATE runs
         SET state = ?1, reason = ?2,
-            finished_at = CASE WHEN ?1 IN ('finished', 'cancelled') THEN ?3 END
+            finished_at = CASE WHEN ?1 IN ('finished', 'cancelled')
+                THEN COALESCE(finished_at, ?3) END
         WHERE id = ?4";
     CANCEL_PENDING = "
         UPDATE deliveries
         SET state = 'cancelled', hold = NULL, lease_owner = NULL, lease_until = NULL
         WHERE run_id = ? AND state = 'pending'";
+    /// Nobody will ask for them again: only a person can tell whether they went out.
+    CANCEL_UNANSWERED = "
+        UPDATE deliveries
+        SET state = 'uncertain', lease_owner = NULL, lease_until = NULL,
+            detail = COALESCE(detail, 'the run was cancelled before an answer came')
+        WHERE run_id = ?1 AND state = 'sending'
+          AND (lease_owner IS NULL OR lease_until <= ?2
+            OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))";
     FINISH = "
         UPDATE runs SET state = 'finished', finished_at = ?2
         WHERE id = ?1 AND state = 'running'
@@ -121,20 +179,28 @@ statements! {
         WHERE d.id > ? AND d.id <= ? ORDER BY d.id LIMIT ?";
 
     // Owners
-    ENLIST = "INSERT INTO owners (owner, enlisted_at) VALUES (?, ?)";
-    LIVE_OWNERS = "SELECT owner FROM owners WHERE gone = 0";
+    OWNERS = "SELECT owner, gone FROM owners";
+    OWNER_KNOWN = "SELECT 1 FROM owners WHERE owner = ?";
+    ENLIST = "
+        INSERT INTO owners (owner, enlisted_at) VALUES (?, ?)
+        ON CONFLICT (owner) DO UPDATE
+        SET enlisted_at = excluded.enlisted_at, gone = 0, forget_at = NULL";
+    /// Reads every delivery: only for a name that is used again.
+    END_LEASES = "
+        UPDATE deliveries SET lease_owner = NULL, lease_until = ?2 WHERE lease_owner = ?1";
     GONE = "UPDATE owners SET gone = 1 WHERE owner = ?";
-    FORGET_OWNERS = "DELETE FROM owners WHERE gone = 1 AND enlisted_at < ?";
+    FORGET_LATER = "UPDATE owners SET forget_at = ? WHERE gone = 1 AND forget_at IS NULL";
+    FORGET_OWNERS = "DELETE FROM owners WHERE gone = 1 AND forget_at < ?";
 
     // Claiming
     RUN_STATE = "SELECT state FROM runs WHERE id = ?";
     RUN_LINES = "SELECT line FROM run_lines WHERE run_id = ? ORDER BY line";
     /// Attempts without an outcome whose lease is over.
     UNANSWERED = "
-        SELECT id, line FROM deliveries
-        WHERE run_id = ?1 AND state = 'sending'
-          AND (lease_until <= ?2 OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
-        ORDER BY id LIMIT ?3";
+        SELECT id FROM deliveries
+        WHERE run_id = ?1 AND state = 'sending' AND line = ?2
+          AND (lease_until <= ?3 OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
+        ORDER BY id LIMIT ?4";
     DUE = "
         SELECT id, due_at FROM deliveries
         WHERE run_id = ?1 AND line = ?2 AND state = 'pending' AND due_at <= ?3
@@ -143,7 +209,7 @@ statements! {
         ORDER BY due_at, id LIMIT ?4";
     /// The one delivery to a person, if it may be claimed; and when it is open, its due time.
     ONLY = "
-        SELECT d.id, d.state, d.due_at, d.lease_until,
+        SELECT d.id, d.line, d.state, d.due_at, d.lease_until,
             d.lease_owner IN (SELECT owner FROM owners WHERE gone = 1) AS orphaned
         FROM messages m JOIN deliveries d ON d.id = m.id
         WHERE m.run_id = ? AND m.step = 0 AND m.phone = ? AND m.addressed = 1
@@ -168,11 +234,25 @@ statements! {
         UPDATE deliveries SET state = 'skipped', reason = v.value ->> 1, hold = NULL,
             lease_owner = NULL, lease_until = NULL
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
-    NEXT_DUE = "
-        SELECT MIN(due_at) FROM deliveries WHERE run_id = ? AND line = ? AND state = 'pending'";
-    NEXT_LEASE_END = "
-        SELECT MIN(lease_until) FROM deliveries WHERE run_id = ? AND state = 'sending'";
-    ARRIVALS = "SELECT subject, tat_us FROM pace WHERE gateway = ?";
+    /// The next that nobody holds; steps over those that are held, which stand in front.
+    NEXT_FREE = "
+        SELECT due_at FROM deliveries
+        WHERE run_id = ?1 AND line = ?2 AND state = 'pending'
+          AND (lease_until IS NULL OR lease_until <= ?3
+            OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
+        ORDER BY due_at LIMIT 1";
+    /// When the first of those that somebody holds is free again; for when none is free now.
+    NEXT_GIVEN_BACK = "
+        SELECT MIN(lease_until) FROM deliveries
+        WHERE run_id = ?1 AND line = ?2 AND state = 'pending' AND due_at <= ?3
+          AND lease_until > ?3";
+    NEXT_UNANSWERED = "
+        SELECT line, MIN(CASE WHEN lease_owner IN (SELECT owner FROM owners WHERE gone = 1)
+            THEN begun_at ELSE lease_until END)
+        FROM deliveries WHERE run_id = ? AND state = 'sending' GROUP BY line";
+    ARRIVALS = "
+        SELECT subject, tat_us FROM pace
+        WHERE gateway = ? AND subject IN (SELECT value FROM json_each(?))";
     SET_ARRIVAL = "
         INSERT INTO pace (gateway, subject, tat_us) VALUES (?, ?, ?)
         ON CONFLICT (gateway, subject) DO UPDATE SET tat_us = MAX(tat_us, excluded.tat_us)";
@@ -181,8 +261,11 @@ statements! {
     /// An earlier attempt whose process ended before its outcome was recorded.
     KEEP_LOST_ATTEMPTS = "
         INSERT INTO attempts (delivery_id, attempt, begun_at, outcome)
-        SELECT id, attempt, begun_at, 'lost' FROM deliveries
-        WHERE state = 'sending' AND id IN (SELECT value ->> 0 FROM json_each(?))
+        SELECT d.id, d.attempt, d.begun_at, 'lost'
+        FROM json_each(?1) v
+        JOIN deliveries d ON d.id = v.value ->> 0 AND d.attempt = v.value ->> 1
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        WHERE d.state = 'sending' AND d.lease_owner = ?2
         ON CONFLICT DO NOTHING";
     BEGIN = "
         UPDATE deliveries
@@ -192,8 +275,15 @@ statements! {
             first_attempt_at = COALESCE(first_attempt_at, v.value ->> 4)
         FROM json_each(?1) v
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
-          AND state IN ('pending', 'sending')
+          AND state IN ('pending', 'sending') AND lease_owner = ?2
+          AND EXISTS (SELECT 1 FROM runs r WHERE r.id = deliveries.run_id AND r.state = 'running')
         RETURNING deliveries.id";
+    /// Claims that could not begin because the run is not running any more.
+    GIVE_BACK = "
+        UPDATE deliveries SET lease_owner = NULL, lease_until = v.value ->> 4
+        FROM json_each(?1) v
+        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
+          AND state IN ('pending', 'sending') AND lease_owner = ?2";
     KEEP_ATTEMPTS = "
         INSERT INTO attempts (delivery_id, attempt, begun_at, ended_at, outcome, late, code, http,
             text, trace_id)
@@ -202,10 +292,12 @@ statements! {
                 AND d.attempt = v.value ->> 1 AND d.state = 'sending'),
             v.value ->> 5, v.value ->> 6, v.value ->> 7, v.value ->> 8
         FROM json_each(?) v WHERE TRUE
+        -- what is known is kept; only what was not known may still be learnt
         ON CONFLICT (delivery_id, attempt) DO UPDATE
-        SET ended_at = excluded.ended_at, outcome = excluded.outcome, late = 1,
+        SET ended_at = excluded.ended_at, outcome = excluded.outcome, late = excluded.late,
             code = excluded.code, http = excluded.http, text = excluded.text,
-            trace_id = excluded.trace_id";
+            trace_id = excluded.trace_id
+        WHERE attempts.outcome IN ('lost', 'uncertain')";
     RECORD = "
         UPDATE deliveries
         SET state = v.value ->> 2, due_at = COALESCE(v.value ->> 3, due_at), hold = v.value ->> 4,
@@ -219,6 +311,14 @@ statements! {
         FROM json_each(?) v
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1 AND state = 'sending'
         RETURNING deliveries.id";
+    /// What comes back from the wire to a run that was cancelled meanwhile is not tried again.
+    END_IN_CANCELLED = "
+        UPDATE deliveries
+        SET state = CASE state WHEN 'pending' THEN 'cancelled' ELSE 'uncertain' END,
+            hold = NULL, lease_until = NULL
+        WHERE id IN (SELECT value FROM json_each(?)) AND state IN ('pending', 'sending')
+          AND EXISTS (SELECT 1 FROM runs r
+            WHERE r.id = deliveries.run_id AND r.state = 'cancelled')";
     /// A person stays with the line that wrote first.
     KEEP_CHATS = "
         INSERT INTO chats (gateway, phone, chat_id, line)
@@ -230,6 +330,10 @@ statements! {
         ON CONFLICT (gateway, line) DO UPDATE
         SET until_at = excluded.until_at, reason = excluded.reason
         WHERE excluded.until_at > gates.until_at";
+    RELEASE_AS_IT_WAS = "
+        UPDATE deliveries SET lease_owner = NULL, lease_until = NULL
+        WHERE id IN (SELECT value FROM json_each(?2)) AND state = 'pending' AND lease_owner = ?1
+        RETURNING id";
     RELEASE = "
         UPDATE deliveries
         SET state = v.value ->> 1, due_at = COALESCE(v.value ->> 2, due_at),
@@ -261,6 +365,8 @@ statements! {
     KEEP_MISSED = "
         INSERT INTO missed (run, due_at, reason) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
     MISSED = "
-        SELECT run, due_at, reason FROM missed WHERE run LIKE ? || '@%'
-        ORDER BY due_at DESC LIMIT ?";
+        SELECT run, due_at, reason FROM missed
+        -- 'A' is the character after '@'; LIKE would take '_' in a name for any character
+        WHERE run > ?1 || '@' AND run < ?1 || 'A'
+        ORDER BY due_at DESC, run LIMIT ?2";
 }

@@ -17,6 +17,42 @@ pub(super) async fn write(
     owner: &Owner,
     group: &[Write],
 ) -> Result<Vec<Written>, LedgerError> {
+    let mut tx = ledger.begin().await?;
+    let mut written = Vec::with_capacity(group.len());
+    let mut rest = group;
+    while !rest.is_empty() {
+        let (round, later) = rest.split_at(distinct(rest));
+        written.extend(write_round(&mut tx, owner, round).await?);
+        rest = later;
+    }
+    tx.commit().await?;
+    Ok(written)
+}
+
+fn delivery(write: &Write) -> DeliveryId {
+    match write {
+        Write::Begin(begin) => begin.id,
+        Write::Record(record) => record.id,
+        Write::Release(release) => release.id,
+    }
+}
+
+/// How many changes from the first on are about different deliveries. Only among those does
+/// the order not matter, and only then does each have an answer of its own.
+fn distinct(group: &[Write]) -> usize {
+    let mut seen = HashSet::with_capacity(group.len());
+    group
+        .iter()
+        .take_while(|write| seen.insert(delivery(write)))
+        .count()
+}
+
+/// Changes of different deliveries, kind by kind.
+async fn write_round(
+    tx: &mut Transaction<'static, Sqlite>,
+    owner: &Owner,
+    group: &[Write],
+) -> Result<Vec<Written>, LedgerError> {
     let (mut begins, mut records, mut releases) = (Vec::new(), Vec::new(), Vec::new());
     for one in group {
         match one {
@@ -25,10 +61,9 @@ pub(super) async fn write(
             Write::Release(release) => releases.push(&**release),
         }
     }
-    let mut tx = ledger.begin().await?;
-    let recorded = record_all(&mut tx, &records).await?;
-    let started = begin_all(&mut tx, owner, &begins).await?;
-    let given_back = release_all(&mut tx, owner, &releases).await?;
+    let recorded = record_all(tx, &records).await?;
+    let started = begin_all(tx, owner, &begins).await?;
+    let given_back = release_all(tx, owner, &releases).await?;
     for one in group {
         let gate = match one {
             Write::Begin(_) => None,
@@ -36,10 +71,9 @@ pub(super) async fn write(
             Write::Release(release) => release.gate.as_ref(),
         };
         if let Some(gate) = gate {
-            extend_gate(&mut tx, gate).await?;
+            extend_gate(tx, gate).await?;
         }
     }
-    tx.commit().await?;
     let done = |there: bool| if there { Written::Done } else { Written::Late };
     Ok(group
         .iter()
@@ -74,6 +108,7 @@ async fn begin_all(
     if begins.iter().any(|begin| begin.expected_attempt > 0) {
         sqlx::query(sql::KEEP_LOST_ATTEMPTS)
             .bind(&rows)
+            .bind(&owner.0)
             .execute(&mut **tx)
             .await?;
     }
@@ -82,6 +117,13 @@ async fn begin_all(
         .bind(&owner.0)
         .fetch_all(&mut **tx)
         .await?;
+    if begun.len() < begins.len() {
+        sqlx::query(sql::GIVE_BACK)
+            .bind(&rows)
+            .bind(&owner.0)
+            .execute(&mut **tx)
+            .await?;
+    }
     Ok(begun.into_iter().collect())
 }
 
@@ -103,6 +145,18 @@ async fn record_all(
         .bind(Value::Array(outcomes).to_string())
         .fetch_all(&mut **tx)
         .await?;
+    let recorded: HashSet<DeliveryId> = recorded.into_iter().collect();
+    let open: Vec<DeliveryId> = records
+        .iter()
+        .filter(|record| !record.next.state().is_settled() && recorded.contains(&record.id))
+        .map(|record| record.id)
+        .collect();
+    if !open.is_empty() {
+        sqlx::query(sql::END_IN_CANCELLED)
+            .bind(stored(serde_json::to_string(&open))?)
+            .execute(&mut **tx)
+            .await?;
+    }
     let chats: Vec<Value> = records
         .iter()
         .filter_map(|record| record.chat.as_ref())
@@ -114,7 +168,7 @@ async fn record_all(
             .execute(&mut **tx)
             .await?;
     }
-    Ok(recorded.into_iter().collect())
+    Ok(recorded)
 }
 
 async fn release_all(
@@ -122,19 +176,22 @@ async fn release_all(
     owner: &Owner,
     releases: &[&Release],
 ) -> Result<HashSet<DeliveryId>, LedgerError> {
-    if releases.is_empty() {
-        return Ok(HashSet::new());
+    let mut given_back = HashSet::new();
+    let (changed, unchanged): (Vec<&Release>, Vec<&Release>) =
+        releases.iter().partition(|release| release.next.is_some());
+    let changed: Vec<Value> = changed.into_iter().map(release_row).collect();
+    let unchanged: Vec<Value> = unchanged.iter().map(|release| json!(release.id)).collect();
+    for (statement, rows) in [(sql::RELEASE, changed), (sql::RELEASE_AS_IT_WAS, unchanged)] {
+        if !rows.is_empty() {
+            let ids: Vec<DeliveryId> = sqlx::query_scalar(statement)
+                .bind(&owner.0)
+                .bind(Value::Array(rows).to_string())
+                .fetch_all(&mut **tx)
+                .await?;
+            given_back.extend(ids);
+        }
     }
-    let rows: Vec<Value> = releases
-        .iter()
-        .map(|release| release_row(release))
-        .collect();
-    let given_back: Vec<DeliveryId> = sqlx::query_scalar(sql::RELEASE)
-        .bind(&owner.0)
-        .bind(Value::Array(rows).to_string())
-        .fetch_all(&mut **tx)
-        .await?;
-    Ok(given_back.into_iter().collect())
+    Ok(given_back)
 }
 
 async fn extend_gate(

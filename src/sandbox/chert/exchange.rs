@@ -109,12 +109,14 @@ impl Call {
         Ok(())
     }
 
-    /// Notes for faults and journal whom the request is about, in order or not.
-    pub(super) fn note(&mut self, payload: &Payload) {
-        if let Payload::Json(json) = payload {
-            self.entry.key = send_fields::key_of(json).map(Into::into);
-            self.entry.to = send_fields::person_of(json).map(Into::into);
-        }
+    /// Notes for faults and journal whom the request is about, whether or not it is in order.
+    pub(super) fn note(&mut self, json: &Value) {
+        self.entry.key = send_fields::key_of(json).map(Into::into);
+        self.entry.to = send_fields::person_of(json).map(Into::into);
+    }
+
+    /// The same for a follow-up, which names a chat instead of a person.
+    fn note_chat(&mut self) {
         if self.route == Route::Messages {
             let store = self.chert.store();
             let chat = store.chat(self.tenant, &self.id);
@@ -125,7 +127,7 @@ impl Call {
 
     /// Everything after the caller was let in and the body read.
     pub(super) async fn run(mut self, payload: Payload) -> Response<Body> {
-        self.note(&payload);
+        self.note_chat();
         let fired = self.chert.host.decide(Subject {
             routes: self.route.names(),
             to: self.entry.to.as_deref(),
@@ -257,6 +259,14 @@ pub(super) enum Ending {
     },
 }
 
+impl Ending {
+    /// The connection closes without a byte.
+    pub(super) const SILENCE: Self = Self::Cut {
+        bytes: 0,
+        body: String::new(),
+    };
+}
+
 /// What a fault does before the route acts; `None`: the route acts.
 fn before(fault: &Fault) -> Option<Ending> {
     match fault {
@@ -268,10 +278,7 @@ fn before(fault: &Fault) -> Option<Ending> {
         )),
         Fault::Error(answer) => Some(Ending::Refuse(refusal_of(answer))),
         Fault::NonJson { status } => Some(Ending::Html(*status)),
-        Fault::DropBefore {} => Some(Ending::Cut {
-            bytes: 0,
-            body: String::new(),
-        }),
+        Fault::DropBefore {} => Some(Ending::SILENCE),
         Fault::ErrorAfterAccept(_)
         | Fault::Drop {}
         | Fault::HalfAnswer {}
@@ -286,10 +293,7 @@ fn after(fault: Option<&Fault>, done: Done) -> Ending {
     match fault {
         Some(Fault::ErrorAfterAccept(answer)) => Ending::Refuse(refusal_of(answer)),
         Some(Fault::NonJsonAfterAccept { status }) => Ending::Html(*status),
-        Some(Fault::Drop {}) => Ending::Cut {
-            bytes: 0,
-            body: String::new(),
-        },
+        Some(Fault::Drop {}) => Ending::SILENCE,
         Some(Fault::HalfAnswer {}) => Ending::Cut {
             bytes: HALF_ANSWER_BYTES,
             body: done.body,

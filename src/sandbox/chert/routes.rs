@@ -5,10 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
 use axum::http::Response;
+use axum::http::request::Parts;
 use axum::routing::{get, post, put};
+use futures_util::StreamExt;
 use serde_json::Value;
 
 use super::Chert;
@@ -65,12 +68,14 @@ impl Route {
     }
 }
 
+/// The id in the path; every route has one at most.
+type InPath = Result<RawPathParams, RawPathParamsRejection>;
 type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 /// The handler of a route.
 fn on(
     route: Route,
-) -> impl Fn(State<Arc<Chert>>, ConnectInfo<Cut>, RawPathParams, Request) -> Answering
+) -> impl Fn(State<Arc<Chert>>, ConnectInfo<Cut>, InPath, Request) -> Answering
 + Clone
 + Send
 + Sync
@@ -78,11 +83,10 @@ fn on(
     move |State(chert), ConnectInfo(cut), params, request| {
         let (head, body) = request.into_parts();
         let mut call = Call::new(chert, cut, route, &head);
-        call.id = params
-            .iter()
-            .next()
-            .map(|(_, id)| id.to_owned())
-            .unwrap_or_default();
+        // An id that does not decode is none that the sandbox ever gave out.
+        if let Ok(params) = &params {
+            call.id = params.iter().map(|(_, id)| id).collect();
+        }
         match route {
             Route::Upload => Box::pin(upload::handle(call, head, body)),
             Route::Register => Box::pin(register(call, body)),
@@ -128,18 +132,29 @@ fn unknown(
     ready(call.end(Ending::Refuse(Refusal::new(code::RESOURCE_NOT_FOUND))))
 }
 
-/// Takes the body in. `Err`: it is too long.
-async fn read(call: &mut Call, body: Body) -> Result<axum::body::Bytes, Refusal> {
-    let bytes = axum::body::to_bytes(body, MAX_BODY_BYTES)
-        .await
-        .map_err(|_| {
-            Refusal::new(code::INVALID_FIELD)
-                .status(413)
-                .because("The request body is longer than 1 MiB")
-        })?;
-    call.entry.bytes = bytes.len() as u64;
-    call.entry.body = Some(Digest::of(&bytes));
-    Ok(bytes)
+/// Takes the body in, whole. One that breaks off is no request: nobody waits for its answer.
+async fn read(call: &mut Call, body: Body) -> Result<Bytes, Ending> {
+    let mut whole = Bytes::new();
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Ending::SILENCE)?;
+        if whole.len() + chunk.len() > MAX_BODY_BYTES {
+            let long = Refusal::new(code::INVALID_FIELD).status(413);
+            return Err(Ending::Refuse(
+                long.because("The request body is longer than 1 MiB"),
+            ));
+        }
+        // Nearly every body is one chunk, which is taken as it is.
+        whole = if whole.is_empty() {
+            chunk
+        } else {
+            [whole, chunk].concat().into()
+        };
+    }
+    call.entry.at_us = call.chert.host.now_us();
+    call.entry.bytes = whole.len() as u64;
+    call.entry.body = Some(Digest::of(&whole));
+    Ok(whole)
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
@@ -152,24 +167,19 @@ fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
     }
 }
 
-async fn handle(mut call: Call, head: axum::http::request::Parts, body: Body) -> Response<Body> {
+async fn handle(mut call: Call, head: Parts, body: Body) -> Response<Body> {
     let prepared = match read(&mut call, body).await {
-        Ok(bytes) => prepare(&mut call, &head, &bytes),
-        Err(refusal) => Err(refusal),
+        Ok(bytes) => prepare(&mut call, &head, &bytes).map_err(Ending::Refuse),
+        Err(ending) => Err(ending),
     };
     match prepared {
         Ok(payload) => call.run(payload).await,
-        Err(refusal) => call.end(Ending::Refuse(refusal)),
+        Err(ending) => call.end(ending),
     }
 }
 
-fn prepare(
-    call: &mut Call,
-    head: &axum::http::request::Parts,
-    bytes: &[u8],
-) -> Result<Payload, Refusal> {
-    call.enter(head, Proof::SignatureOver(bytes))?;
-    match call.route {
+fn prepare(call: &mut Call, head: &Parts, bytes: &[u8]) -> Result<Payload, Refusal> {
+    let payload = match call.route {
         Route::Send | Route::Chats | Route::Messages | Route::Attachments => {
             parse(bytes).map(Payload::Json)
         }
@@ -179,16 +189,24 @@ fn prepare(
         | Route::Register
         | Route::Upload
         | Route::Unknown => Ok(Payload::Empty),
+    };
+    // Before anyone is turned away, so that the record tells whom the request was about.
+    if let Ok(Payload::Json(json)) = &payload {
+        call.note(json);
     }
+    call.enter(head, Proof::SignatureOver(bytes))?;
+    payload
 }
 
 /// `POST /register`: the one route without credentials (chert §15).
 async fn register(mut call: Call, body: Body) -> Response<Body> {
-    let registered = match read(&mut call, body).await {
-        Ok(bytes) => parse(&bytes).and_then(|json| registration(&call.chert, &json)),
-        Err(refusal) => Err(refusal),
+    let ending = match read(&mut call, body).await {
+        Ok(bytes) => parse(&bytes)
+            .and_then(|json| registration(&call.chert, &json))
+            .map_or_else(Ending::Refuse, Ending::Done),
+        Err(ending) => ending,
     };
-    call.end(registered.map_or_else(Ending::Refuse, Ending::Done))
+    call.end(ending)
 }
 
 fn registration(chert: &Chert, json: &Value) -> Result<Done, Refusal> {

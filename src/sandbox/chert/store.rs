@@ -57,7 +57,8 @@ pub(super) enum LeadCreated {
     No,
 }
 
-/// A message that people received. About 600 bytes with a text of ordinary length.
+/// A message that people received. With its chat, its key and the record of its request it
+/// comes to about 1.4 kB (measured with three parts); only a reset gives that back.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) id: Id,

@@ -17,7 +17,7 @@ use crate::domain::digest::Digest;
 pub(super) async fn handle(mut call: Call, head: Parts, body: Body) -> Response<Body> {
     let read = match open(&mut call, &head, &body) {
         Ok(most) => read(body, most).await,
-        Err(refusal) => Err(refusal),
+        Err(refusal) => Err(Ending::Refuse(refusal)),
     };
     match read {
         Ok((digest, size)) => {
@@ -25,7 +25,7 @@ pub(super) async fn handle(mut call: Call, head: Parts, body: Body) -> Response<
             call.entry.bytes = size;
             call.run(Payload::File(digest, size)).await
         }
-        Err(refusal) => call.end(Ending::Refuse(refusal)),
+        Err(ending) => call.end(ending),
     }
 }
 
@@ -45,16 +45,14 @@ fn open(call: &mut Call, head: &Parts, body: &Body) -> Result<u64, Refusal> {
     Ok(most)
 }
 
-async fn read(body: Body, most: u64) -> Result<(Digest, u64), Refusal> {
+async fn read(body: Body, most: u64) -> Result<(Digest, u64), Ending> {
     let (mut hash, mut size) = (Sha256::new(), 0u64);
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| {
-            Refusal::new(code::ATTACHMENT_NOT_UPLOADED).because("The upload broke off")
-        })?;
+        let chunk = chunk.map_err(|_| Ending::SILENCE)?;
         size += chunk.len() as u64;
         if size > most {
-            return Err(too_large());
+            return Err(Ending::Refuse(too_large()));
         }
         hash.update(&chunk);
     }

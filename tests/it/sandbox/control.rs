@@ -191,3 +191,50 @@ async fn control_and_provider_keep_to_their_own_paths() {
     assert_eq!(stage.totals().requests, 1, "looking is not recorded");
     stage.close().await;
 }
+
+#[tokio::test]
+async fn whoever_is_turned_away_is_in_the_journal_with_the_key() {
+    let stage = Stage::with(SandboxConfig {
+        rate: Some(sendoff::sandbox::default_rate()),
+        ..config()
+    })
+    .await;
+    for n in 0..21 {
+        stage.post("/chats", &hello(DANA, &format!("k{n}"))).await;
+    }
+    let stranger = stage.bare(Method::POST, "/chats");
+    answer(stranger.body(hello(SAM, "k99").to_string())).await;
+    let requests = stage
+        .sandbox
+        .journal(&Filter {
+            after: 20,
+            ..Filter::default()
+        })
+        .requests;
+    let told: Vec<_> = requests
+        .iter()
+        .map(|r| (r.key.as_deref(), r.code))
+        .collect();
+    assert_eq!(told, [(Some("k20"), Some(1007)), (Some("k99"), Some(2012))]);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_off_reaches_nobody() {
+    let stage = Stage::new().await;
+    let mut wire = stage.connect().await;
+    let head = format!(
+        "POST /api/v1/chats HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 400\r\n\r\n",
+        stage.secret()
+    );
+    let part = format!("{head}{}", hello(DANA, "k1"));
+    tokio::io::AsyncWriteExt::write_all(&mut wire, part.as_bytes())
+        .await
+        .unwrap();
+    drop(wire);
+    stage.until(|totals| totals.requests == 1).await;
+    let requests = stage.sandbox.journal(&Filter::default()).requests;
+    assert_eq!((requests[0].status, requests[0].body_sha256), (None, None));
+    assert!(stage.received(DANA).is_empty());
+    stage.close().await;
+}

@@ -228,10 +228,7 @@ async fn a_stop_ends_what_lies_and_what_is_open() {
         stage.shutdown.cancel();
     };
     // A connection on which only half a request ever comes must not hold the server up.
-    let address = stage.sandbox.base_url();
-    let address = address.strip_prefix("http://").unwrap();
-    let address = address.strip_suffix("/api/v1").unwrap();
-    let mut half = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut half = stage.connect().await;
     tokio::io::AsyncWriteExt::write_all(&mut half, b"POST /api/v1/chats HTTP/1.1\r\nhost: x\r\n")
         .await
         .unwrap();
@@ -240,4 +237,12 @@ async fn a_stop_ends_what_lies_and_what_is_open() {
     let ended = tokio::time::timeout(PATIENCE, stage.server).await;
     ended.expect("it stops").unwrap();
     drop(half);
+}
+
+#[test]
+fn the_plan_in_the_manual_is_one_that_is_taken() {
+    let manual = include_str!("../../../docs/sandbox.md");
+    let (_, rest) = manual.split_once("```json\n").unwrap();
+    let (plan, _) = rest.split_once("```").unwrap();
+    assert_eq!(FaultPlan::parse(plan.as_bytes()).unwrap().rules.len(), 3);
 }

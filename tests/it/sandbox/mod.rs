@@ -22,14 +22,14 @@ use sendoff::domain::phone::Phone;
 use sendoff::sandbox::{Clock, FaultPlan, Filter, Sandbox, SandboxConfig, Tenant, Totals};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// 2026-06-10T09:15:00Z.
 const MORNING_US: i64 = 1_781_082_900_000_000;
 /// No test waits longer for anything; far more than any needs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(40);
 const LINE: &str = "+12025550188";
 const DANA: &str = "+12025550143";
 const SAM: &str = "+12025550144";
@@ -169,14 +169,25 @@ impl Stage {
 
     /// Waits until so many requests lie in the sandbox.
     async fn until_waiting(&self, count: usize) {
+        self.until(|totals| totals.waiting == count).await;
+    }
+
+    async fn until(&self, there: impl Fn(&Totals) -> bool) {
         let look = async {
-            while self.totals().waiting != count {
+            while !there(&self.totals()) {
                 tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(PATIENCE, look)
             .await
-            .expect("they come");
+            .expect("it comes to that");
+    }
+
+    /// A connection of its own, for bytes that no HTTP client would send.
+    async fn connect(&self) -> TcpStream {
+        let url = reqwest::Url::parse(&self.sandbox.base_url()).unwrap();
+        let address = (url.host_str().unwrap(), url.port().unwrap());
+        TcpStream::connect(address).await.unwrap()
     }
 
     async fn close(self) {

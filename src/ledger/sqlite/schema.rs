@@ -1,0 +1,145 @@
+//! The schema of a ledger's file: tells a ledger from other files, and brings an older one up to
+//! date, by one process at a time. What the tables are is the migrations' to say.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::time::{Instant, sleep};
+
+use super::super::LedgerError;
+use super::{BUSY_TIMEOUT, fault, primary_code, statements as sql};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// `sndf`, as the first migration sets it.
+const APPLICATION_ID: i64 = 0x736e_6466;
+
+/// Between two tries to open a file that others are opening too.
+const AGAIN_AFTER: Duration = Duration::from_millis(5);
+
+/// What a file is before anything is written to it.
+enum Found {
+    UpToDate,
+    /// Empty, or from an earlier version.
+    Behind,
+    Foreign,
+}
+
+/// Tries again while others bring the same file up to date: the change to write-ahead logging
+/// does not wait for them by itself.
+pub(super) async fn bring_up_to_date(writer: &SqlitePool, path: &Path) -> Result<(), LedgerError> {
+    let until = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match prepare(writer, path).await {
+            Err(LedgerError::Locked) if Instant::now() < until => sleep(AGAIN_AFTER).await,
+            answer => return answer,
+        }
+    }
+}
+
+async fn prepare(writer: &SqlitePool, path: &Path) -> Result<(), LedgerError> {
+    let unopenable = |error: sqlx::Error| opening(path, &error);
+    let mut connection = writer.acquire().await.map_err(unopenable)?;
+    match look(&mut connection).await.map_err(unopenable)? {
+        Found::Foreign => return Err(not_a_ledger(path)),
+        Found::Behind => {
+            drop(connection);
+            // Whoever comes second waits here, and then finds it done.
+            let mut tx = writer
+                .begin_with(sql::BEGIN_IMMEDIATE)
+                .await
+                .map_err(unopenable)?;
+            if matches!(look(&mut tx).await.map_err(unopenable)?, Found::Foreign) {
+                return Err(not_a_ledger(path));
+            }
+            migrate(&mut tx, path).await?;
+            tx.commit().await.map_err(unopenable)?;
+            connection = writer.acquire().await.map_err(unopenable)?;
+        }
+        // Only looks whether all is as this version has it; needs no lock.
+        Found::UpToDate => migrate(&mut connection, path).await?,
+    }
+    write_ahead(&mut connection).await.map_err(unopenable)
+}
+
+async fn look(connection: &mut SqliteConnection) -> Result<Found, sqlx::Error> {
+    let id: i64 = sqlx::query_scalar(sql::GET_APPLICATION_ID)
+        .fetch_one(&mut *connection)
+        .await?;
+    if id == APPLICATION_ID {
+        let applied: i64 = sqlx::query_scalar(sql::MIGRATIONS_APPLIED)
+            .fetch_one(&mut *connection)
+            .await?;
+        let known = i64::try_from(MIGRATIONS.iter().count()).unwrap_or(i64::MAX);
+        return Ok(if applied < known {
+            Found::Behind
+        } else {
+            Found::UpToDate
+        });
+    }
+    let tables: i64 = sqlx::query_scalar(sql::TABLES)
+        .fetch_one(&mut *connection)
+        .await?;
+    Ok(if id == 0 && tables == 0 {
+        Found::Behind
+    } else {
+        Found::Foreign
+    })
+}
+
+async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
+    MIGRATIONS
+        .run_direct(None, connection, false)
+        .await
+        .map_err(|error| {
+            if let MigrateError::VersionMissing(version) = error {
+                LedgerError::Newer(version)
+            } else if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) =
+                error
+            {
+                opening(path, &error)
+            } else {
+                unopenable(path, "its tables are not those of this version of sendoff")
+            }
+        })
+}
+
+/// Readers and the writer do not wait for each other. Kept in the file; set anew it costs
+/// nothing.
+async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(sql::WRITE_AHEAD)
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+fn unopenable(path: &Path, reason: &str) -> LedgerError {
+    LedgerError::Unopenable {
+        path: path.into(),
+        reason: reason.into(),
+    }
+}
+
+fn not_a_ledger(path: &Path) -> LedgerError {
+    unopenable(path, "the file is not a ledger; name another file")
+}
+
+/// What a failure means while the file is being opened.
+pub(super) fn opening(path: &Path, error: &sqlx::Error) -> LedgerError {
+    match primary_code(error) {
+        Some(8) => unopenable(path, "the file or its folder is read-only"),
+        Some(14) => unopenable(
+            path,
+            "its folder does not exist, or the file or folder may not be written to",
+        ),
+        Some(26) => not_a_ledger(path),
+        _ => {
+            if let sqlx::Error::Io(io) = error {
+                return unopenable(path, &io.kind().to_string());
+            }
+            fault(error)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What every ledger promises, checked against the trait alone. A database is added by one
+//! `Store` and one line below; what only its files can show stands in a module of its own.
+
+mod bench;
+mod claiming;
+mod freezing;
+mod model;
+mod owning;
+mod pacing;
+mod racing;
+mod runs;
+mod sending;
+mod settling;
+mod sqlite_files;
+mod store;
+mod walks;
+
+/// Makes one test of each check, on one store.
+macro_rules! checks {
+    ($store:ty: $($area:ident::{$($check:ident),+ $(,)?})+) => {
+        $($(
+            #[tokio::test]
+            async fn $check() {
+                super::$area::$check(&<$store>::default()).await;
+            }
+        )+)+
+    };
+}
+
+/// The whole suite on one store.
+macro_rules! conformance {
+    ($module:ident, $store:ty) => {
+        mod $module {
+            checks! { $store:
+                freezing::{
+                    a_sealed_run_has_every_row,
+                    a_freeze_that_is_dropped_or_discarded_leaves_nothing,
+                    a_freeze_that_failed_cannot_be_sealed,
+                    a_run_exists_once,
+                    a_second_row_for_a_phone_or_key_is_a_duplicate_of_the_first,
+                    duplicates_are_found_across_long_lists,
+                    a_skipped_row_stands_in_nobodys_way,
+                    a_key_that_reads_like_anothers_phone_is_the_same_key,
+                    known_people_are_told_with_their_chat_and_line,
+                    media_is_kept_once_and_comes_back_whole,
+                }
+                claiming::{
+                    a_claim_never_takes_more_than_it_asks_for,
+                    lines_with_limits_of_their_own_do_not_add_up_past_the_claim,
+                    nothing_is_claimed_before_it_is_due,
+                    a_busy_line_never_hides_others,
+                    unanswered_attempts_of_a_held_line_do_not_hide_others,
+                    unanswered_attempts_come_first_and_say_since_when,
+                    gates_are_respected_and_only_ever_extended,
+                    a_gate_does_not_keep_a_finished_run_open,
+                    admission_moves_rows,
+                    only_a_running_run_gives_anything,
+                    the_next_look_is_when_something_can_be_had,
+                }
+                pacing::{
+                    slots_never_exceed_any_limit,
+                    no_slot_lies_past_the_horizon,
+                }
+                sending::{
+                    begin_is_fenced_by_attempt,
+                    two_begins_in_one_group_begin_once,
+                    a_claim_that_another_took_over_cannot_begin,
+                    what_was_cancelled_or_paused_cannot_begin,
+                    a_pause_between_claim_and_begin_gives_the_claim_back,
+                    changes_of_one_delivery_happen_in_the_order_of_the_group,
+                    an_outcome_counts_only_for_its_own_attempt,
+                    a_late_outcome_is_kept_and_changes_nothing,
+                    a_known_outcome_is_never_overwritten,
+                    a_lost_attempt_is_kept,
+                    a_stale_begin_loses_nobodys_attempt,
+                }
+                settling::{
+                    an_unanswered_attempt_stays_on_the_wire_and_comes_back,
+                    a_body_that_changes_raises_the_revision,
+                    what_was_fixed_comes_back_to_the_letter,
+                    sent_remembers_the_chat_and_the_first_line_stays,
+                    a_release_burns_no_attempt,
+                    a_release_leaves_it_as_it_was,
+                    only_the_holder_can_give_back,
+                    cancelling_stops_what_is_not_on_the_wire,
+                    nothing_stays_open_in_a_cancelled_run,
+                }
+                runs::{
+                    a_run_finishes_only_when_nothing_is_open,
+                    the_state_follows_its_machine,
+                    the_record_that_a_change_returns_is_the_one_kept,
+                    runs_are_listed_newest_first_with_their_counts,
+                    facts_add_up,
+                    deliveries_are_read_page_by_page,
+                    rehearsals_count_up,
+                    uploads_are_remembered_until_forgotten,
+                    schedules_begin_when_first_seen_and_move_on,
+                    missed_occurrences_belong_to_their_campaign_alone,
+                    what_was_committed_is_read_at_once,
+                    reopening_keeps_everything,
+                }
+                owning::{
+                    a_lease_excludes_others_until_it_ends,
+                    leases_end_when_their_owner_retires,
+                    leases_end_when_their_owner_is_gone,
+                    a_living_owner_is_not_buried,
+                    an_owner_that_lived_long_leaves_its_leases_too,
+                    a_name_used_again_inherits_no_lease,
+                    two_living_owners_have_two_names,
+                }
+                racing::{
+                    each_attempt_is_begun_by_exactly_one,
+                    a_run_is_frozen_by_exactly_one,
+                    a_fresh_ledger_is_opened_by_many_at_once,
+                }
+                model::{ every_walk_agrees_with_the_model }
+            }
+        }
+    };
+}
+
+conformance!(on_sqlite, crate::ledger::store::SqliteFile);
