@@ -32,14 +32,13 @@ use crate::ledger::{
 
 /// Slots are reserved no further ahead than this.
 const HORIZON: SignedDuration = SignedDuration::from_secs(1);
-/// The ledger is asked at least this often, so that a pause by another process is noticed.
+/// The ledger is asked at least this often, so that a pause by another process, or its end, is
+/// noticed.
 const POLL: SignedDuration = SignedDuration::from_secs(1);
 /// Not more often than this when there is nothing to claim.
 const LEAST_WAIT: SignedDuration = SignedDuration::from_millis(20);
 /// With `until_idle`, waits up to this long are sat out: short retries belong to the sending.
 const SHORT_WAIT: SignedDuration = SignedDuration::from_secs(60);
-/// How often processes that have ended are looked for.
-const BURY_EVERY: SignedDuration = SignedDuration::from_secs(5);
 /// Claims in a row that another program's lock may turn away; each has waited for it before.
 const LOCKED_TRIES: u32 = 5;
 /// Claims in hand beside those on the wire, so that the claim's commit is shared by many.
@@ -88,8 +87,8 @@ pub enum Ended {
     LimitReached,
     /// Stopped by the user; what was on the wire has been recorded.
     Interrupted,
-    /// Stopped by the user twice; the number of deliveries left on the wire.
-    Aborted { on_the_wire: usize },
+    /// Stopped by the user twice; what was on the wire is left without an outcome.
+    Aborted,
     /// The provider refuses the account; nothing more can be sent.
     Halted { reason: String },
     /// Somebody else changed the run's state.
@@ -126,8 +125,9 @@ pub async fn dispatch(
         session,
         shop,
         workers: JoinSet::new(),
+        ask_at: engine.clock.now(),
+        look_at: engine.clock.now(),
         locked: 0,
-        buried_at: engine.clock.now(),
     };
     let ended = floor.drive(shutdown, writer).await;
     engine.ledger.retire(&session.owner).await?;
@@ -168,7 +168,6 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
         clock: engine.clock.clone(),
         recorder,
         limiter: Limiter::new(engine.limits),
-        gates: Gates::default(),
         uploads: Uploads::new(
             engine.ledger.clone(),
             engine.gateway.clone(),
@@ -181,7 +180,9 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
         stop: shutdown.stop.child_token(),
         // Three deliveries may stand before one at the wire, each for a whole timeout.
         lease: engine.gateway.timeout() * 4 + SignedDuration::from_secs(30),
+        gates: Gates::default(),
         halted: Mutex::default(),
+        due_again: Mutex::default(),
         chance: Mutex::new(fastrand::Rng::with_seed(session.seed)),
     }
 }
@@ -192,9 +193,19 @@ struct Floor<'a> {
     session: &'a Session,
     shop: Arc<Shop>,
     workers: JoinSet<Result<(), Broken>>,
+    /// When the ledger is to be asked for work again.
+    ask_at: Timestamp,
+    /// When it is to be asked what other processes have done to the run.
+    look_at: Timestamp,
     /// Claims in a row that another program's lock has turned away.
     locked: u32,
-    buried_at: Timestamp,
+}
+
+/// What became of the requests on the wire at a stop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wire {
+    Finished,
+    Abandoned,
 }
 
 type Writer = JoinHandle<Result<(), LedgerError>>;
@@ -204,7 +215,7 @@ impl Floor<'_> {
         let stop = self.shop.stop.clone();
         let ended = self.claim_and_send(&stop).await;
         stop.cancel();
-        let left = self.finish_wire(&shutdown.abort).await;
+        let wire = self.finish_wire(&shutdown.abort).await;
         let halted = self
             .shop
             .halted
@@ -214,24 +225,17 @@ impl Floor<'_> {
         drop(self.shop);
         let written = writer.await.unwrap_or_else(|error| Err(died(&error)));
         written?;
-        let left = left?;
-        let ended = ended?;
-        if left > 0 {
-            return Ok(Ended::Aborted { on_the_wire: left });
+        let (wire, ended) = (wire?, ended?);
+        if wire == Wire::Abandoned {
+            return Ok(Ended::Aborted);
         }
         Ok(halted.map_or(ended, |reason| Ended::Halted { reason }))
     }
 
     async fn claim_and_send(&mut self, stop: &CancellationToken) -> Result<Ended, LedgerError> {
-        let mut ask_at = self.engine.clock.now();
         loop {
-            let busy = !self.workers.is_empty();
             while let Some(done) = self.workers.try_join_next() {
-                read(done)?;
-            }
-            if busy && self.workers.is_empty() {
-                // Only now can it show that the run is at its end.
-                ask_at = self.engine.clock.now();
+                self.joined(done)?;
             }
             if stop.is_cancelled() {
                 return Ok(Ended::Interrupted);
@@ -239,33 +243,74 @@ impl Floor<'_> {
             if self.limit_left() == Some(0) {
                 return Ok(Ended::LimitReached);
             }
-            let room = self.room();
-            if room > 0 && self.engine.clock.now() >= ask_at {
-                let Some(claimed) = self.claim_unless_locked(room).await? else {
-                    ask_at = self.ask_again_at(Some(Timestamp::MAX));
-                    self.wait(stop, ask_at).await?;
-                    continue;
-                };
-                let nothing = claimed.claims.is_empty() && claimed.moved == 0;
-                if claimed.state != RunState::Running {
-                    return Ok(Ended::State(claimed.state));
-                }
-                let next_at = claimed.next_at;
-                self.start(claimed);
-                if nothing
-                    && self.workers.is_empty()
-                    && let Some(ended) = self.idle(next_at).await?
-                {
-                    return Ok(ended);
-                }
-                ask_at = if nothing {
-                    self.ask_again_at(next_at)
-                } else {
-                    self.engine.clock.now()
-                };
+            if self.engine.clock.now() >= self.look_at
+                && let Some(ended) = self.look_around().await?
+            {
+                return Ok(ended);
             }
-            self.wait(stop, ask_at).await?;
+            let room = self.room();
+            if room > 0
+                && self.engine.clock.now() >= self.ask_at
+                && let Some(ended) = self.take_on(room).await?
+            {
+                return Ok(ended);
+            }
+            self.wait(stop).await?;
         }
+    }
+
+    /// Claims what may be sent soon and hands it to workers.
+    async fn take_on(&mut self, room: u32) -> Result<Option<Ended>, LedgerError> {
+        let Some(claimed) = self.claim_unless_locked(room).await? else {
+            self.ask_at = self.ask_again_at(Some(Timestamp::MAX));
+            return Ok(None);
+        };
+        if claimed.state != RunState::Running {
+            return Ok(Some(Ended::State(claimed.state)));
+        }
+        let nothing = claimed.claims.is_empty() && claimed.moved == 0;
+        let next_at = claimed.next_at;
+        self.start(claimed);
+        if nothing
+            && self.workers.is_empty()
+            && let Some(ended) = self.idle(next_at).await?
+        {
+            return Ok(Some(ended));
+        }
+        self.ask_at = if nothing {
+            self.ask_again_at(next_at)
+        } else {
+            self.engine.clock.now()
+        };
+        Ok(None)
+    }
+
+    /// What other processes have done meanwhile, however much is in hand here: one that was
+    /// killed leaves its leases to us, and an operator may have changed the run's state.
+    async fn look_around(&mut self) -> Result<Option<Ended>, LedgerError> {
+        let engine = self.engine;
+        match engine.ledger.bury().await {
+            Ok(()) | Err(LedgerError::Locked) => {}
+            Err(error) => return Err(error),
+        }
+        let record = engine.ledger.run(&engine.run.run).await?;
+        let now = engine.clock.now();
+        self.look_at = now.saturating_add(POLL).unwrap_or(Timestamp::MAX);
+        let state = record.map_or(RunState::Running, |record| record.state);
+        Ok((state != RunState::Running).then_some(Ended::State(state)))
+    }
+
+    /// Reads how a worker ended, and looks for work again as soon as there may be some.
+    fn joined(&mut self, done: Result<Result<(), Broken>, JoinError>) -> Result<(), LedgerError> {
+        read(done)?;
+        let due = self.shop.due_again.lock().ok();
+        if let Some(due) = due.and_then(|mut due| due.take()) {
+            self.ask_at = self.ask_at.min(due);
+        }
+        if self.workers.is_empty() {
+            self.ask_at = self.engine.clock.now();
+        }
+        Ok(())
     }
 
     /// How many deliveries may be taken on now; 0 until it is worth a claim.
@@ -287,13 +332,7 @@ impl Floor<'_> {
     }
 
     /// A claim; none while another program holds the ledger, as long as that is not for ever.
-    /// Looks for processes that have ended now and then, so that theirs is taken over.
     async fn claim_unless_locked(&mut self, most: u32) -> Result<Option<Claimed>, LedgerError> {
-        let now = self.engine.clock.now();
-        if now.duration_since(self.buried_at) >= BURY_EVERY {
-            self.engine.ledger.bury().await?;
-            self.buried_at = now;
-        }
         match self.claim(most).await {
             Err(LedgerError::Locked) if self.locked < LOCKED_TRIES => {
                 self.locked += 1;
@@ -328,8 +367,8 @@ impl Floor<'_> {
     }
 
     fn start(&mut self, claimed: Claimed) {
-        let quiet = claimed.claims.is_empty() && self.workers.is_empty();
-        let waiting_until = claimed.next_at.filter(|_| quiet);
+        let idle = claimed.claims.is_empty() && self.workers.is_empty();
+        let waiting_until = claimed.next_at.filter(|_| idle);
         self.engine
             .tally
             .change(|view| view.waiting_until = waiting_until);
@@ -361,16 +400,16 @@ impl Floor<'_> {
     }
 
     /// Waits until it is worth looking again.
-    async fn wait(
-        &mut self,
-        stop: &CancellationToken,
-        ask_at: Timestamp,
-    ) -> Result<(), LedgerError> {
-        let room = self.room() > 0;
-        let wait = ask_at.duration_since(self.engine.clock.now());
+    async fn wait(&mut self, stop: &CancellationToken) -> Result<(), LedgerError> {
+        let until = if self.room() > 0 {
+            self.ask_at.min(self.look_at)
+        } else {
+            self.look_at
+        };
+        let wait = until.duration_since(self.engine.clock.now());
         let wait = Duration::try_from(wait).unwrap_or_default();
-        if room && wait.is_zero() {
-            // There is room: read who has finished, then claim at once.
+        if wait.is_zero() {
+            // Read who has finished, then ask at once.
             tokio::task::yield_now().await;
             return Ok(());
         }
@@ -378,28 +417,27 @@ impl Floor<'_> {
             // cancel-safe: nothing is held while waiting
             () = stop.cancelled() => {}
             // cancel-safe: a worker that has ended stays in the set until it is read
-            Some(done) = self.workers.join_next() => read(done)?,
+            Some(done) = self.workers.join_next() => self.joined(done)?,
             // cancel-safe: a timer
-            () = tokio::time::sleep(wait), if room => {}
+            () = tokio::time::sleep(wait) => {}
         }
         Ok(())
     }
 
-    /// Lets what is on the wire come to its end; returns how many were abandoned instead.
-    async fn finish_wire(&mut self, abort: &CancellationToken) -> Result<usize, LedgerError> {
+    /// Lets what is on the wire come to its end, unless it is to be abandoned.
+    async fn finish_wire(&mut self, abort: &CancellationToken) -> Result<Wire, LedgerError> {
         let mut first_fault = Ok(());
         loop {
             tokio::select! {
                 biased;
                 // cancel-safe: nothing is held while waiting
                 () = abort.cancelled() => {
-                    let left = self.workers.len();
                     self.workers.shutdown().await;
-                    return first_fault.map(|()| left);
+                    return first_fault.map(|()| Wire::Abandoned);
                 }
                 // cancel-safe: a worker that has ended stays in the set until it is read
                 done = self.workers.join_next() => match done {
-                    None => return first_fault.map(|()| 0),
+                    None => return first_fault.map(|()| Wire::Finished),
                     Some(done) => first_fault = first_fault.and(read(done)),
                 },
             }

@@ -20,7 +20,7 @@ use super::recorder::{NotWritten, Recorder};
 use super::settle::{Settled, Settling, settle};
 use super::tally::Tally;
 use super::uploads::{UploadError, Uploads, as_outcome};
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
 use crate::domain::outcome::{Failure, Outcome};
@@ -37,7 +37,6 @@ pub(super) struct Shop {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) recorder: Recorder,
     pub(super) limiter: Limiter,
-    pub(super) gates: Gates,
     pub(super) uploads: Uploads,
     pub(super) tally: Arc<Tally>,
     /// Deliveries begun or on the wire; a little more than the wire takes, so that a commit is
@@ -45,6 +44,8 @@ pub(super) struct Shop {
     pub(super) ahead: Semaphore,
     /// Requests on the wire.
     pub(super) wire: Semaphore,
+    /// What the provider has asked this process to wait for.
+    pub(super) gates: Gates,
     /// No new attempt is begun once this is cancelled.
     pub(super) stop: CancellationToken,
     /// From the beginning of an attempt until another process may take it over.
@@ -52,6 +53,8 @@ pub(super) struct Shop {
     /// Why the run has to halt, by the first worker that learns it.
     pub(super) halted: Mutex<Option<String>>,
     pub(super) chance: Mutex<fastrand::Rng>,
+    /// The earliest time at which something that a worker has put back is due again.
+    pub(super) due_again: Mutex<Option<Timestamp>>,
 }
 
 /// Why a worker could not do its part; the run cannot go on in this process.
@@ -85,9 +88,10 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
     let Some(ahead) = shop.place_ahead().await else {
         return shop.release(&claim, None, None).await;
     };
-    if shop.gates.closed(&claim.line, shop.clock.now()).is_some() {
-        // Claimed before the provider asked to wait. The ledger knows until when.
-        return shop.release(&claim, None, None).await;
+    if claim.unanswered_since.is_none()
+        && let Some(next) = shop.barred(&claim)
+    {
+        return shop.release(&claim, Some((next, None)), None).await;
     }
     let key = IdempotencyKey::derive(&shop.run.run, &claim.recipient_key, 0, claim.revision);
     let prepared = match shop.prepare(&claim, &key).await? {
@@ -109,33 +113,19 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
             .await;
     }
     let begun_at = shop.clock.now();
-    let begin = Write::Begin(Box::new(Begin {
-        id: claim.id,
-        expected_attempt: claim.attempt,
-        revision: claim.revision,
-        fixed: fixed.clone(),
-        at: begun_at,
-        lease_until: begun_at
-            .saturating_add(shop.lease)
-            .unwrap_or(Timestamp::MAX),
-    }));
-    if shop.recorder.write(begin).await? == Written::Late {
+    if shop.begin(&claim, &fixed, begun_at).await? == Written::Late {
         tracing::info!(
             row = claim.row,
-            "another process has taken this delivery over"
+            "taken over by another process, or the run is not running any more"
         );
         return Ok(());
     }
-    shop.tally.change(|view| {
-        view.attempts_here += 1;
-        if claim.unanswered_since.is_none() {
-            view.counts
-                .shift(DeliveryState::Pending, DeliveryState::Sending);
-        }
-    });
     let outcome = shop.send(&claim, &request).await;
     drop(ahead);
-    shop.record(&claim, fixed, begun_at, outcome).await
+    match outcome {
+        Ok(outcome) => shop.record(&claim, fixed, begun_at, outcome).await,
+        Err(next) => shop.take_back(&claim, begun_at, next).await,
+    }
 }
 
 impl Shop {
@@ -208,15 +198,112 @@ impl Shop {
         )))
     }
 
-    /// The one HTTP exchange. Never inside a `select!`: it ends by its own timeout.
-    async fn send(&self, claim: &Claim, request: &Request) -> Outcome {
-        // The semaphore is never closed; without a permit the send still happens once.
-        let _wire = self.wire.acquire().await.ok();
+    /// Commits that an attempt is about to be made.
+    async fn begin(
+        &self,
+        claim: &Claim,
+        fixed: &Fixed,
+        begun_at: Timestamp,
+    ) -> Result<Written, Broken> {
+        let begin = Write::Begin(Box::new(Begin {
+            id: claim.id,
+            expected_attempt: claim.attempt,
+            revision: claim.revision,
+            fixed: fixed.clone(),
+            at: begun_at,
+            lease_until: begun_at
+                .saturating_add(self.lease)
+                .unwrap_or(Timestamp::MAX),
+        }));
+        let written = self.recorder.write(begin).await?;
+        if written == Written::Done {
+            self.tally.change(|view| {
+                view.attempts_here += 1;
+                if claim.unanswered_since.is_none() {
+                    view.counts
+                        .shift(DeliveryState::Pending, DeliveryState::Sending);
+                }
+            });
+        }
+        Ok(written)
+    }
+
+    /// The one HTTP exchange. Never inside a `select!`: it ends by its own timeout. The inner
+    /// error is where the delivery goes instead when nothing may leave any more.
+    async fn send(&self, claim: &Claim, request: &Request) -> Result<Outcome, Next> {
+        let _wire = tokio::select! {
+            biased;
+            // cancel-safe: nothing is held while waiting; what follows finds the door barred
+            () = self.stop.cancelled() => None,
+            // cancel-safe: a permit that was not handed out stays in the semaphore
+            permit = self.wire.acquire() => permit.ok(),
+        };
         self.limiter.ready(&claim.line).await;
-        // The provider may have asked to wait while this attempt stood in line for the wire.
-        match self.gates.closed(&claim.line, self.clock.now()) {
-            Some(held) => held,
-            None => self.gateway.send(request).await,
+        match self.barred(claim) {
+            Some(next) => Err(next),
+            None => Ok(self.gateway.send(request).await),
+        }
+    }
+
+    /// Where a delivery goes when its request must not leave now: the provider has asked for a
+    /// wait, or the process is to stop. Burns no try.
+    fn barred(&self, claim: &Claim) -> Option<Next> {
+        let now = self.clock.now();
+        let (until, hold) = match self.gates.closed(&claim.line, now) {
+            Some(gate) => gate,
+            None if self.stop.is_cancelled() => (now, Hold::Retry),
+            None => return None,
+        };
+        Some(if claim.unanswered_since.is_some() {
+            Next::Unanswered {
+                again_at: until,
+                tries: claim.tries,
+            }
+        } else {
+            Next::Pending {
+                due_at: until,
+                hold,
+                tries: claim.tries,
+                anew: false,
+            }
+        })
+    }
+
+    /// An attempt was begun and its request has not left.
+    async fn take_back(
+        &self,
+        claim: &Claim,
+        begun_at: Timestamp,
+        next: Next,
+    ) -> Result<(), Broken> {
+        let to = next.state();
+        let record = Record {
+            id: claim.id,
+            attempt: claim.attempt + 1,
+            begun_at,
+            ended_at: self.clock.now(),
+            class: "not_sent",
+            failure: None,
+            next: next.clone(),
+            chat: None,
+            gate: None,
+        };
+        if self.recorder.write(Write::Record(Box::new(record))).await? == Written::Done {
+            self.tally.shift(DeliveryState::Sending, to);
+        }
+        self.note_due(&next);
+        Ok(())
+    }
+
+    /// Remembers when the claims are to look again for what is put back.
+    fn note_due(&self, next: &Next) {
+        let due = match next {
+            Next::Pending { due_at, .. } => *due_at,
+            Next::Unanswered { again_at, .. } => *again_at,
+            Next::Sent { .. } | Next::Failed | Next::Uncertain => return,
+        };
+        if let Ok(mut earliest) = self.due_again.lock() {
+            *earliest = Some(earliest.map_or(due, |other| other.min(due)));
         }
     }
 
@@ -260,11 +347,12 @@ impl Shop {
                 ended_at: now,
                 class: outcome.class(),
                 failure: outcome.failure().cloned(),
-                next: settled.next,
+                next: settled.next.clone(),
                 chat: settled.chat,
                 gate: settled.gate,
             })))
             .await?;
+        self.note_due(&settled.next);
         match written {
             Written::Done => self.tally.shift(DeliveryState::Sending, to),
             Written::Late => {
@@ -285,6 +373,7 @@ impl Shop {
                 phone: &claim.phone,
                 line: &claim.line,
                 tries: claim.tries,
+                may_be_out: claim.unanswered_since.is_some(),
                 first_attempt_at: claim.first_attempt_at.unwrap_or(now),
                 key_retention: self.gateway.key_retention(),
                 now,
@@ -292,6 +381,7 @@ impl Shop {
             },
         );
         if let Some(gate) = &settled.gate {
+            // Before it is committed: what is in hand must know first.
             self.gates.extend(gate);
         }
         settled
@@ -328,6 +418,7 @@ impl Shop {
     ) -> Result<(), Broken> {
         let to = next.as_ref().map(|(next, _)| next.state());
         let (next, failure) = next.unzip();
+        let due = next.clone();
         let release = Release {
             id: claim.id,
             next,
@@ -338,6 +429,9 @@ impl Shop {
             .recorder
             .write(Write::Release(Box::new(release)))
             .await?;
+        if let Some(next) = &due {
+            self.note_due(next);
+        }
         if let (Written::Done, Some(to)) = (written, to) {
             self.tally.shift(DeliveryState::Pending, to);
         }
