@@ -122,9 +122,16 @@ fn in_words(checked: &Checked) -> String {
         return format!("{path}: cannot be sent as it is\n");
     };
     let to_send = trial.facts.counts.open();
-    let mut words = format!("{path}: {} rows, {to_send} to send\n", trial.rows);
+    let left_out: u64 = trial.facts.skipped.values().sum();
+    let mut words = format!("{path}: {} rows, {to_send} to send", trial.rows);
+    if left_out > 0 {
+        write!(words, ", {left_out} left out").ok();
+    }
+    words.push('\n');
+    let width = trial.rows.to_string().len();
     for (reason, n) in &trial.facts.skipped {
-        writeln!(words, "  {n:>6} × {}", reason.in_words()).ok();
+        let (why, name) = (reason.in_words(), reason.as_str());
+        writeln!(words, "  {n:>width$}  {why} ({name})").ok();
     }
     words
 }

@@ -234,7 +234,7 @@ pub(super) fn suppressed(source: &Source) -> Result<(HashSet<Phone>, Vec<FrozenF
     for (n, path) in campaign.suppress.iter().enumerate() {
         let (phones, found) = suppressions(path, campaign.recipients.region);
         people.extend(phones);
-        problems.extend(found);
+        problems.extend(source.file.pointed(found, &format!("suppress[{n}]")));
         match crate::intake::digest_of_file(path) {
             Ok(sha256) => files.push(FrozenFile {
                 role: "suppress".to_owned(),

@@ -232,7 +232,6 @@ impl Live<'_> {
                 None => return Err(stop),
             },
         };
-        only_is_there(&*self.ledger, &record, self.portion).await?;
         drive(
             self.app,
             self.ledger.clone(),

@@ -107,10 +107,13 @@ impl Breach {
             }
             Self::BadUrl { .. } => Some("write the whole address, such as https://example.com/x"),
             Self::NoParts => Some("at least one part must be left when every `when` is decided"),
-            Self::TooManyParts(_)
-            | Self::AdjacentTexts { .. }
-            | Self::EmptyText { .. }
-            | Self::TextTooLong { .. } => None,
+            Self::TextTooLong { .. } => {
+                Some("shorten it, or the value from the list that makes it so long")
+            }
+            Self::TooManyParts(_) => Some("remove parts, or put texts together"),
+            // Its own words say it.
+            Self::AdjacentTexts { .. } => None,
+            Self::EmptyText { .. } => Some("drop the part for such rows with `when`"),
         }
     }
 

@@ -68,7 +68,7 @@ impl CampaignFile {
     }
 
     /// The problems, those without a place put at the field at `path`.
-    fn pointed(&self, problems: Problems, path: &str) -> Problems {
+    pub fn pointed(&self, problems: Problems, path: &str) -> Problems {
         if problems.iter().all(|problem| problem.place.is_some()) {
             return problems;
         }
@@ -94,20 +94,27 @@ impl Deref for CampaignFile {
 /// Reads a campaign file, `path` as the user named it. The campaign is there exactly when no
 /// error was found.
 pub fn read(path: &Path) -> (Option<CampaignFile>, Problems) {
-    let (file, problems) = read_flawed(path);
-    (file.filter(|_| !problems.has_errors()), problems)
-}
-
-/// As [`read`], but gives what can be made of a campaign with errors, too: enough to find those
-/// in its template and its list. It must not be run.
-pub fn read_flawed(path: &Path) -> (Option<CampaignFile>, Problems) {
     match Source::open(path) {
         Ok(source) => read_source(path, source),
         Err(problems) => (None, problems),
     }
 }
 
+/// As [`read`], but gives what can be made of a campaign with errors, too: enough to find those
+/// in its template and its list. It must not be run.
+pub fn read_flawed(path: &Path) -> (Option<CampaignFile>, Problems) {
+    match Source::open(path) {
+        Ok(source) => flawed(path, source),
+        Err(problems) => (None, problems),
+    }
+}
+
 fn read_source(path: &Path, source: Source) -> (Option<CampaignFile>, Problems) {
+    let (file, problems) = flawed(path, source);
+    (file.filter(|_| !problems.has_errors()), problems)
+}
+
+fn flawed(path: &Path, source: Source) -> (Option<CampaignFile>, Problems) {
     let mut problems = Problems::default();
     let root = parse(&source, &mut problems);
     let reader = Reader::new(Arc::new(source), problems);

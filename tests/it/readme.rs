@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::{home, shipped};
+use crate::cli::{home, output, shipped};
 use crate::support::{Ended, Project, Provider};
 
 fn readme() -> String {
@@ -112,65 +112,82 @@ fn expected(command: &str) -> &'static [i32] {
     }
 }
 
+/// A terminal in which the README is followed, with the account of a sandbox in place of the
+/// reader's own.
+struct Reader {
+    project: Project,
+    provider: Provider,
+    folder: String,
+}
+
+impl Reader {
+    /// `cd`: from here on the reader has an account, and the campaign for cron.
+    fn enter(&mut self, folder: &str) {
+        folder.clone_into(&mut self.folder);
+        let examples = shipped();
+        for name in [
+            "campaigns/nightly-reminder.yaml",
+            "campaigns/nightly-reminder.csv",
+            "templates/nightly-reminder.yaml",
+            "templates/signature.txt",
+        ] {
+            self.project
+                .write(&format!("{folder}/{name}"), examples.read(name));
+        }
+        let settings = format!("{folder}/sendoff.yaml");
+        self.project.write(&settings, &self.provider.settings);
+    }
+
+    /// As a person would type it: a question is answered with yes.
+    fn types(&self, command: &str) -> Ended {
+        let (program, args) = command.split_once(' ').unwrap();
+        assert_eq!(program, "sendoff", "{command}");
+        let mut args: Vec<&str> = args.split(' ').collect();
+        let asks = matches!(args[0], "run" | "resume") && !command.contains("--sandbox");
+        if asks && !args.contains(&"--yes") {
+            args.push("--yes");
+        }
+        let mut command = self.project.sendoff(&args);
+        command
+            .current_dir(self.project.path(&self.folder))
+            .env("SENDOFF_SANDBOX_SECRET", &self.provider.secret);
+        output(command)
+    }
+}
+
 #[tokio::test]
 async fn every_command_can_be_typed_as_it_stands() {
     let page = readme();
-    let provider =
-        Provider::start_with(&["--line", "+15555550100", "--line", "+15555550102"]).await;
-    let home = Project::new();
-    let mut project = home;
+    let lines = ["--line", "+15555550100", "--line", "+15555550102"];
+    let mut reader = Reader {
+        project: Project::new(),
+        provider: Provider::start_with(&lines).await,
+        folder: String::new(),
+    };
     let mut done = BTreeSet::new();
     for command in commands(&page).into_iter().skip(2) {
-        if command == "cargo install --path . --locked" {
-            continue;
-        }
         if let Some(folder) = command.strip_prefix("cd ") {
-            project = project.below(folder);
-            // The account of the sandbox, in place of the reader's own.
-            project.write("sendoff.yaml", &provider.settings);
-            let nightly = shipped();
-            for name in [
-                "campaigns/nightly-reminder.yaml",
-                "campaigns/nightly-reminder.csv",
-                "templates/nightly-reminder.yaml",
-                "templates/signature.txt",
-            ] {
-                project.write(name, nightly.read(name));
-            }
-            continue;
+            reader.enter(folder);
+        } else if ![
+            "cargo install --path . --locked",
+            "export CHERT_SIGNING_SECRET=…",
+        ]
+        .contains(&command)
+        {
+            let ended = reader.types(command);
+            let code = ended.code.unwrap();
+            assert!(expected(command).contains(&code), "{command}: {ended:?}");
+            done.insert(command.split(' ').nth(1).unwrap());
         }
-        if command.starts_with("export ") {
-            assert_eq!(command, "export CHERT_SIGNING_SECRET=…");
-            project.set_secret(&provider.secret);
-            continue;
-        }
-        let ended = typed(&project, command).await;
-        let code = ended.code.unwrap();
-        assert!(expected(command).contains(&code), "{command}: {ended:?}");
-        done.insert(command.split(' ').nth(1).unwrap().to_owned());
     }
     let told = [
         "check", "init", "preview", "report", "resume", "run", "schedule", "status",
     ];
-    assert_eq!(done.iter().map(String::as_str).collect::<Vec<_>>(), told);
-    let first = project.rows("first@once").await;
-    assert_eq!(first.iter().filter(|row| row.state == "sent").count(), 3);
-    assert!(project.read("first.csv").starts_with("row,recipient,"));
-    assert_eq!(provider.totals().await.most_per_person, 1);
-}
-
-/// As a person at a terminal would: a question is answered with yes.
-async fn typed(project: &Project, command: &str) -> Ended {
-    let mut args: Vec<&str> = command
-        .strip_prefix("sendoff ")
-        .unwrap()
-        .split(' ')
-        .collect();
-    let asks = matches!(args[0], "run" | "resume") && !command.contains("--sandbox");
-    if asks && !args.contains(&"--yes") {
-        args.push("--yes");
-    }
-    project.run(&args).await
+    assert!(done.iter().eq(&told), "{done:?}");
+    let report = reader.project.read("my-shop/first.csv");
+    assert_eq!(report.matches(",sent,").count(), 3, "{report}");
+    let totals = reader.provider.totals().await;
+    assert_eq!(totals.most_per_person, 1);
 }
 
 #[test]
@@ -214,8 +231,10 @@ fn the_index_names_every_page_and_every_link_leads_somewhere() {
     let docs = home().join("docs");
     let pages: BTreeSet<String> = std::fs::read_dir(&docs)
         .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".md") && name != "README.md")
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .map(|path| path.file_name().unwrap().display().to_string())
+        .filter(|name| name != "README.md")
         .collect();
     let index = std::fs::read_to_string(docs.join("README.md")).unwrap();
     for page in &pages {

@@ -76,6 +76,10 @@ impl Project {
         fs::write(path, bytes).unwrap();
     }
 
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
     /// The program, about to be run in this folder, with no variable of the caller's that it
     /// would look at.
     pub(crate) fn sendoff(&self, args: &[&str]) -> Command {

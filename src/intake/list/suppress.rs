@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::super::encoding::TextReader;
+use super::super::template::include::io_in_words;
 use super::frame::{Block, Failure, Fault, Framer};
 use super::header::Header;
 use crate::domain::campaign::Columns;
@@ -15,7 +16,17 @@ use crate::domain::problem::{Place, Problem, Problems};
 /// phone is an error: someone may stand there who must not be written to.
 pub fn suppressions(path: &Path, region: Option<HomeRegion>) -> (Vec<Phone>, Problems) {
     let mut problems = Problems::default();
-    let phones = match read(path, region, &mut problems) {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) => {
+            // Without a place: it is a mistake of whoever names the file.
+            let (name, why) = (path.display(), io_in_words(&error));
+            let words = format!("cannot open the do-not-contact list '{name}': {why}");
+            let help = "the path is relative to the campaign's folder";
+            return (Vec::new(), Problem::error(words).help(help).into());
+        }
+    };
+    let phones = match read(path, file, region, &mut problems) {
         Ok(phones) => phones,
         Err((fault, line)) => {
             let problem = Problem::error(fault.to_string()).help(fault.remedy());
@@ -38,15 +49,11 @@ fn place(path: &Path, line: u64) -> Place {
 
 fn read(
     path: &Path,
+    file: File,
     region: Option<HomeRegion>,
     problems: &mut Problems,
 ) -> Result<Vec<Phone>, Failure> {
     let unreadable = |cause| (Fault::Unreadable(cause), 1);
-    let file = File::open(path).map_err(|error| {
-        unreadable(super::super::encoding::Unreadable::Io(
-            error.kind().to_string(),
-        ))
-    })?;
     let mut framer = Framer::new(TextReader::new(Box::new(file)).map_err(unreadable)?)?;
     let Some((first, line)) = framer.header()? else {
         return Ok(Vec::new());

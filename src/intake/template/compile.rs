@@ -325,6 +325,18 @@ impl Compiled {
             .strip_prefix("unknown filter '")
             .and_then(|rest| rest.strip_suffix('\''));
         let problem = match filter {
+            None if fault.message == report::EXPRESSION_ENDS => {
+                Problem::error(fault.message.clone())
+                    .help("write a whole condition, such as `visits > 0 and not complained`")
+            }
+            None if ["is expected", "too early"]
+                .iter()
+                .any(|word| fault.message.contains(word)) =>
+            {
+                Problem::error(fault.message.clone()).help(
+                    "a value is written `{{ name }}`, a condition `{% if name %}…{% endif %}`",
+                )
+            }
             None => Problem::error(fault.message.clone()),
             Some(name) => {
                 let problem = Problem::error(format!("there is no filter '{name}'"));

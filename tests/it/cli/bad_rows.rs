@@ -85,7 +85,7 @@ async fn a_run_sends_to_the_good_rows_and_names_the_others() {
     let told: Vec<String> = rows
         .iter()
         .map(|row| {
-            format!("{} {} {}", row.row, row.state, row.reason)
+            format!("{} {} {}", row.number, row.state, row.reason)
                 .trim()
                 .to_owned()
         })

@@ -12,8 +12,15 @@ const TERMINAL: &str = "\
 import os, pty, sys
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
 
+/// Whether `NO_COLOR` is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Colours {
+    Welcome,
+    Refused,
+}
+
 /// The program on a terminal on which `typed` is typed: its exit code and what it showed.
-fn on_a_terminal(command: &Command, typed: &str, no_color: bool) -> (Option<i32>, String) {
+fn on_a_terminal(command: &Command, typed: &str, colours: Colours) -> (Option<i32>, String) {
     let mut python = Command::new("python3");
     python.args(["-c", TERMINAL]).arg(command.get_program());
     python.args(command.get_args());
@@ -27,7 +34,7 @@ fn on_a_terminal(command: &Command, typed: &str, no_color: bool) -> (Option<i32>
         };
     }
     python.env_remove("NO_COLOR").env("TERM", "xterm");
-    if no_color {
+    if colours == Colours::Refused {
         python.env("NO_COLOR", "1");
     }
     let mut child = python
@@ -101,9 +108,9 @@ async fn a_terminal_gets_colours_unless_they_are_switched_off() {
         &["status", "no@run"],
     ] {
         let command = stage.project.sendoff(args);
-        let (_, shown) = on_a_terminal(&command, "", false);
+        let (_, shown) = on_a_terminal(&command, "", Colours::Welcome);
         assert!(coloured(&shown), "{args:?}: {shown:?}");
-        let (_, shown) = on_a_terminal(&command, "", true);
+        let (_, shown) = on_a_terminal(&command, "", Colours::Refused);
         assert!(!coloured(&shown), "{args:?}: {shown:?}");
     }
 }
@@ -113,7 +120,7 @@ async fn a_live_send_asks_on_a_terminal_and_a_no_sends_nothing() {
     let stage = Stage::new(3).await;
     let command = stage.project.sendoff(&["run", CAMPAIGN]);
     for no in ["n\n", "\n", "maybe\n"] {
-        let (code, shown) = on_a_terminal(&command, no, true);
+        let (code, shown) = on_a_terminal(&command, no, Colours::Refused);
         assert_eq!(code, Some(1), "{shown}");
         assert!(
             shown.contains("send to 3 people through the gateway 'chert'?"),
@@ -128,7 +135,7 @@ async fn a_live_send_asks_on_a_terminal_and_a_no_sends_nothing() {
         serde_json::json!([]),
         "a no leaves no run behind"
     );
-    let (code, shown) = on_a_terminal(&command, "y\n", true);
+    let (code, shown) = on_a_terminal(&command, "y\n", Colours::Refused);
     assert_eq!(code, Some(0), "{shown}");
     stage.assert_everybody_once().await;
 }
