@@ -72,7 +72,7 @@ pub(super) async fn drive(
     let record = ledger.run(&run.run).await?.unwrap_or(run);
     let facts = ledger.facts(&record.run, app.clock.now()).await?;
     summary(app, &record, &facts, portion.format)?;
-    say_how_it_ended(app, &record, &ended);
+    say_how_it_ended(app, &record, &facts, &ended);
     Ok(exit(&ended, &record, &facts))
 }
 
@@ -150,7 +150,7 @@ pub(super) fn summary(
     Ok(())
 }
 
-fn say_how_it_ended(app: &App, record: &RunRecord, ended: &Ended) {
+fn say_how_it_ended(app: &App, record: &RunRecord, facts: &RunFacts, ended: &Ended) {
     let run = &record.run;
     let resume = format!("`sendoff resume {run}` continues.");
     let words = match ended {
@@ -161,9 +161,10 @@ fn say_how_it_ended(app: &App, record: &RunRecord, ended: &Ended) {
         }
         Ended::LimitReached => format!("As many as asked for. {resume}"),
         Ended::Interrupted => format!("Stopped; nobody was skipped. {resume}"),
-        Ended::Aborted { on_the_wire } => format!(
-            "Stopped with {on_the_wire} on the wire; they are asked for again with the same key, \
-             so nobody gets a second message. {resume}"
+        Ended::Aborted => format!(
+            "Stopped with {} on the wire; they are asked for again with the same key, so nobody \
+             gets a second message. {resume}",
+            facts.counts.of(DeliveryState::Sending)
         ),
         Ended::Halted { reason } => {
             format!("The provider refuses this account: {reason}. Mend that, then {resume}")
@@ -185,7 +186,7 @@ fn exit(ended: &Ended, record: &RunRecord, facts: &RunFacts) -> Exit {
         Ended::Idle { .. }
         | Ended::LimitReached
         | Ended::Interrupted
-        | Ended::Aborted { .. }
+        | Ended::Aborted
         | Ended::Halted { .. }
         | Ended::State(_) => Exit::Stopped,
     }

@@ -227,7 +227,15 @@ impl Live<'_> {
             }
             ask(self.app, &question(&birth, self.ready, &trial.facts))?;
         }
-        let record = freeze::freeze(self.app, &*self.ledger, self.source, &birth).await?;
+        let frozen = freeze::freeze(self.app, &*self.ledger, self.source, &birth).await;
+        let record = match frozen {
+            Ok(record) => record,
+            Err(stop) => match self.ledger.run(&birth.run).await? {
+                // Another process froze it meanwhile: it is shared, as if it had always been there.
+                Some(record) => return self.go_on(record).await,
+                None => return Err(stop),
+            },
+        };
         only_is_there(&*self.ledger, &record, self.portion).await?;
         drive(
             self.app,

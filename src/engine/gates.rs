@@ -1,51 +1,36 @@
-//! Waits that the provider has asked for, as this process knows them. The ledger keeps them for
-//! everybody; this stops what was claimed before the answer came.
+//! Waits that the provider has asked this process for, kept in memory beside the ledger's: a
+//! delivery claimed before the wait was known must not leave either. The ledger's gates are the
+//! truth for every later claim; this only covers what is in hand.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
 
-use crate::domain::outcome::{Failure, Outcome, Scope};
+use crate::domain::delivery::Hold;
 use crate::ledger::Gate;
 
-/// Open waits, by line; `None` is the whole account.
+/// Open waits by line; `None` is the whole account.
 #[derive(Debug, Default)]
-pub(super) struct Gates(Mutex<HashMap<Option<String>, Gate>>);
+pub(super) struct Gates(Mutex<HashMap<Option<String>, Timestamp>>);
 
 impl Gates {
-    /// Remembers a wait; a shorter one than is known changes nothing.
+    /// A gate is only ever extended.
     pub(super) fn extend(&self, gate: &Gate) {
         if let Ok(mut gates) = self.0.lock() {
-            let known = gates
-                .entry(gate.line.clone())
-                .or_insert_with(|| gate.clone());
-            if known.until < gate.until {
-                *known = gate.clone();
-            }
+            let until = gates.entry(gate.line.clone()).or_insert(gate.until);
+            *until = gate.until.max(*until);
         }
     }
 
-    /// The wait that a message from `line` is under now, as the outcome that the provider
-    /// would give again if it were asked.
-    pub(super) fn closed(&self, line: &str, now: Timestamp) -> Option<Outcome> {
-        let gates = self.0.lock().ok().filter(|gates| !gates.is_empty())?;
-        let open = |line: Option<String>| gates.get(&line).filter(|gate| gate.until > now);
-        let failure = |gate: &Gate| Failure {
-            text: gate.reason.clone(),
-            ..Failure::default()
-        };
-        if let Some(gate) = open(None) {
-            return Some(Outcome::Retry {
-                after: Some(gate.until.duration_since(now)),
-                scope: Scope::Account,
-                failure: failure(gate),
-            });
-        }
-        open(Some(line.to_owned())).map(|gate| Outcome::LineBusy {
-            after: gate.until.duration_since(now),
-            failure: failure(gate),
-        })
+    /// Until when nothing may leave from `line`, and why; `None`: it may leave now.
+    pub(super) fn closed(&self, line: &str, now: Timestamp) -> Option<(Timestamp, Hold)> {
+        let gates = self.0.lock().ok()?;
+        let of = |line: Option<String>, hold| Some((*gates.get(&line)?, hold));
+        let account = of(None, Hold::Throttled);
+        let line = of(Some(line.to_owned()), Hold::LineCapacity);
+        let latest = account.into_iter().chain(line).max_by_key(|(at, _)| *at)?;
+        (latest.0 > now).then_some(latest)
     }
 }
 
@@ -53,31 +38,32 @@ impl Gates {
 mod tests {
     use super::*;
 
-    fn gate(line: Option<&str>, second: i64) -> Gate {
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn gate(line: Option<&str>, until: i64) -> Gate {
         Gate {
-            gateway: "chert".into(),
+            gateway: "chert".to_owned(),
             line: line.map(str::to_owned),
-            until: Timestamp::from_second(second).unwrap(),
-            reason: "slow down".into(),
+            until: at(until),
+            reason: String::new(),
         }
     }
 
     #[test]
-    fn a_wait_holds_its_line_or_the_account_and_is_only_extended() {
+    fn a_gate_holds_its_line_or_everybody_and_is_only_extended() {
         let gates = Gates::default();
-        let at = |second| Timestamp::from_second(second).unwrap();
-        gates.extend(&gate(Some("a"), 10));
-        assert!(matches!(
-            gates.closed("a", at(5)),
-            Some(Outcome::LineBusy { .. })
-        ));
-        assert_eq!(gates.closed("b", at(5)), None);
+        assert_eq!(gates.closed("one", at(0)), None);
+        gates.extend(&gate(Some("one"), 10));
+        gates.extend(&gate(Some("one"), 5));
+        let busy = Some((at(10), Hold::LineCapacity));
+        assert_eq!(gates.closed("one", at(9)), busy);
+        assert_eq!(gates.closed("one", at(10)), None);
+        assert_eq!(gates.closed("other", at(9)), None);
         gates.extend(&gate(None, 20));
-        gates.extend(&gate(None, 7));
-        assert!(matches!(
-            gates.closed("b", at(19)),
-            Some(Outcome::Retry { .. })
-        ));
-        assert_eq!(gates.closed("b", at(20)), None);
+        let throttled = Some((at(20), Hold::Throttled));
+        assert_eq!(gates.closed("one", at(9)), throttled);
+        assert_eq!(gates.closed("other", at(19)), throttled);
     }
 }

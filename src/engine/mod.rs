@@ -10,8 +10,10 @@
 
 pub mod clock;
 pub mod dispatch;
+mod floor;
 mod gates;
 mod limiter;
+mod outcomes;
 pub mod plan;
 mod recorder;
 mod settle;

@@ -17,6 +17,8 @@ pub(super) struct Settling<'a> {
     pub(super) line: &'a str,
     /// Counted tries before this attempt.
     pub(super) tries: u32,
+    /// An earlier attempt under the same key is without an answer.
+    pub(super) may_be_out: bool,
     pub(super) first_attempt_at: Timestamp,
     /// How long the provider honours a key; `None`: an unanswered attempt is never repeated.
     pub(super) key_retention: Option<SignedDuration>,
@@ -36,7 +38,7 @@ pub(super) struct Settled {
 }
 
 /// Whether the next try may use the same request.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Body {
     Same,
     /// It names a file that is gone: a new body, and so a new key.
@@ -60,7 +62,10 @@ pub(super) fn settle(outcome: &Outcome, at: Settling<'_>) -> Settled {
             message_id,
             chat_id,
         } => accepted(message_id.as_ref(), chat_id.as_ref(), at),
-        Outcome::Permanent { .. } => Settled::to(Next::Failed),
+        // The provider looks at the key first (chert §5), so its own word about a message that may
+        // be out means that it is not. Anybody else's word, such as a proxy's, does not.
+        Outcome::Permanent { failure } if failure.code.is_some() => Settled::to(Next::Failed),
+        Outcome::Permanent { .. } => Settled::to(at.given_up()),
         Outcome::Uncertain { .. } => Settled::to(at.unanswered()),
         Outcome::MediaLost { .. } => Settled::to(at.counted(at.now, Body::Anew)),
         Outcome::StopRun { failure } => Settled {
@@ -140,11 +145,33 @@ impl Settling<'_> {
 
     /// Due again; no try is counted.
     fn pending(&self, due_at: Timestamp, hold: Hold) -> Next {
-        Next::Pending {
-            due_at,
-            hold,
-            tries: self.tries,
-            anew: false,
+        self.again(due_at, hold, self.tries)
+    }
+
+    /// Due again with the same body. What may be out stays so until the provider has answered
+    /// for it: a refusal for now says nothing about the attempt before.
+    fn again(&self, due_at: Timestamp, hold: Hold, tries: u32) -> Next {
+        if self.may_be_out {
+            Next::Unanswered {
+                again_at: due_at,
+                tries,
+            }
+        } else {
+            Next::Pending {
+                due_at,
+                hold,
+                tries,
+                anew: false,
+            }
+        }
+    }
+
+    /// No further try. What may be out is never called failed.
+    fn given_up(&self) -> Next {
+        if self.may_be_out {
+            Next::Uncertain
+        } else {
+            Next::Failed
         }
     }
 
@@ -152,7 +179,7 @@ impl Settling<'_> {
     /// past the time at which the campaign gives up.
     fn given_wait(&self, due_at: Timestamp, hold: Hold) -> Next {
         if due_at.duration_since(self.first_attempt_at) >= self.policy.give_up_after {
-            Next::Failed
+            self.given_up()
         } else {
             self.pending(due_at, hold)
         }
@@ -161,15 +188,17 @@ impl Settling<'_> {
     /// Due again as long as the campaign allows another try.
     fn counted(&self, due_at: Timestamp, body: Body) -> Next {
         let tries = self.tries + 1;
-        if self.policy.allows(tries, self.first_attempt_at, due_at) {
-            Next::Pending {
+        if !self.policy.allows(tries, self.first_attempt_at, due_at) {
+            return self.given_up();
+        }
+        match body {
+            Body::Same => self.again(due_at, Hold::Retry, tries),
+            Body::Anew => Next::Pending {
                 due_at,
                 hold: Hold::Retry,
                 tries,
-                anew: body == Body::Anew,
-            }
-        } else {
-            Next::Failed
+                anew: true,
+            },
         }
     }
 
@@ -203,6 +232,7 @@ mod tests {
             phone,
             line: "+15555550100",
             tries,
+            may_be_out: false,
             first_attempt_at: Timestamp::UNIX_EPOCH,
             key_retention: Some(SignedDuration::from_hours(24)),
             now: Timestamp::UNIX_EPOCH,
@@ -273,6 +303,46 @@ mod tests {
             ..at(&policy, &phone, 0)
         };
         assert_eq!(settle(&outcome, no_keys).next, Next::Uncertain);
+    }
+
+    #[test]
+    fn what_may_be_out_is_never_failed_nor_pending_for_want_of_patience() {
+        let (policy, phone) = (RetryPolicy::default(), phone());
+        let refused = [None, Some(SignedDuration::from_secs(5))].map(|after| Outcome::Retry {
+            after,
+            scope: Scope::Recipient,
+            failure: failure(),
+        });
+        let no_word = Outcome::Permanent { failure: failure() };
+        let stopped = Outcome::StopRun { failure: failure() };
+        for outcome in refused.into_iter().chain([no_word, stopped]) {
+            for tries in 0..9 {
+                let doubtful = Settling {
+                    may_be_out: true,
+                    ..at(&policy, &phone, tries)
+                };
+                let next = settle(&outcome, doubtful).next;
+                assert!(
+                    matches!(next, Next::Unanswered { .. } | Next::Uncertain),
+                    "{outcome:?} after {tries}: {next:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_providers_own_no_settles_what_may_be_out() {
+        let (policy, phone) = (RetryPolicy::default(), phone());
+        let doubtful = Settling {
+            may_be_out: true,
+            ..at(&policy, &phone, 1)
+        };
+        let failure = Failure {
+            code: Some(1010),
+            ..failure()
+        };
+        let next = settle(&Outcome::Permanent { failure }, doubtful).next;
+        assert_eq!(next, Next::Failed);
     }
 
     #[test]

@@ -17,18 +17,15 @@ use super::clock::Clock;
 use super::gates::Gates;
 use super::limiter::Limiter;
 use super::recorder::{NotWritten, Recorder};
-use super::settle::{Settled, Settling, settle};
 use super::tally::Tally;
 use super::uploads::{UploadError, Uploads, as_outcome};
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
-use crate::domain::outcome::{Failure, Outcome};
+use crate::domain::outcome::Outcome;
 use crate::domain::pace;
 use crate::gateway::{Envelope, Gateway, Request};
-use crate::ledger::{
-    Begin, Claim, Fixed, LedgerError, Next, Record, Release, RunRecord, Write, Written,
-};
+use crate::ledger::{Begin, Claim, Fixed, LedgerError, Next, RunRecord, Write, Written};
 
 /// What the workers of one process share.
 pub(super) struct Shop {
@@ -37,7 +34,6 @@ pub(super) struct Shop {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) recorder: Recorder,
     pub(super) limiter: Limiter,
-    pub(super) gates: Gates,
     pub(super) uploads: Uploads,
     pub(super) tally: Arc<Tally>,
     /// Deliveries begun or on the wire; a little more than the wire takes, so that a commit is
@@ -45,6 +41,8 @@ pub(super) struct Shop {
     pub(super) ahead: Semaphore,
     /// Requests on the wire.
     pub(super) wire: Semaphore,
+    /// What the provider has asked this process to wait for.
+    pub(super) gates: Gates,
     /// No new attempt is begun once this is cancelled.
     pub(super) stop: CancellationToken,
     /// From the beginning of an attempt until another process may take it over.
@@ -52,6 +50,8 @@ pub(super) struct Shop {
     /// Why the run has to halt, by the first worker that learns it.
     pub(super) halted: Mutex<Option<String>>,
     pub(super) chance: Mutex<fastrand::Rng>,
+    /// The earliest time at which something that a worker has put back is due again.
+    pub(super) due_again: Mutex<Option<Timestamp>>,
 }
 
 /// Why a worker could not do its part; the run cannot go on in this process.
@@ -85,9 +85,10 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
     let Some(ahead) = shop.place_ahead().await else {
         return shop.release(&claim, None, None).await;
     };
-    if shop.gates.closed(&claim.line, shop.clock.now()).is_some() {
-        // Claimed before the provider asked to wait. The ledger knows until when.
-        return shop.release(&claim, None, None).await;
+    if claim.unanswered_since.is_none()
+        && let Some(next) = shop.barred(&claim)
+    {
+        return shop.release(&claim, Some((next, None)), None).await;
     }
     let key = IdempotencyKey::derive(&shop.run.run, &claim.recipient_key, 0, claim.revision);
     let prepared = match shop.prepare(&claim, &key).await? {
@@ -109,33 +110,19 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
             .await;
     }
     let begun_at = shop.clock.now();
-    let begin = Write::Begin(Box::new(Begin {
-        id: claim.id,
-        expected_attempt: claim.attempt,
-        revision: claim.revision,
-        fixed: fixed.clone(),
-        at: begun_at,
-        lease_until: begun_at
-            .saturating_add(shop.lease)
-            .unwrap_or(Timestamp::MAX),
-    }));
-    if shop.recorder.write(begin).await? == Written::Late {
+    if shop.begin(&claim, &fixed, begun_at).await? == Written::Late {
         tracing::info!(
             row = claim.row,
-            "another process has taken this delivery over"
+            "taken over by another process, or the run is not running any more"
         );
         return Ok(());
     }
-    shop.tally.change(|view| {
-        view.attempts_here += 1;
-        if claim.unanswered_since.is_none() {
-            view.counts
-                .shift(DeliveryState::Pending, DeliveryState::Sending);
-        }
-    });
     let outcome = shop.send(&claim, &request).await;
     drop(ahead);
-    shop.record(&claim, fixed, begun_at, outcome).await
+    match outcome {
+        Ok(outcome) => shop.record(&claim, fixed, begun_at, outcome).await,
+        Err(next) => shop.take_back(&claim, begun_at, next).await,
+    }
 }
 
 impl Shop {
@@ -208,163 +195,74 @@ impl Shop {
         )))
     }
 
-    /// The one HTTP exchange. Never inside a `select!`: it ends by its own timeout.
-    async fn send(&self, claim: &Claim, request: &Request) -> Outcome {
-        // The semaphore is never closed; without a permit the send still happens once.
-        let _wire = self.wire.acquire().await.ok();
-        self.limiter.ready(&claim.line).await;
-        // The provider may have asked to wait while this attempt stood in line for the wire.
-        match self.gates.closed(&claim.line, self.clock.now()) {
-            Some(held) => held,
-            None => self.gateway.send(request).await,
-        }
-    }
-
-    async fn record(
+    /// Commits that an attempt is about to be made.
+    async fn begin(
         &self,
         claim: &Claim,
-        fixed: Fixed,
+        fixed: &Fixed,
         begun_at: Timestamp,
-        outcome: Outcome,
-    ) -> Result<(), Broken> {
-        let now = self.clock.now();
-        let settled = self.settle(claim, &outcome, now);
-        if let Outcome::MediaLost { .. } = outcome {
-            self.uploads
-                .forget(&fixed.attachments)
-                .await
-                .map_err(Broken::Ledger)?;
+    ) -> Result<Written, Broken> {
+        let begin = Write::Begin(Box::new(Begin {
+            id: claim.id,
+            expected_attempt: claim.attempt,
+            revision: claim.revision,
+            fixed: fixed.clone(),
+            at: begun_at,
+            lease_until: begun_at
+                .saturating_add(self.lease)
+                .unwrap_or(Timestamp::MAX),
+        }));
+        let written = self.recorder.write(begin).await?;
+        if written == Written::Done {
+            self.tally.change(|view| {
+                view.attempts_here += 1;
+                if claim.unanswered_since.is_none() {
+                    view.counts
+                        .shift(DeliveryState::Pending, DeliveryState::Sending);
+                }
+            });
         }
-        if let Some(reason) = settled.halt {
-            self.halt(reason);
-        }
-        if let Some(failure) = outcome.failure() {
-            tracing::debug!(
-                row = claim.row,
-                class = outcome.class(),
-                code = failure.code,
-                http = failure.http,
-                trace_id = failure.trace_id.as_deref(),
-                "not accepted"
-            );
-            self.tally
-                .change(|view| view.last_failure = Some(failure.clone()));
-        }
-        let to = settled.next.state();
-        let written = self
-            .recorder
-            .write(Write::Record(Box::new(Record {
-                id: claim.id,
-                attempt: claim.attempt + 1,
-                begun_at,
-                ended_at: now,
-                class: outcome.class(),
-                failure: outcome.failure().cloned(),
-                next: settled.next,
-                chat: settled.chat,
-                gate: settled.gate,
-            })))
-            .await?;
-        match written {
-            Written::Done => self.tally.shift(DeliveryState::Sending, to),
-            Written::Late => {
-                tracing::warn!(row = claim.row, "a late outcome; it changes nothing");
-                self.tally.change(|view| view.late += 1);
-            }
-        }
-        Ok(())
+        Ok(written)
     }
 
-    fn settle(&self, claim: &Claim, outcome: &Outcome, now: Timestamp) -> Settled {
-        let chance = self.chance.lock().map_or(0.5, |mut rng| rng.f64());
-        let settled = settle(
-            outcome,
-            Settling {
-                policy: &self.run.terms.retry,
-                gateway: &self.run.gateway,
-                phone: &claim.phone,
-                line: &claim.line,
+    /// The one HTTP exchange. Never inside a `select!`: it ends by its own timeout. The inner
+    /// error is where the delivery goes instead when nothing may leave any more.
+    async fn send(&self, claim: &Claim, request: &Request) -> Result<Outcome, Next> {
+        let _wire = tokio::select! {
+            biased;
+            // cancel-safe: nothing is held while waiting; what follows finds the door barred
+            () = self.stop.cancelled() => None,
+            // cancel-safe: a permit that was not handed out stays in the semaphore
+            permit = self.wire.acquire() => permit.ok(),
+        };
+        self.limiter.ready(&claim.line).await;
+        match self.barred(claim) {
+            Some(next) => Err(next),
+            None => Ok(self.gateway.send(request).await),
+        }
+    }
+
+    /// Where a delivery goes when its request must not leave now: the provider has asked for a
+    /// wait, or the process is to stop. Burns no try.
+    fn barred(&self, claim: &Claim) -> Option<Next> {
+        let now = self.clock.now();
+        let (until, hold) = match self.gates.closed(&claim.line, now) {
+            Some(gate) => gate,
+            None if self.stop.is_cancelled() => (now, Hold::Retry),
+            None => return None,
+        };
+        Some(if claim.unanswered_since.is_some() {
+            Next::Unanswered {
+                again_at: until,
                 tries: claim.tries,
-                first_attempt_at: claim.first_attempt_at.unwrap_or(now),
-                key_retention: self.gateway.key_retention(),
-                now,
-                chance,
-            },
-        );
-        if let Some(gate) = &settled.gate {
-            self.gates.extend(gate);
-        }
-        settled
-    }
-
-    /// Stops the run for a reason that every delivery shares.
-    fn halt(&self, reason: String) {
-        if let Ok(mut halted) = self.halted.lock() {
-            halted.get_or_insert(reason);
-        }
-        self.stop.cancel();
-    }
-
-    /// A file was not taken: the delivery goes on as if the message had been refused, but no
-    /// attempt is counted as begun.
-    async fn refuse(&self, claim: &Claim, outcome: &Outcome) -> Result<(), Broken> {
-        let settled = self.settle(claim, outcome, self.clock.now());
-        if let Some(reason) = settled.halt {
-            self.halt(reason);
-        }
-        self.release(
-            claim,
-            Some((settled.next, outcome.failure().cloned())),
-            settled.gate,
-        )
-        .await
-    }
-
-    async fn release(
-        &self,
-        claim: &Claim,
-        next: Option<(Next, Option<Failure>)>,
-        gate: Option<crate::ledger::Gate>,
-    ) -> Result<(), Broken> {
-        let to = next.as_ref().map(|(next, _)| next.state());
-        let (next, failure) = next.unzip();
-        let release = Release {
-            id: claim.id,
-            next,
-            failure: failure.flatten(),
-            gate,
-        };
-        let written = self
-            .recorder
-            .write(Write::Release(Box::new(release)))
-            .await?;
-        if let (Written::Done, Some(to)) = (written, to) {
-            self.tally.shift(DeliveryState::Pending, to);
-        }
-        Ok(())
-    }
-
-    /// The last attempt has no answer and none can be had: a person must decide.
-    async fn leave_uncertain(&self, claim: &Claim, why: &str) -> Result<(), Broken> {
-        let now = self.clock.now();
-        let record = Record {
-            id: claim.id,
-            attempt: claim.attempt,
-            begun_at: claim.unanswered_since.unwrap_or(now),
-            ended_at: now,
-            class: "uncertain",
-            failure: Some(Failure {
-                text: why.to_owned(),
-                ..Failure::default()
-            }),
-            next: Next::Uncertain,
-            chat: None,
-            gate: None,
-        };
-        if self.recorder.write(Write::Record(Box::new(record))).await? == Written::Done {
-            self.tally
-                .shift(DeliveryState::Sending, DeliveryState::Uncertain);
-        }
-        Ok(())
+            }
+        } else {
+            Next::Pending {
+                due_at: until,
+                hold,
+                tries: claim.tries,
+                anew: false,
+            }
+        })
     }
 }

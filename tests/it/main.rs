@@ -16,3 +16,5 @@ mod preview;
 mod sandbox;
 mod schedule_docs;
 mod schedule_oracle;
+mod send_path;
+mod support;

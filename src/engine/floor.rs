@@ -1,0 +1,350 @@
+//! The loop that drives a run: claims what is due, hands it to workers, waits for what comes
+//! next, and looks around for what other processes do. Sends nothing itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle};
+use super::worker::{self, Broken, Shop};
+use crate::domain::campaign::Terms;
+use crate::domain::delivery::{Hold, SkipReason};
+use crate::domain::run::RunState;
+use crate::domain::schedule::zone;
+use crate::ledger::{Admission, Candidate, ClaimRequest, Claimed, LedgerError};
+
+/// Slots are reserved no further ahead than this.
+const HORIZON: SignedDuration = SignedDuration::from_secs(1);
+/// The ledger is asked at least this often, so that a pause by another process, or its end, is
+/// noticed.
+const POLL: SignedDuration = SignedDuration::from_secs(1);
+/// Not more often than this when there is nothing to claim.
+const LEAST_WAIT: SignedDuration = SignedDuration::from_millis(20);
+/// With `until_idle`, waits up to this long are sat out: short retries belong to the sending.
+const SHORT_WAIT: SignedDuration = SignedDuration::from_secs(60);
+/// Claims in a row that another program's lock may turn away; each has waited for it before.
+const LOCKED_TRIES: u32 = 5;
+/// Claims in hand beside those on the wire, so that the claim's commit is shared by many.
+const IN_HAND: usize = 256;
+
+/// The state of one call of [`super::dispatch::dispatch`].
+pub(super) struct Floor<'a> {
+    engine: &'a Engine,
+    session: &'a Session,
+    shop: Arc<Shop>,
+    workers: JoinSet<Result<(), Broken>>,
+    /// When the ledger is to be asked for work again.
+    ask_at: Timestamp,
+    /// When it is to be asked what other processes have done to the run.
+    look_at: Timestamp,
+    /// Claims in a row that another program's lock has turned away.
+    locked: u32,
+}
+
+/// What became of the requests on the wire at a stop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wire {
+    Finished,
+    Abandoned,
+}
+
+type Writer = JoinHandle<Result<(), LedgerError>>;
+
+impl<'a> Floor<'a> {
+    pub(super) fn new(engine: &'a Engine, session: &'a Session, shop: Arc<Shop>) -> Self {
+        Self {
+            engine,
+            session,
+            shop,
+            workers: JoinSet::new(),
+            ask_at: engine.clock.now(),
+            look_at: engine.clock.now(),
+            locked: 0,
+        }
+    }
+
+    /// Works until there is nothing left to do or a stop, and waits for what is on the wire.
+    pub(super) async fn drive(
+        mut self,
+        shutdown: &Shutdown,
+        writer: Writer,
+    ) -> Result<Ended, LedgerError> {
+        let stop = self.shop.stop.clone();
+        let ended = self.claim_and_send(&stop).await;
+        stop.cancel();
+        let wire = self.finish_wire(&shutdown.abort).await;
+        let halted = self
+            .shop
+            .halted
+            .lock()
+            .ok()
+            .and_then(|halted| halted.clone());
+        drop(self.shop);
+        let written = writer.await.unwrap_or_else(|error| Err(died(&error)));
+        written?;
+        let (wire, ended) = (wire?, ended?);
+        if wire == Wire::Abandoned {
+            return Ok(Ended::Aborted);
+        }
+        Ok(halted.map_or(ended, |reason| Ended::Halted { reason }))
+    }
+
+    async fn claim_and_send(&mut self, stop: &CancellationToken) -> Result<Ended, LedgerError> {
+        loop {
+            while let Some(done) = self.workers.try_join_next() {
+                self.joined(done)?;
+            }
+            if stop.is_cancelled() {
+                return Ok(Ended::Interrupted);
+            }
+            if self.limit_left() == Some(0) {
+                return Ok(Ended::LimitReached);
+            }
+            if self.engine.clock.now() >= self.look_at
+                && let Some(ended) = self.look_around().await?
+            {
+                return Ok(ended);
+            }
+            let room = self.room();
+            if room > 0
+                && self.engine.clock.now() >= self.ask_at
+                && let Some(ended) = self.take_on(room).await?
+            {
+                return Ok(ended);
+            }
+            self.wait(stop).await?;
+        }
+    }
+
+    /// Claims what may be sent soon and hands it to workers.
+    async fn take_on(&mut self, room: u32) -> Result<Option<Ended>, LedgerError> {
+        let Some(claimed) = self.claim_unless_locked(room).await? else {
+            self.ask_at = self.ask_again_at(Some(Timestamp::MAX));
+            return Ok(None);
+        };
+        if claimed.state != RunState::Running {
+            return Ok(Some(Ended::State(claimed.state)));
+        }
+        let nothing = claimed.claims.is_empty() && claimed.moved == 0;
+        let next_at = claimed.next_at;
+        self.start(claimed);
+        if nothing
+            && self.workers.is_empty()
+            && let Some(ended) = self.idle(next_at).await?
+        {
+            return Ok(Some(ended));
+        }
+        self.ask_at = if nothing {
+            self.ask_again_at(next_at)
+        } else {
+            self.engine.clock.now()
+        };
+        Ok(None)
+    }
+
+    /// What other processes have done meanwhile, however much is in hand here: one that was
+    /// killed leaves its leases to us, and an operator may have changed the run's state.
+    async fn look_around(&mut self) -> Result<Option<Ended>, LedgerError> {
+        let engine = self.engine;
+        match engine.ledger.bury().await {
+            Ok(()) | Err(LedgerError::Locked) => {}
+            Err(error) => return Err(error),
+        }
+        let record = engine.ledger.run(&engine.run.run).await?;
+        let now = engine.clock.now();
+        self.look_at = now.saturating_add(POLL).unwrap_or(Timestamp::MAX);
+        let state = record.map_or(RunState::Running, |record| record.state);
+        Ok((state != RunState::Running).then_some(Ended::State(state)))
+    }
+
+    /// Reads how a worker ended, and looks for work again as soon as there may be some.
+    fn joined(&mut self, done: Result<Result<(), Broken>, JoinError>) -> Result<(), LedgerError> {
+        read(done)?;
+        let due = self.shop.due_again.lock().ok();
+        if let Some(due) = due.and_then(|mut due| due.take()) {
+            self.ask_at = self.ask_at.min(due);
+        }
+        if self.workers.is_empty() {
+            self.ask_at = self.engine.clock.now();
+        }
+        Ok(())
+    }
+
+    /// How many deliveries may be taken on now; 0 until it is worth a claim.
+    fn room(&self) -> u32 {
+        let concurrency = self.engine.run.terms.pace.concurrency.get();
+        let most = usize::try_from(concurrency).unwrap_or(1) * 3 + IN_HAND;
+        let free = most.saturating_sub(self.workers.len());
+        let free = if free >= IN_HAND / 2 { free } else { 0 };
+        let free = u32::try_from(free).unwrap_or(u32::MAX);
+        let in_hand = u64::try_from(self.workers.len()).unwrap_or(u64::MAX);
+        self.limit_left().map_or(free, |left| {
+            free.min(u32::try_from(left.saturating_sub(in_hand)).unwrap_or(u32::MAX))
+        })
+    }
+
+    fn limit_left(&self) -> Option<u64> {
+        let limit = self.session.limit?;
+        Some(limit.saturating_sub(self.engine.tally.snapshot().settled_here))
+    }
+
+    /// A claim; none while another program holds the ledger, as long as that is not for ever.
+    async fn claim_unless_locked(&mut self, most: u32) -> Result<Option<Claimed>, LedgerError> {
+        match self.claim(most).await {
+            Err(LedgerError::Locked) if self.locked < LOCKED_TRIES => {
+                self.locked += 1;
+                tracing::warn!(tries = self.locked, "another program holds the ledger");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+            Ok(claimed) => {
+                self.locked = 0;
+                Ok(Some(claimed))
+            }
+        }
+    }
+
+    async fn claim(&self, most: u32) -> Result<Claimed, LedgerError> {
+        let engine = self.engine;
+        let now = engine.clock.now();
+        let later = |wait: SignedDuration| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        let request = ClaimRequest {
+            run: &engine.run,
+            owner: &self.session.owner,
+            only: self.session.only.as_ref(),
+            now,
+            lease_until: later(self.shop.lease + HORIZON),
+            most,
+            horizon: later(HORIZON),
+            limits: engine.limits,
+        };
+        let (terms, starts_at) = (&engine.run.terms, engine.run.starts_at);
+        let admit = |candidate: Candidate<'_>| admit(terms, starts_at, now, candidate);
+        engine.ledger.claim(&request, &admit).await
+    }
+
+    fn start(&mut self, claimed: Claimed) {
+        let idle = claimed.claims.is_empty() && self.workers.is_empty();
+        let waiting_until = claimed.next_at.filter(|_| idle);
+        self.engine
+            .tally
+            .change(|view| view.waiting_until = waiting_until);
+        for claim in claimed.claims {
+            self.workers
+                .spawn(worker::deliver(self.shop.clone(), claim));
+        }
+    }
+
+    /// What an empty claim means when nothing is on the way either.
+    async fn idle(&self, next_at: Option<Timestamp>) -> Result<Option<Ended>, LedgerError> {
+        let engine = self.engine;
+        let now = engine.clock.now();
+        let Some(next_at) = next_at else {
+            if self.session.only.is_some() {
+                return Ok(Some(Ended::LimitReached));
+            }
+            let done = engine.ledger.finish_if_done(&engine.run.run, now).await?;
+            return Ok(done.then_some(Ended::Finished));
+        };
+        let far = next_at.duration_since(now) > SHORT_WAIT;
+        Ok((far && self.session.when_idle == WhenIdle::Leave).then_some(Ended::Idle { next_at }))
+    }
+
+    fn ask_again_at(&self, next_at: Option<Timestamp>) -> Timestamp {
+        let now = self.engine.clock.now();
+        let later = |wait: SignedDuration| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        next_at.unwrap_or(now).clamp(later(LEAST_WAIT), later(POLL))
+    }
+
+    /// Waits until it is worth looking again.
+    async fn wait(&mut self, stop: &CancellationToken) -> Result<(), LedgerError> {
+        let until = if self.room() > 0 {
+            self.ask_at.min(self.look_at)
+        } else {
+            self.look_at
+        };
+        let wait = until.duration_since(self.engine.clock.now());
+        let wait = Duration::try_from(wait).unwrap_or_default();
+        if wait.is_zero() {
+            // Read who has finished, then ask at once.
+            tokio::task::yield_now().await;
+            return Ok(());
+        }
+        tokio::select! {
+            // cancel-safe: nothing is held while waiting
+            () = stop.cancelled() => {}
+            // cancel-safe: a worker that has ended stays in the set until it is read
+            Some(done) = self.workers.join_next() => self.joined(done)?,
+            // cancel-safe: a timer
+            () = tokio::time::sleep(wait) => {}
+        }
+        Ok(())
+    }
+
+    /// Lets what is on the wire come to its end, unless it is to be abandoned.
+    async fn finish_wire(&mut self, abort: &CancellationToken) -> Result<Wire, LedgerError> {
+        let mut first_fault = Ok(());
+        loop {
+            tokio::select! {
+                biased;
+                // cancel-safe: nothing is held while waiting
+                () = abort.cancelled() => {
+                    self.workers.shutdown().await;
+                    return first_fault.map(|()| Wire::Abandoned);
+                }
+                // cancel-safe: a worker that has ended stays in the set until it is read
+                done = self.workers.join_next() => match done {
+                    None => return first_fault.map(|()| Wire::Finished),
+                    Some(done) => first_fault = first_fault.and(read(done)),
+                },
+            }
+        }
+    }
+}
+
+/// What the domain says of a due delivery: what has begun must be settled; what is past its
+/// time is skipped; what is outside the window waits.
+fn admit(
+    terms: &Terms,
+    starts_at: Timestamp,
+    now: Timestamp,
+    candidate: Candidate<'_>,
+) -> Admission {
+    let expired = terms
+        .expires
+        .is_some_and(|kept| now.duration_since(starts_at) >= kept);
+    if candidate.begun {
+        Admission::Now
+    } else if expired {
+        Admission::Skip(SkipReason::Expired)
+    } else if let Some(window) = &terms.window {
+        let zone = candidate.timezone.and_then(zone::find);
+        match window.next_open(now, zone.as_ref(), candidate.phone) {
+            Ok(open) if open <= now => Admission::Now,
+            Ok(until) => Admission::Hold {
+                until,
+                hold: Hold::Window,
+            },
+            Err(_) => Admission::Skip(SkipReason::NoWindow),
+        }
+    } else {
+        Admission::Now
+    }
+}
+
+/// A writer that has stopped keeps the reason itself, so `NotWritten` adds nothing here.
+fn read(done: Result<Result<(), Broken>, JoinError>) -> Result<(), LedgerError> {
+    match done {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(Broken::Ledger(error))) => Err(error),
+        Ok(Err(Broken::NotWritten)) => Err(LedgerError::Fault("the writer has stopped".to_owned())),
+        Err(error) => Err(died(&error)),
+    }
+}
+
+fn died(error: &JoinError) -> LedgerError {
+    LedgerError::Fault(format!("a worker ended unexpectedly ({error})"))
+}

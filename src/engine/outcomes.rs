@@ -1,0 +1,207 @@
+//! What a worker writes down: an attempt's outcome, a claim given back, a doubt left to a person.
+//! What an outcome means is [`super::settle`]'s to say.
+
+use jiff::Timestamp;
+
+use super::settle::{Settled, Settling, settle};
+use super::worker::{Broken, Shop};
+use crate::domain::delivery::DeliveryState;
+use crate::domain::outcome::{Failure, Outcome};
+use crate::ledger::{Claim, Fixed, Gate, Next, Record, Release, Write, Written};
+
+impl Shop {
+    /// An attempt was begun and its request has not left.
+    pub(super) async fn take_back(
+        &self,
+        claim: &Claim,
+        begun_at: Timestamp,
+        next: Next,
+    ) -> Result<(), Broken> {
+        let to = next.state();
+        let record = Record {
+            id: claim.id,
+            attempt: claim.attempt + 1,
+            begun_at,
+            ended_at: self.clock.now(),
+            class: "not_sent",
+            failure: None,
+            next: next.clone(),
+            chat: None,
+            gate: None,
+        };
+        if self.recorder.write(Write::Record(Box::new(record))).await? == Written::Done {
+            self.tally.shift(DeliveryState::Sending, to);
+        }
+        self.note_due(&next);
+        Ok(())
+    }
+
+    /// Remembers when the claims are to look again for what is put back.
+    fn note_due(&self, next: &Next) {
+        let due = match next {
+            Next::Pending { due_at, .. } => *due_at,
+            Next::Unanswered { again_at, .. } => *again_at,
+            Next::Sent { .. } | Next::Failed | Next::Uncertain => return,
+        };
+        if let Ok(mut earliest) = self.due_again.lock() {
+            *earliest = Some(earliest.map_or(due, |other| other.min(due)));
+        }
+    }
+
+    /// The answer, or its absence, and what follows from it.
+    pub(super) async fn record(
+        &self,
+        claim: &Claim,
+        fixed: Fixed,
+        begun_at: Timestamp,
+        outcome: Outcome,
+    ) -> Result<(), Broken> {
+        let now = self.clock.now();
+        let settled = self.settle(claim, &outcome, now);
+        if let Outcome::MediaLost { .. } = outcome {
+            self.uploads
+                .forget(&fixed.attachments)
+                .await
+                .map_err(Broken::Ledger)?;
+        }
+        if let Some(reason) = settled.halt {
+            self.halt(reason);
+        }
+        if let Some(failure) = outcome.failure() {
+            tracing::debug!(
+                row = claim.row,
+                class = outcome.class(),
+                code = failure.code,
+                http = failure.http,
+                trace_id = failure.trace_id.as_deref(),
+                "not accepted"
+            );
+            self.tally
+                .change(|view| view.last_failure = Some(failure.clone()));
+        }
+        let to = settled.next.state();
+        let written = self
+            .recorder
+            .write(Write::Record(Box::new(Record {
+                id: claim.id,
+                attempt: claim.attempt + 1,
+                begun_at,
+                ended_at: now,
+                class: outcome.class(),
+                failure: outcome.failure().cloned(),
+                next: settled.next.clone(),
+                chat: settled.chat,
+                gate: settled.gate,
+            })))
+            .await?;
+        self.note_due(&settled.next);
+        match written {
+            Written::Done => self.tally.shift(DeliveryState::Sending, to),
+            Written::Late => {
+                tracing::warn!(row = claim.row, "a late outcome; it changes nothing");
+                self.tally.change(|view| view.late += 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&self, claim: &Claim, outcome: &Outcome, now: Timestamp) -> Settled {
+        let chance = self.chance.lock().map_or(0.5, |mut rng| rng.f64());
+        let settled = settle(
+            outcome,
+            Settling {
+                policy: &self.run.terms.retry,
+                gateway: &self.run.gateway,
+                phone: &claim.phone,
+                line: &claim.line,
+                tries: claim.tries,
+                may_be_out: claim.unanswered_since.is_some(),
+                first_attempt_at: claim.first_attempt_at.unwrap_or(now),
+                key_retention: self.gateway.key_retention(),
+                now,
+                chance,
+            },
+        );
+        if let Some(gate) = &settled.gate {
+            // Before it is committed: what is in hand must know first.
+            self.gates.extend(gate);
+        }
+        settled
+    }
+
+    /// Stops the run for a reason that every delivery shares.
+    fn halt(&self, reason: String) {
+        if let Ok(mut halted) = self.halted.lock() {
+            halted.get_or_insert(reason);
+        }
+        self.stop.cancel();
+    }
+
+    /// A file was not taken: the delivery goes on as if the message had been refused, but no
+    /// attempt is counted as begun.
+    pub(super) async fn refuse(&self, claim: &Claim, outcome: &Outcome) -> Result<(), Broken> {
+        let settled = self.settle(claim, outcome, self.clock.now());
+        if let Some(reason) = settled.halt {
+            self.halt(reason);
+        }
+        self.release(
+            claim,
+            Some((settled.next, outcome.failure().cloned())),
+            settled.gate,
+        )
+        .await
+    }
+
+    /// Gives a claim back before any attempt was begun.
+    pub(super) async fn release(
+        &self,
+        claim: &Claim,
+        next: Option<(Next, Option<Failure>)>,
+        gate: Option<Gate>,
+    ) -> Result<(), Broken> {
+        let to = next.as_ref().map(|(next, _)| next.state());
+        let (next, failure) = next.unzip();
+        let due = next.clone();
+        let release = Release {
+            id: claim.id,
+            next,
+            failure: failure.flatten(),
+            gate,
+        };
+        let written = self
+            .recorder
+            .write(Write::Release(Box::new(release)))
+            .await?;
+        if let Some(next) = &due {
+            self.note_due(next);
+        }
+        if let (Written::Done, Some(to)) = (written, to) {
+            self.tally.shift(DeliveryState::Pending, to);
+        }
+        Ok(())
+    }
+
+    /// The last attempt has no answer and none can be had: a person must decide.
+    pub(super) async fn leave_uncertain(&self, claim: &Claim, why: &str) -> Result<(), Broken> {
+        let now = self.clock.now();
+        let record = Record {
+            id: claim.id,
+            attempt: claim.attempt,
+            begun_at: claim.unanswered_since.unwrap_or(now),
+            ended_at: now,
+            class: "uncertain",
+            failure: Some(Failure {
+                text: why.to_owned(),
+                ..Failure::default()
+            }),
+            next: Next::Uncertain,
+            chat: None,
+            gate: None,
+        };
+        if self.recorder.write(Write::Record(Box::new(record))).await? == Written::Done {
+            self.tally
+                .shift(DeliveryState::Sending, DeliveryState::Uncertain);
+        }
+        Ok(())
+    }
+}

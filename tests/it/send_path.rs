@@ -1,0 +1,25 @@
+//! The send path as a promise: the real program against a sandbox in another process, killed,
+//! stopped, throttled and lied to. The sandbox's record is the oracle; what the program says of
+//! itself is only compared with it.
+
+mod control;
+mod crash;
+mod faults;
+mod once;
+mod pace;
+mod stop;
+mod uploads;
+
+use std::collections::HashMap;
+
+use crate::support::{Journal, Request};
+
+/// The posts of each key, in the order of their arrival.
+fn by_key(journal: &Journal) -> HashMap<String, Vec<&Request>> {
+    let mut keys: HashMap<String, Vec<&Request>> = HashMap::new();
+    for post in journal.posts() {
+        let key = post.key.clone().unwrap_or_default();
+        keys.entry(key).or_default().push(post);
+    }
+    keys
+}

@@ -1,0 +1,86 @@
+//! How fast: never faster than the limits, by the sandbox's clock, also across a restart and
+//! with two processes; and not much slower.
+
+use std::collections::HashMap;
+
+use jiff::SignedDuration;
+
+use crate::support::{Journal, LINES, RUN, Stage};
+
+/// Posts that may arrive early because the one before them was late on its way: the machine
+/// that runs the tests is busy.
+const LATE: usize = 3;
+
+/// The most posts of `times` within any second, its start wherever the count is highest.
+fn busiest_second(times: &[jiff::Timestamp]) -> usize {
+    let second = SignedDuration::from_secs(1);
+    let within = |first: &jiff::Timestamp| {
+        let end = *first + second;
+        times.iter().filter(|at| *at >= first && **at < end).count()
+    };
+    times.iter().map(within).max().unwrap_or(0)
+}
+
+fn times(journal: &Journal) -> Vec<jiff::Timestamp> {
+    journal.posts().iter().map(|post| post.at).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn per_second(times: &[jiff::Timestamp]) -> f64 {
+    let took = times[times.len() - 1].duration_since(times[0]);
+    (times.len() - 1) as f64 / took.as_secs_f64()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_is_kept_in_every_second_and_used_up() {
+    let stage = Stage::with(150, "pace: { rate: 50/s, burst: 5 }", "").await;
+    let ended = stage.send().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let journal = stage.assert_everybody_once().await;
+    let times = times(&journal);
+    let most = busiest_second(&times);
+    assert!(most <= 50 + 5 + LATE, "{most} within a second");
+    let used = per_second(&times);
+    assert!(used >= 45.0, "only {used:.1} a second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateways_rate_holds_across_kills_and_processes() {
+    let stage = Stage::with(150, "", "rate: 50/s\nburst: 5").await;
+    for posts in [20, 50, 70] {
+        let mut process = stage.start(&[]);
+        stage.provider.until_posts(posts).await;
+        process.kill();
+    }
+    let (one, other) = (stage.start(&[]), stage.start(&[]));
+    for process in [one, other] {
+        let ended = process.end().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    let journal = stage.assert_everybody_once().await;
+    let most = busiest_second(&times(&journal));
+    assert!(most <= 50 + 5 + LATE, "{most} within a second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_line_keeps_its_own_rate_and_both_are_used() {
+    let stage = Stage::with(60, "pace: { per_line: 20/s }", "").await;
+    let ended = stage.send().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let journal = stage.assert_everybody_once().await;
+    let rows = stage.project.rows(RUN).await;
+    let lines: HashMap<_, _> = rows.iter().map(|row| (&row.phone, &row.line)).collect();
+    for line in LINES {
+        let of_line: Vec<_> = journal
+            .posts()
+            .into_iter()
+            .filter(|post| lines[post.to.as_ref().unwrap()] == line)
+            .map(|post| post.at)
+            .collect();
+        assert_eq!(of_line.len(), 30, "the lines take turns");
+        let most = busiest_second(&of_line);
+        assert!(most <= 20 + 1 + LATE, "{most} within a second on one line");
+        let used = per_second(&of_line);
+        assert!(used >= 18.0, "only {used:.1} a second on one line");
+    }
+}

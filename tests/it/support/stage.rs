@@ -1,0 +1,129 @@
+//! A project with one campaign and a sandbox to send it to, and the promise that every test of
+//! the send path ends with.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use super::{Ended, Journal, LINES, Process, Project, Provider, phone};
+
+/// A project whose settings point at a sandbox in another process.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) project: Project,
+    pub(crate) provider: Provider,
+    people: usize,
+}
+
+/// The campaign of every stage.
+pub(crate) const CAMPAIGN: &str = "campaigns/hello.yaml";
+/// Its one-off run.
+pub(crate) const RUN: &str = "hello@once";
+
+impl Stage {
+    /// A campaign to `people` people, one text each.
+    pub(crate) async fn new(people: usize) -> Self {
+        Self::with(people, "", "").await
+    }
+
+    /// The same, with further lines in the campaign and in the gateway's settings (without
+    /// their indentation).
+    pub(crate) async fn with(people: usize, campaign: &str, gateway: &str) -> Self {
+        let provider = Provider::start().await;
+        let mut project = Project::new();
+        project.secret = Some(provider.secret.clone());
+        let more: String = gateway.lines().fold(String::new(), |text, line| {
+            text + "    " + line.trim_start() + "\n"
+        });
+        project.write("sendoff.yaml", format!("{}{more}", provider.settings));
+        let stage = Self {
+            project,
+            provider,
+            people,
+        };
+        stage.campaign("hello", campaign);
+        stage.list(people);
+        stage.project.write(
+            "templates/hello.yaml",
+            "parts:\n  - type: text\n    value: \"Hi {{ first_name }}, your table is ready.\"\n",
+        );
+        stage
+    }
+
+    /// Writes `campaigns/NAME.yaml` for the stage's list and template, with further lines.
+    pub(crate) fn campaign(&self, name: &str, more: &str) {
+        let text = format!(
+            "name: {name}\ngateway: chert\nfrom: [\"{}\", \"{}\"]\n\
+             recipients: {{ csv: people.csv }}\nmessage: ../templates/hello.yaml\n{more}\n",
+            LINES[0], LINES[1]
+        );
+        self.project.write(&format!("campaigns/{name}.yaml"), text);
+    }
+
+    /// Writes the list anew, with so many people.
+    pub(crate) fn list(&self, people: usize) {
+        let list = (0..people).fold("Phone,First Name\n".to_owned(), |mut list, n| {
+            writeln!(list, "{},Person {n}", phone(n)).unwrap();
+            list
+        });
+        self.project.write("campaigns/people.csv", list);
+    }
+
+    /// Starts `sendoff run`, with further arguments.
+    pub(crate) fn start(&self, more: &[&str]) -> Process {
+        let args = [&["run", CAMPAIGN, "--yes"], more].concat();
+        self.project.spawn(&args)
+    }
+
+    /// `sendoff run` to its end.
+    pub(crate) async fn send(&self) -> Ended {
+        self.start(&[]).end().await
+    }
+
+    /// `sendoff resume` to its end.
+    pub(crate) async fn resume(&self) -> Ended {
+        self.project.run(&["resume", RUN, "--yes"]).await
+    }
+
+    /// Everybody has received the message once, no key has served two bodies, and the ledger
+    /// says the same as the provider, person by person.
+    pub(crate) async fn assert_everybody_once(&self) -> Journal {
+        let journal = self.assert_nobody_twice().await;
+        assert_eq!(journal.totals.people, self.people, "somebody was left out");
+        let rows = self.project.rows(RUN).await;
+        assert_eq!(rows.len(), self.people);
+        for (number, row) in (1..).zip(&rows) {
+            assert_eq!(
+                (row.number, row.state.as_str()),
+                (number, "sent"),
+                "{row:?}"
+            );
+            let received = journal
+                .messages
+                .iter()
+                .find(|one| one.to == [row.phone.clone()])
+                .unwrap_or_else(|| panic!("never received: {row:?}"));
+            assert_eq!(received.message_id, row.message_id, "{row:?}");
+            assert_eq!(received.chat_id, row.chat_id, "{row:?}");
+            assert_eq!(received.from.as_deref(), Some(&*row.line), "{row:?}");
+            assert_eq!(received.key.as_deref(), Some(&*row.idempotency_key));
+        }
+        journal
+    }
+
+    /// Whatever has happened so far: nobody has two messages, and no key has served two bodies.
+    pub(crate) async fn assert_nobody_twice(&self) -> Journal {
+        let journal = self.provider.journal().await;
+        assert!(journal.totals.most_per_person <= 1, "somebody got it twice");
+        assert_eq!(journal.totals.repeated_keys, 0);
+        assert_eq!(journal.totals.messages, journal.totals.people);
+        let mut bodies = HashMap::new();
+        for post in journal.posts() {
+            let first = bodies.entry(post.key.clone()).or_insert(&post.body_sha256);
+            assert_eq!(*first, &post.body_sha256, "a key with two bodies: {post:?}");
+        }
+        for message in &journal.messages {
+            assert_eq!(bodies[&message.key], &Some(message.body_sha256.clone()));
+        }
+        journal
+    }
+}
