@@ -294,3 +294,28 @@ fn list_changed(campaign: &Campaign, run: &RunRecord) -> Option<String> {
     let digest = crate::intake::digest_of_file(path).ok()?;
     (digest != frozen.sha256).then(|| frozen.name.clone())
 }
+
+/// The frozen files that differ by now from what stands in their place. One that cannot be read
+/// is passed over: a run needs none of them any more.
+pub(super) fn changed_on_disk(run: &RunRecord) -> Vec<String> {
+    run.files
+        .iter()
+        .filter(|frozen| match &frozen.text {
+            Some(text) => std::fs::read_to_string(&frozen.name)
+                .is_ok_and(|now| now.trim_start_matches('\u{feff}') != text),
+            None => crate::intake::digest_of_file(Path::new(&frozen.name))
+                .is_ok_and(|now| now != frozen.sha256),
+        })
+        .map(|frozen| frozen.name.clone())
+        .collect()
+}
+
+/// Says which files differ from what the run was frozen from.
+pub(super) fn tell_changed(app: &App, run: &RunId, changed: &[String]) {
+    if !changed.is_empty() {
+        app.out.note(&format!(
+            "Since {run} was frozen, {} changed; the run stays as it was frozen.",
+            changed.join(", ")
+        ));
+    }
+}

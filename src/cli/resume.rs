@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::drive::{Portion, drive};
-use super::{App, Exit, Format, Stop, open, preflight, rehearsal};
+use super::{App, Exit, Format, Stop, freeze, open, preflight, rehearsal};
 use crate::domain::run::RunState;
 use crate::engine::dispatch::WhenIdle;
 use crate::ledger::RunRecord;
@@ -42,6 +42,7 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
         return Ok(super::drive::finished(&facts));
     }
     tell(app, &record, facts.counts.accepted(), facts.counts.open());
+    freeze::tell_changed(app, &record.run, &freeze::changed_on_disk(&record));
     let portion = Portion {
         limit: None,
         only: None,

@@ -245,13 +245,8 @@ impl Live<'_> {
     async fn go_on(&self, record: RunRecord) -> Result<Exit, Stop> {
         let run = &record.run;
         let facts = self.ledger.facts(run, self.app.clock.now()).await?;
-        let changed = freeze::changed_since(self.source, &record);
-        if !changed.is_empty() && !matches!(record.state, RunState::Finished | RunState::Cancelled)
-        {
-            self.app.out.note(&format!(
-                "Since {run} was frozen, {} changed; the run stays as it was frozen.",
-                changed.join(", ")
-            ));
+        if !matches!(record.state, RunState::Finished | RunState::Cancelled) {
+            freeze::tell_changed(self.app, run, &freeze::changed_since(self.source, &record));
         }
         match record.state {
             RunState::Running => {

@@ -41,8 +41,12 @@ pub(super) async fn bring_up_to_date(writer: &SqlitePool, path: &Path) -> Result
 
 async fn prepare(writer: &SqlitePool, path: &Path) -> Result<(), LedgerError> {
     let unopenable = |error: sqlx::Error| opening(path, &error);
+    // One view of the file: between two, another process may have made it a ledger.
+    let mut view = writer.begin().await.map_err(unopenable)?;
+    let found = look(&mut view).await.map_err(unopenable)?;
+    view.rollback().await.map_err(unopenable)?;
     let mut connection = writer.acquire().await.map_err(unopenable)?;
-    match look(&mut connection).await.map_err(unopenable)? {
+    match found {
         Found::Foreign => return Err(not_a_ledger(path)),
         Found::Behind => {
             drop(connection);

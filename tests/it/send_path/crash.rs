@@ -107,14 +107,21 @@ async fn soak(seed: u64) {
         { "kind": "slow_after_accept", "delay_ms": 10 },
     ]);
     stage.provider.faults(seed, &rules).await;
+    let mut companion = None;
     for _ in 0..chance.usize(1..4) {
         let target = stage.provider.totals().await.message_posts + chance.usize(1..people / 2);
         let mut process = stage.start(&[]);
+        // Another one beside it now and then, which may outlive it into the next kill.
+        companion = chance.bool().then(|| stage.start(&[])).or(companion);
         reach(&stage, &mut process, target).await;
         process.kill();
     }
     let ended = stage.send().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
+    if let Some(companion) = companion {
+        let ended = companion.end().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
     stage.assert_everybody_once().await;
 }
 

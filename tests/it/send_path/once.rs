@@ -87,29 +87,44 @@ async fn only_one_person_first_and_then_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_stays_as_it_was_frozen_whatever_becomes_of_its_files() {
-    let stage = Stage::new(30).await;
-    let ended = stage.start(&["--limit", "5"]).end().await;
-    assert_eq!(ended.code, Some(4), "{ended:?}");
-    // Other people, another text, another pace.
-    stage.project.write(
-        "campaigns/people.csv",
-        format!("Phone,First Name\n{},Max\n", phone(150)),
-    );
-    stage.project.write(
-        "templates/hello.yaml",
-        "parts:\n  - type: text\n    value: Closed today.\n",
-    );
-    stage.campaign("hello", "pace: { rate: 1/m }");
-    let ended = stage.send().await;
+    for args in [["run", CAMPAIGN, "--yes"], ["resume", RUN, "--yes"]] {
+        let stage = Stage::new(30).await;
+        let ended = stage.start(&["--limit", "5"]).end().await;
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        // Other people, another text, another pace.
+        let list = format!("Phone,First Name\n{},Max\n", phone(150));
+        stage.project.write("campaigns/people.csv", list);
+        let text = "parts:\n  - type: text\n    value: Closed today.\n";
+        stage.project.write("templates/hello.yaml", text);
+        stage.campaign("hello", "pace: { rate: 1/m }");
+        let ended = stage.project.run(&args).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        for part in [
+            "campaigns/hello.yaml",
+            "templates/hello.yaml",
+            "people.csv",
+            "stays as it was frozen",
+        ] {
+            assert!(ended.err.contains(part), "{part}: {ended:?}");
+        }
+        let journal = stage.assert_everybody_once().await;
+        for message in &journal.messages {
+            let text = message.parts.to_string();
+            assert!(text.contains("your table is ready"), "{text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_as_they_were_are_not_called_changed() {
+    let stage = Stage::new(10).await;
+    for _ in 0..2 {
+        let ended = stage.start(&["--limit", "2"]).end().await;
+        assert!(!ended.err.contains("changed"), "{ended:?}");
+    }
+    let ended = stage.resume().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    for part in ["people.csv", "hello.yaml", "stays as it was frozen"] {
-        assert!(ended.err.contains(part), "{part}: {ended:?}");
-    }
-    let journal = stage.assert_everybody_once().await;
-    for message in &journal.messages {
-        let text = message.parts.to_string();
-        assert!(text.contains("your table is ready"), "{text}");
-    }
+    assert!(!ended.err.contains("changed"), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
