@@ -20,7 +20,6 @@ use crate::sandbox::{Clock, Sandbox, SandboxConfig, Tenant};
 #[derive(Debug)]
 pub(super) struct Rehearsal {
     pub(super) ready: Ready,
-    pub(super) base_url: String,
     _end: DropGuard,
 }
 
@@ -47,6 +46,7 @@ pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop>
     };
     let sandbox = Sandbox::new(config, address).map_err(|error| failed(&error))?;
     let base_url = sandbox.base_url();
+    tracing::info!(%base_url, "the sandbox listens");
     let end = CancellationToken::new();
     let shutdown = end.clone();
     tokio::spawn(async move {
@@ -55,7 +55,7 @@ pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop>
         }
     });
     let account = ChertAccount {
-        base_url: base_url.clone(),
+        base_url,
         tenant: Some(tenant.slug.clone()),
         auth: ChertAuth::Hmac,
         signing_secret: SecretSource::Env(String::new()),
@@ -74,7 +74,6 @@ pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop>
     };
     Ok(Rehearsal {
         ready,
-        base_url,
         _end: end.drop_guard(),
     })
 }

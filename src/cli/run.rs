@@ -145,8 +145,8 @@ async fn rehearse(
     let record = freeze::freeze(app, &*ledger, source, &birth).await?;
     if args.format == Format::Text {
         app.out.note(&format!(
-            "Rehearsal {} in a sandbox at {}: nothing leaves this machine.",
-            record.run, rehearsal.base_url
+            "Rehearsal {} in a sandbox: nothing leaves this machine.",
+            record.run
         ));
     }
     drive(app, ledger, &rehearsal.ready, record, portion).await

@@ -40,7 +40,14 @@ pub(super) struct CancelArgs {
 
 pub(super) async fn pause(app: &App, args: PauseArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
-    let run = open::run(&*ledger, &args.run.run).await?.run;
+    let record = open::run(&*ledger, &args.run.run).await?;
+    let run = record.run;
+    if !record.state.may_become(RunState::Paused) {
+        return Err(Stop::could_not_start(format!(
+            "{run} is {}; there is nothing to pause",
+            record.state
+        )));
+    }
     let reason = Some("paused by the operator");
     ledger
         .set_state(&run, RunState::Paused, reason, app.clock.now())

@@ -39,7 +39,7 @@ fn first_cells<'a>(page: &'a str, heading: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// What is left of a report when places in time and on the network are taken out.
+/// What is left of a report when the times are taken out.
 fn without_the_moment(text: &str) -> Vec<String> {
     text.lines()
         .filter(|line| !line.starts_with('━'))
@@ -49,11 +49,7 @@ fn without_the_moment(text: &str) -> Vec<String> {
                     return mark.trim_end().to_owned();
                 }
             }
-            let line = line.split(", in ").next().unwrap();
-            match line.split_once(" at http") {
-                Some((before, _)) => before.to_owned(),
-                None => line.trim_end().to_owned(),
-            }
+            line.split(", in ").next().unwrap().trim_end().to_owned()
         })
         .collect()
 }

@@ -18,6 +18,15 @@ async fn zero_when_everybody_was_sent_to_and_again_when_there_is_nothing_more_to
         "{again:?}"
     );
     assert!(again.err.contains("--occurrence"), "{again:?}");
+    for (verb, args) in [
+        ("pause", &["pause", RUN][..]),
+        ("cancel", &["cancel", RUN, "--yes"]),
+    ] {
+        let late = stage.project.run(args).await;
+        assert_eq!(late.code, Some(1), "{late:?}");
+        let words = format!("is finished; there is nothing to {verb}");
+        assert!(late.err.contains(&words), "{late:?}");
+    }
     stage.assert_everybody_once().await;
 }
 
