@@ -110,18 +110,20 @@ impl Uploads {
         Ok(id)
     }
 
-    /// Forgets ids that the provider no longer knows, here and in the ledger, unless they have
-    /// been replaced meanwhile.
+    /// Forgets ids that the provider no longer knows, here and in the ledger. Nobody can look a
+    /// file up in between and find the lost id again; one that has replaced it stays.
     pub(super) async fn forget(&self, ids: &BTreeMap<Digest, String>) -> Result<(), LedgerError> {
         for (sha256, lost) in ids {
             let slot = self.slots.lock().await.entry(*sha256).or_default().clone();
             let mut slot = slot.lock().await;
+            self.ledger
+                .forget_uploads(&self.account, std::slice::from_ref(lost))
+                .await?;
             if slot.as_ref() == Some(lost) {
                 *slot = None;
             }
         }
-        let ids: Vec<String> = ids.values().cloned().collect();
-        self.ledger.forget_uploads(&self.account, &ids).await
+        Ok(())
     }
 }
 
