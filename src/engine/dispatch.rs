@@ -24,6 +24,11 @@ use crate::domain::run::RunState;
 use crate::gateway::Gateway;
 use crate::ledger::{Ledger, LedgerError, Limits, Owner, RunRecord};
 
+/// Deliveries begun beside those on the wire.
+const AHEAD: usize = 256;
+/// The same where the provider honours no keys.
+const AHEAD_WITHOUT_KEYS: usize = 8;
+
 /// A run and what it is driven with.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -134,6 +139,13 @@ async fn halt(engine: &Engine, reason: String) -> Result<Ended, LedgerError> {
 
 fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recorder) -> Shop {
     let concurrency = usize::try_from(engine.run.terms.pace.concurrency.get()).unwrap_or(1);
+    // Where a key tells what became of an attempt, many may wait for the wire with their begin
+    // committed, so that one commit serves them all; elsewhere each may end as uncertain.
+    let ahead = if engine.gateway.key_retention().is_some() {
+        AHEAD
+    } else {
+        AHEAD_WITHOUT_KEYS
+    };
     Shop {
         run: engine.run.clone(),
         gateway: engine.gateway.clone(),
@@ -147,7 +159,7 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
             engine.run.gateway.clone(),
         ),
         tally: engine.tally.clone(),
-        ahead: Semaphore::new(concurrency * 2 + 8),
+        ahead: Semaphore::new(concurrency * 2 + ahead),
         wire: Semaphore::new(concurrency),
         stop: shutdown.stop.child_token(),
         // Three deliveries may stand before one at the wire, each for a whole timeout.

@@ -28,7 +28,7 @@ const SHORT_WAIT: SignedDuration = SignedDuration::from_secs(60);
 /// Claims in a row that another program's lock may turn away; each has waited for it before.
 const LOCKED_TRIES: u32 = 5;
 /// Claims in hand beside those on the wire, so that the claim's commit is shared by many.
-const IN_HAND: usize = 256;
+const IN_HAND: usize = 768;
 
 /// The state of one call of [`super::dispatch::dispatch`].
 pub(super) struct Floor<'a> {

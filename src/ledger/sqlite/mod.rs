@@ -75,6 +75,7 @@ impl SqliteLedger {
             .pragma("cache_size", CACHE_KIB);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
+            .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(options.clone())
@@ -82,6 +83,7 @@ impl SqliteLedger {
             .map_err(|error| schema::opening(path, &error))?;
         schema::bring_up_to_date(&writer, path).await?;
         let readers = SqlitePoolOptions::new()
+            .test_before_acquire(false)
             .max_connections(READERS)
             .connect_lazy_with(options.create_if_missing(false).read_only(true));
         Ok(Self {
