@@ -37,7 +37,9 @@ CREATE TABLE run_lines (
 -- so they cannot stand in the way of a good row for the same person.
 CREATE TABLE messages (
     id            INTEGER PRIMARY KEY,
-    run_id        INTEGER NOT NULL REFERENCES runs (id),
+    -- deferred, as for `deliveries`: one that is checked at once makes SQLite copy every page
+    -- that a long insert touches, to take the insert back
+    run_id        INTEGER NOT NULL REFERENCES runs (id) DEFERRABLE INITIALLY DEFERRED,
     step          INTEGER NOT NULL DEFAULT 0,
     row           INTEGER NOT NULL,
     recipient_key TEXT, -- NULL: the phone
@@ -54,11 +56,13 @@ CREATE UNIQUE INDEX messages_key ON messages (run_id, step, recipient_key)
 
 -- Mutable: where each message stands. Same id as its message.
 CREATE TABLE deliveries (
-    id               INTEGER PRIMARY KEY REFERENCES messages (id),
+    id               INTEGER PRIMARY KEY REFERENCES messages (id) DEFERRABLE INITIALLY DEFERRED,
     run_id           INTEGER NOT NULL,
     line             TEXT    NOT NULL,
-    state            TEXT    NOT NULL CHECK (state IN ('pending', 'sending', 'sent', 'delivered',
-        'read', 'failed', 'uncertain', 'skipped', 'cancelled')),
+    -- a list in IN is built anew for every statement; the states that are written most come first
+    state            TEXT    NOT NULL CHECK (state = 'pending' OR state = 'sending'
+        OR state = 'sent' OR state IN ('delivered', 'read', 'failed', 'uncertain', 'skipped',
+        'cancelled')),
     reason           TEXT,
     detail           TEXT,
     hold             TEXT,
@@ -79,7 +83,7 @@ CREATE TABLE deliveries (
     read_at          INTEGER,
     CHECK ((state = 'skipped') = (reason IS NOT NULL)),
     CHECK (state <> 'sending' OR (attempt > 0 AND begun_at IS NOT NULL AND fixed IS NOT NULL)),
-    CHECK (state NOT IN ('sent', 'delivered', 'read') OR sent_at IS NOT NULL)
+    CHECK (sent_at IS NOT NULL OR (state <> 'sent' AND state <> 'delivered' AND state <> 'read'))
 );
 CREATE INDEX deliveries_due ON deliveries (run_id, line, due_at) WHERE state = 'pending';
 CREATE INDEX deliveries_sending ON deliveries (run_id, lease_until) WHERE state = 'sending';
