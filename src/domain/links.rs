@@ -5,7 +5,8 @@
 pub fn first_url(text: &str) -> Option<&str> {
     text.split(|c: char| c.is_whitespace() || "<>\"'()[]{}|,;".contains(c))
         .map(|word| word.trim_end_matches(['.', '!', '?', ':']))
-        .find(|word| is_url(word))
+        // Most words are none at first sight.
+        .find(|word| word.contains(['.', ':']) && is_url(word))
 }
 
 fn is_url(word: &str) -> bool {

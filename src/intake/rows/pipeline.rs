@@ -18,7 +18,8 @@ use crate::domain::problem::{Problem, Problems, SHOWN, Severity};
 use crate::domain::recipient::Chunk;
 
 /// Rows of a chunk: enough that handing over costs nothing, few enough to hold a dozen of them.
-pub(super) const ROWS: usize = 500;
+/// A power of two, which ledgers take in one piece.
+pub(super) const ROWS: usize = 512;
 /// Text of a chunk, when its rows are long.
 pub(super) const BYTES: usize = 256 * 1024;
 /// Blocks that wait for each thread, so that none idles.

@@ -13,8 +13,14 @@ use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::message::Media;
 use crate::domain::phone::Phone;
 
-/// Rows of one long insert; more rows a statement bring nothing more.
-const LONG: usize = 64;
+/// Inserts by how many rows they take, longest first: every statement is a trip to SQLite's
+/// thread and back. The longest takes a whole chunk of a list.
+const INSERTS: [(usize, &str); 4] = [
+    (512, sql::INSERT_MESSAGES_512),
+    (64, sql::INSERT_MESSAGES_64),
+    (8, sql::INSERT_MESSAGES_8),
+    (1, sql::INSERT_MESSAGE),
+];
 
 struct SqliteFreeze {
     tx: Transaction<'static, Sqlite>,
@@ -120,12 +126,15 @@ impl Freeze for SqliteFreeze {
             });
             self.next += 1;
         }
-        for group in numbered.chunks_mut(LONG) {
-            self.insert_messages(group).await?;
+        let mut left = numbered.as_mut_slice();
+        for (rows, text) in INSERTS {
+            let mut groups = left.chunks_exact_mut(rows);
+            for group in &mut groups {
+                self.insert_messages(text, group).await?;
+            }
+            left = groups.into_remainder();
         }
-        for group in numbered.chunks(LONG) {
-            self.insert_deliveries(group).await?;
-        }
+        self.insert_deliveries(&numbered).await?;
         self.whole = true;
         Ok(())
     }
@@ -178,7 +187,11 @@ impl Freeze for SqliteFreeze {
 
 impl SqliteFreeze {
     /// Inserts messages; those that the unique indexes turn away become duplicates.
-    async fn insert_messages(&mut self, group: &mut [Numbered]) -> Result<(), LedgerError> {
+    async fn insert_messages(
+        &mut self,
+        text: &'static str,
+        group: &mut [Numbered],
+    ) -> Result<(), LedgerError> {
         // The indexes keep phones and keys apart. A key that reads like a phone may be that of
         // a row whose key is its phone, and only a look at the rows before can tell.
         self.crossing |= group
@@ -190,19 +203,12 @@ impl SqliteFreeze {
             }
             return Ok(());
         }
-        let text = if group.len() == LONG {
-            sql::INSERT_MESSAGES_64
-        } else {
-            sql::INSERT_MESSAGE
-        };
-        let each = if group.len() == LONG { LONG } else { 1 };
-        let mut inserted = 0;
-        for rows in group.chunks(each) {
-            let query = rows
-                .iter()
-                .fold(sqlx::query(text), |query, one| one.bind(query, self.run_id));
-            inserted += query.execute(&mut *self.tx).await?.rows_affected();
-        }
+        let inserted = group
+            .iter()
+            .fold(sqlx::query(text), |query, one| one.bind(query, self.run_id))
+            .execute(&mut *self.tx)
+            .await?
+            .rows_affected();
         if inserted != group.len() as u64 {
             self.mark_duplicates(group).await?;
         }
@@ -256,44 +262,42 @@ impl SqliteFreeze {
         Ok(())
     }
 
-    async fn insert_deliveries(&mut self, group: &[Numbered]) -> Result<(), LedgerError> {
-        let long = group.len() == LONG;
-        let text = if long {
-            sql::INSERT_DELIVERIES_64
-        } else {
-            sql::INSERT_DELIVERY
-        };
-        for rows in group.chunks(if long { LONG } else { 1 }) {
-            let mut query = sqlx::query(text);
-            for one in rows {
-                let (line, state, reason, detail) = match &one.row.plan {
-                    Planned::Send { line, .. } => {
-                        if !self.lines.contains(line) {
-                            self.lines.insert(line.clone());
-                        }
-                        (line.as_str(), DeliveryState::Pending, None, None)
+    /// Inserts the deliveries of messages that follow each other.
+    async fn insert_deliveries(&mut self, all: &[Numbered]) -> Result<(), LedgerError> {
+        let mut lines = Vec::with_capacity(all.len());
+        let mut skipped = Vec::new();
+        for one in all {
+            lines.push(match &one.row.plan {
+                Planned::Send { line, .. } => {
+                    if !self.lines.contains(line) {
+                        self.lines.insert(line.clone());
                     }
-                    Planned::Skip { reason, detail } => {
-                        *self.facts.skipped.entry(*reason).or_default() += 1;
-                        (
-                            "",
-                            DeliveryState::Skipped,
-                            Some(reason.as_str()),
-                            Some(detail.as_str()),
-                        )
-                    }
-                };
-                self.facts.counts.add(state, 1);
-                query = query
-                    .bind(one.id)
-                    .bind(self.run_id)
-                    .bind(line)
-                    .bind(state.as_str())
-                    .bind(reason)
-                    .bind(detail)
-                    .bind(self.run.starts_at.as_millisecond());
-            }
-            query.execute(&mut *self.tx).await?;
+                    self.facts.counts.add(DeliveryState::Pending, 1);
+                    Some(line.as_str())
+                }
+                Planned::Skip { reason, detail } => {
+                    *self.facts.skipped.entry(*reason).or_default() += 1;
+                    self.facts.counts.add(DeliveryState::Skipped, 1);
+                    skipped.push((one.id, reason.as_str(), detail.as_str()));
+                    None
+                }
+            });
+        }
+        let due_at = self.run.starts_at.as_millisecond();
+        sqlx::query(sql::INSERT_PENDING)
+            .bind(all.first().map(|one| one.id))
+            .bind(self.run_id)
+            .bind(due_at)
+            .bind(stored(serde_json::to_string(&lines))?)
+            .execute(&mut *self.tx)
+            .await?;
+        if !skipped.is_empty() {
+            sqlx::query(sql::INSERT_SKIPPED)
+                .bind(self.run_id)
+                .bind(due_at)
+                .bind(stored(serde_json::to_string(&skipped))?)
+                .execute(&mut *self.tx)
+                .await?;
         }
         Ok(())
     }

@@ -78,19 +78,10 @@ fn reads_all(step: &str) -> bool {
 macro_rules! message_rows {
     ($rows:expr) => {
         concat!(
-            "INSERT OR FAIL INTO messages (id, run_id, row, recipient_key, phone, timezone, content, \
-             addressed) VALUES ",
+            "INSERT OR FAIL INTO messages (id, run_id, row, recipient_key, phone, timezone, \
+             content, addressed) VALUES ",
             $rows,
             " ON CONFLICT DO NOTHING"
-        )
-    };
-}
-
-macro_rules! delivery_rows {
-    ($rows:expr) => {
-        concat!(
-            "INSERT OR FAIL INTO deliveries (id, run_id, line, state, reason, detail, due_at) VALUES ",
-            $rows
         )
     };
 }
@@ -113,10 +104,19 @@ statements! {
         VALUES (?, ?, ?, ?, 'running', ?, '[]', ?, 0, ?, ?)";
     SEAL_RUN = "UPDATE runs SET total = ?, files = ? WHERE id = ?";
     INSERT_RUN_LINE = "INSERT INTO run_lines (run_id, line) VALUES (?, ?)";
+    INSERT_MESSAGES_512 = message_rows!(x8!(x8!(x8!("(?,?,?,?,?,?,?,?)"))));
     INSERT_MESSAGES_64 = message_rows!(x8!(x8!("(?,?,?,?,?,?,?,?)")));
+    INSERT_MESSAGES_8 = message_rows!(x8!("(?,?,?,?,?,?,?,?)"));
     INSERT_MESSAGE = message_rows!("(?,?,?,?,?,?,?,?)");
-    INSERT_DELIVERIES_64 = delivery_rows!(x8!(x8!("(?,?,?,?,?,?,?)")));
-    INSERT_DELIVERY = delivery_rows!("(?,?,?,?,?,?,?)");
+    /// The lines of consecutive deliveries; where there is none, the row is skipped.
+    INSERT_PENDING = "
+        INSERT OR FAIL INTO deliveries (id, run_id, line, state, due_at)
+        SELECT ?1 + j.key, ?2, j.value, 'pending', ?3
+        FROM json_each(?4) j WHERE j.value IS NOT NULL";
+    INSERT_SKIPPED = "
+        INSERT OR FAIL INTO deliveries (id, run_id, line, state, reason, detail, due_at)
+        SELECT j.value ->> 0, ?1, '', 'skipped', j.value ->> 1, j.value ->> 2, ?2
+        FROM json_each(?3) j";
     MESSAGES_BETWEEN = "SELECT id FROM messages WHERE id BETWEEN ? AND ?";
     /// The first row for this phone or this key; where no key is kept, the phone is the key.
     FIRST_ROW_OF = "
