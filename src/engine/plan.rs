@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::domain::campaign::FrozenFile;
 use crate::domain::delivery::SkipReason;
-use crate::domain::message::Breach;
+use crate::domain::message::{Breach, Media};
 use crate::domain::phone::Phone;
 use crate::domain::problem::{Place, Problem, Problems};
 use crate::domain::recipient::{Chunk, Row, Verdict};
@@ -67,42 +67,81 @@ pub struct Reading<'a> {
     pub list: &'a str,
 }
 
-/// Reads a whole list into an open transaction.
+/// Reads a whole list into an open transaction. While the ledger inserts one chunk, the next is
+/// planned.
 pub async fn read_in(
     reading: &Reading<'_>,
     mut chunks: mpsc::Receiver<Chunk>,
 ) -> Result<Draft, LedgerError> {
-    let run = reading.run;
-    let freeze = reading.into.freeze(run).await?;
-    let mut lines = Lines::new(&run.terms.lines);
-    let window = run.terms.window.as_ref();
     let mut draft = Draft {
-        freeze,
+        freeze: reading.into.freeze(reading.run).await?,
         problems: Problems::default(),
         rows: 0,
     };
-    let mut breaches = FirstBreaches::default();
-    while let Some(chunk) = chunks.recv().await {
-        draft.problems.extend(chunk.problems);
-        draft.rows += u64::try_from(chunk.rows.len()).unwrap_or(0);
-        if draft.problems.has_errors() {
-            // Nothing of it will be kept: the rest is read only for its problems.
-            continue;
-        }
-        draft.freeze.add_media(chunk.media).await?;
-        let mut rows = chunk.rows;
-        skip_suppressed(&mut rows, reading.suppressed);
-        if let Some(window) = window {
-            skip_unreachable(&mut rows, window, run.starts_at);
-        }
-        let known = known(reading, &rows).await?;
-        let rows = plan(rows, &known, &mut lines, &mut breaches);
-        draft.freeze.add(rows).await?;
+    let mut planner = Planner::new(reading);
+    let mut ready = planner.next(&mut chunks).await?;
+    while let Some((media, rows)) = ready {
+        draft.freeze.add_media(media).await?;
+        let (added, next) = tokio::join!(draft.freeze.add(rows), planner.next(&mut chunks));
+        added?;
+        ready = next?;
     }
-    for problem in breaches.into_problems(reading.list) {
-        draft.problems.push(problem);
-    }
+    draft.rows = planner.rows;
+    draft.problems = planner.into_problems();
     Ok(draft)
+}
+
+/// Decides on the rows of a list, chunk by chunk.
+struct Planner<'a> {
+    reading: &'a Reading<'a>,
+    lines: Lines,
+    breaches: FirstBreaches,
+    problems: Problems,
+    rows: u64,
+}
+
+impl<'a> Planner<'a> {
+    fn new(reading: &'a Reading<'a>) -> Self {
+        Self {
+            reading,
+            lines: Lines::new(&reading.run.terms.lines),
+            breaches: FirstBreaches::default(),
+            problems: Problems::default(),
+            rows: 0,
+        }
+    }
+
+    /// The next chunk worth freezing. After an error nothing of the list will be kept: the rest
+    /// is read only for its problems.
+    async fn next(
+        &mut self,
+        chunks: &mut mpsc::Receiver<Chunk>,
+    ) -> Result<Option<(Vec<Media>, Vec<NewDelivery>)>, LedgerError> {
+        let run = self.reading.run;
+        while let Some(chunk) = chunks.recv().await {
+            self.problems.extend(chunk.problems);
+            self.rows += u64::try_from(chunk.rows.len()).unwrap_or(0);
+            if self.problems.has_errors() {
+                continue;
+            }
+            let mut rows = chunk.rows;
+            skip_suppressed(&mut rows, self.reading.suppressed);
+            if let Some(window) = &run.terms.window {
+                skip_unreachable(&mut rows, window, run.starts_at);
+            }
+            let known = known(self.reading, &rows).await?;
+            let rows = plan(rows, &known, &mut self.lines, &mut self.breaches);
+            return Ok(Some((chunk.media, rows)));
+        }
+        Ok(None)
+    }
+
+    fn into_problems(mut self) -> Problems {
+        for problem in self.breaches.into_problems(self.reading.list) {
+            self.problems.push(problem);
+        }
+        self.problems
+    }
 }
 
 /// Skips the people on a do-not-contact list.

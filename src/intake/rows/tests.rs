@@ -360,7 +360,7 @@ fn rows_stream_in_order_and_bounded() {
         .unwrap();
     let mut next = 1;
     for chunk in rows.by_ref() {
-        assert!(chunk.rows.len() <= 500);
+        assert!(chunk.rows.len() <= 512);
         for row in chunk.rows {
             assert_eq!((row.number, row.line), (next, next + 1));
             assert_eq!(in_words(&row.verdict), (next - 1).to_string());
@@ -398,5 +398,5 @@ fn a_list_can_be_dropped_half_read() {
     let mut rows = loaded
         .rows(&RunId::parse("test@once").unwrap(), input)
         .unwrap();
-    assert_eq!(rows.next().unwrap().rows.len(), 500);
+    assert_eq!(rows.next().unwrap().rows.len(), 512);
 }
