@@ -38,8 +38,11 @@ use crate::domain::run::{RunId, RunState};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Readers beside the writer.
 const READERS: u32 = 3;
-/// Page cache of one connection in KiB; enough for the unique index of a long list.
+/// Page cache of the writer in KiB; enough for the unique index of a long list. Readers go through
+/// a list in order, or look for a few rows: what SQLite gives them by itself will do.
 const CACHE_KIB: &str = "-12000";
+/// Rows that a reader's thread may be ahead; each wait for it costs more than reading a row.
+const ROWS_AHEAD: usize = 500;
 
 /// What a crash may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,21 +74,25 @@ impl SqliteLedger {
                 Durability::None => SqliteSynchronous::Off,
             })
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .pragma("cache_size", CACHE_KIB);
+            .busy_timeout(BUSY_TIMEOUT);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone())
+            .connect_with(options.clone().pragma("cache_size", CACHE_KIB))
             .await
             .map_err(|error| schema::opening(path, &error))?;
         schema::bring_up_to_date(&writer, path).await?;
         let readers = SqlitePoolOptions::new()
             .test_before_acquire(false)
             .max_connections(READERS)
-            .connect_lazy_with(options.create_if_missing(false).read_only(true));
+            .connect_lazy_with(
+                options
+                    .create_if_missing(false)
+                    .read_only(true)
+                    .row_buffer_size(ROWS_AHEAD),
+            );
         Ok(Self {
             // Another process may know the file by another name; both must find the same locks.
             path: path.canonicalize().unwrap_or_else(|_| path.into()),
