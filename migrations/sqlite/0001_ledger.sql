@@ -89,7 +89,7 @@ CREATE INDEX deliveries_due ON deliveries (run_id, line, due_at) WHERE state = '
 CREATE INDEX deliveries_sending ON deliveries (run_id, lease_until) WHERE state = 'sending';
 
 CREATE TABLE attempts (
-    delivery_id INTEGER NOT NULL REFERENCES deliveries (id),
+    delivery_id INTEGER NOT NULL REFERENCES deliveries (id) DEFERRABLE INITIALLY DEFERRED,
     attempt     INTEGER NOT NULL,
     begun_at    INTEGER NOT NULL,
     ended_at    INTEGER, -- NULL: the process ended before an outcome was recorded

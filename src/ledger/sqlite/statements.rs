@@ -228,14 +228,14 @@ statements! {
         LEFT JOIN chats c ON c.gateway = ?2 AND c.phone = m.phone
         ORDER BY j.key";
     LEASE = "
-        UPDATE deliveries SET lease_owner = ?1, lease_until = ?2
+        UPDATE OR FAIL deliveries SET lease_owner = ?1, lease_until = ?2
         WHERE id IN (SELECT value FROM json_each(?3))";
     HOLD_BACK = "
-        UPDATE deliveries SET due_at = v.value ->> 1, hold = v.value ->> 2,
+        UPDATE OR FAIL deliveries SET due_at = v.value ->> 1, hold = v.value ->> 2,
             lease_owner = NULL, lease_until = NULL
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
     SKIP = "
-        UPDATE deliveries SET state = 'skipped', reason = v.value ->> 1, hold = NULL,
+        UPDATE OR FAIL deliveries SET state = 'skipped', reason = v.value ->> 1, hold = NULL,
             lease_owner = NULL, lease_until = NULL
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
     /// The next that nobody holds; steps over those that are held, which stand in front.
@@ -272,7 +272,7 @@ statements! {
         WHERE d.state = 'sending' AND d.lease_owner = ?2
         ON CONFLICT DO NOTHING";
     BEGIN = "
-        UPDATE deliveries
+        UPDATE OR FAIL deliveries
         SET state = 'sending', attempt = attempt + 1, revision = v.value ->> 2,
             fixed = v.value ->> 3, begun_at = v.value ->> 4, lease_until = v.value ->> 5,
             lease_owner = ?2, hold = NULL,
@@ -289,7 +289,7 @@ statements! {
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
           AND state IN ('pending', 'sending') AND lease_owner = ?2";
     KEEP_ATTEMPTS = "
-        INSERT INTO attempts (delivery_id, attempt, begun_at, ended_at, outcome, late, code, http,
+        INSERT OR FAIL INTO attempts (delivery_id, attempt, begun_at, ended_at, outcome, late, code, http,
             text, trace_id)
         SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4,
             NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.id = v.value ->> 0
@@ -303,7 +303,7 @@ statements! {
             trace_id = excluded.trace_id
         WHERE attempts.outcome IN ('lost', 'uncertain')";
     RECORD = "
-        UPDATE deliveries
+        UPDATE OR FAIL deliveries
         SET state = v.value ->> 2, due_at = COALESCE(v.value ->> 3, due_at), hold = v.value ->> 4,
             tries = COALESCE(v.value ->> 5, tries), revision = revision + (v.value ->> 6),
             fixed = CASE WHEN v.value ->> 6 THEN NULL ELSE fixed END,
@@ -325,7 +325,7 @@ statements! {
             WHERE r.id = deliveries.run_id AND r.state = 'cancelled')";
     /// A person stays with the line that wrote first.
     KEEP_CHATS = "
-        INSERT INTO chats (gateway, phone, chat_id, line)
+        INSERT OR FAIL INTO chats (gateway, phone, chat_id, line)
         SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3
         FROM json_each(?) v WHERE TRUE
         ON CONFLICT (gateway, phone) DO UPDATE SET chat_id = excluded.chat_id";
@@ -335,11 +335,11 @@ statements! {
         SET until_at = excluded.until_at, reason = excluded.reason
         WHERE excluded.until_at > gates.until_at";
     RELEASE_AS_IT_WAS = "
-        UPDATE deliveries SET lease_owner = NULL, lease_until = NULL
+        UPDATE OR FAIL deliveries SET lease_owner = NULL, lease_until = NULL
         WHERE id IN (SELECT value FROM json_each(?2)) AND state = 'pending' AND lease_owner = ?1
         RETURNING id";
     RELEASE = "
-        UPDATE deliveries
+        UPDATE OR FAIL deliveries
         SET state = v.value ->> 1, due_at = COALESCE(v.value ->> 2, due_at),
             hold = v.value ->> 3, tries = COALESCE(v.value ->> 4, tries),
             code = v.value ->> 5, detail = v.value ->> 6,
