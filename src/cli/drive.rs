@@ -13,7 +13,7 @@ use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 use crate::engine::dispatch::{self, Ended, Engine, Session, Shutdown, WhenIdle};
 use crate::engine::tally::Tally;
-use crate::ledger::{Ledger, Limits, Owner, RunFacts, RunRecord};
+use crate::ledger::{Ledger, LedgerError, Limits, Owner, RunFacts, RunRecord};
 use crate::report;
 
 /// How much of a run is to be done this time.
@@ -38,6 +38,13 @@ pub(super) async fn drive(
     run: RunRecord,
     portion: &Portion,
 ) -> Result<Exit, Stop> {
+    if !run.run.is_rehearsal() && ready.name != run.gateway {
+        return Err(LedgerError::Fault(format!(
+            "{} belongs to the gateway '{}', not to '{}'",
+            run.run, run.gateway, ready.name
+        ))
+        .into());
+    }
     let before = ledger.facts(&run.run, app.clock.now()).await?;
     let tally = Arc::new(Tally::new(before.counts));
     let engine = Engine {

@@ -106,6 +106,7 @@ pub(super) async fn run(app: &App, args: RunArgs) -> Result<Exit, Stop> {
         app,
         args: &args,
         source: &source,
+        found: &found,
         ready: &ready,
         ledger,
         portion: &portion,
@@ -157,6 +158,7 @@ struct Live<'a> {
     app: &'a App,
     args: &'a RunArgs,
     source: &'a Source,
+    found: &'a FoundSettings,
     ready: &'a Ready,
     ledger: Arc<dyn Ledger>,
     portion: &'a Portion,
@@ -250,23 +252,22 @@ impl Live<'_> {
         }
         match record.state {
             RunState::Running => {
+                // The run stays with the account that it was frozen for: its keys are known there.
+                let ready = if record.gateway == self.ready.name {
+                    self.ready.clone()
+                } else {
+                    preflight::gateway(self.app, self.found, &record.gateway)?
+                };
                 let (sent, open) = (facts.counts.accepted(), facts.counts.open());
                 let question = format!(
                     "Continue {run}: {sent} sent, {open} to go through '{}'?",
-                    self.ready.name
+                    ready.name
                 );
                 if !self.args.yes {
                     ask(self.app, &question)?;
                 }
                 only_is_there(&*self.ledger, &record, self.portion).await?;
-                drive(
-                    self.app,
-                    self.ledger.clone(),
-                    self.ready,
-                    record,
-                    self.portion,
-                )
-                .await
+                drive(self.app, self.ledger.clone(), &ready, record, self.portion).await
             }
             RunState::Paused | RunState::Halted => {
                 let reason = record.reason.as_deref().unwrap_or("no reason was kept");

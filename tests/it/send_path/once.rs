@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::support::{CAMPAIGN, RUN, Stage, phone};
+use crate::support::{CAMPAIGN, Provider, RUN, Stage, phone};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_sends_everybody_once_and_says_so() {
@@ -113,6 +113,25 @@ async fn a_run_stays_as_it_was_frozen_whatever_becomes_of_its_files() {
             assert!(text.contains("your table is ready"), "{text}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_stays_with_the_account_that_it_was_frozen_for() {
+    let stage = Stage::new(20).await;
+    let other = Provider::start().await;
+    let ended = stage.start(&["--limit", "5"]).end().await;
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let (_, account) = other.settings.split_once("chert:").unwrap();
+    let settings = stage.project.read("sendoff.yaml");
+    let both = format!("{settings}\n  other:{account}");
+    stage.project.write("sendoff.yaml", both);
+    let campaign = stage.project.read(CAMPAIGN);
+    let moved = campaign.replace("gateway: chert", "gateway: other");
+    stage.project.write(CAMPAIGN, moved);
+    let ended = stage.project.run(&["run", CAMPAIGN, "--yes"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    stage.assert_everybody_once().await;
+    assert_eq!(other.journal().await.totals.messages, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
