@@ -95,6 +95,7 @@ async fn bench(folder: &Path, count: u32) {
     let run = NewRun {
         run: RunId::new("bench", "once").unwrap(),
         gateway: "chert".to_owned(),
+        account: None,
         terms: file.campaign.terms.clone(),
         now,
         starts_at: now,

@@ -224,6 +224,7 @@ async fn freeze(ledger: &dyn Ledger, round: u32, deliveries: u32) -> RunRecord {
     let run = NewRun {
         run: run_id(round),
         gateway: "bench".to_owned(),
+        account: None,
         terms: Terms {
             lines: vec![Phone::from_e164(LINE).unwrap()],
             pace,

@@ -127,6 +127,13 @@ CREATE TABLE chats (
     PRIMARY KEY (gateway, phone)
 ) WITHOUT ROWID;
 
+-- Which account a gateway's name stands for in this ledger: chats, keys and uploads are of no
+-- use with another one.
+CREATE TABLE accounts (
+    gateway TEXT PRIMARY KEY,
+    account TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- Waits that the provider asked for; `line` is '' for the whole account.
 CREATE TABLE gates (
     gateway  TEXT    NOT NULL,

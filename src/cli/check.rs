@@ -88,6 +88,7 @@ async fn one(
         run: RunId::new(&campaign.name, freeze::CHECK)
             .map_err(|error| Stop::could_not_start(error.to_string()))?,
         gateway: campaign.gateway.clone(),
+        account: None,
         starts_at: app.clock.now(),
         only: None,
     };

@@ -7,6 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::{App, Stop};
+use crate::domain::account::AccountId;
 use crate::domain::campaign::{Campaign, FrozenFile, ListSource};
 use crate::domain::phone::Phone;
 use crate::domain::problem::{Problem, Problems};
@@ -86,6 +87,8 @@ pub(super) struct Birth {
     pub(super) run: RunId,
     /// The gateway's name in the ledger.
     pub(super) gateway: String,
+    /// The account behind it; `None` for a rehearsal or a trial.
+    pub(super) account: Option<AccountId>,
     pub(super) starts_at: Timestamp,
     /// Somebody who must stand in the list, or there is no run.
     pub(super) only: Option<Phone>,
@@ -188,6 +191,7 @@ async fn read_in(
     let run = NewRun {
         run: birth.run.clone(),
         gateway: birth.gateway.clone(),
+        account: birth.account.clone(),
         terms: source.campaign().terms.clone(),
         now: app.clock.now(),
         starts_at: birth.starts_at,

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::open::FoundSettings;
 use super::{App, Stop};
-use crate::domain::account::Account;
+use crate::domain::account::{Account, AccountId};
 use crate::domain::outcome::Outcome;
 use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
 use crate::domain::problem::{Problem, Problems};
 use crate::gateway::chert::Chert;
 use crate::gateway::{Gateway, Line, Now};
+use crate::ledger::Ledger;
 use crate::settings;
 
 /// A gateway that is ready, with the account's own limit.
@@ -21,6 +22,8 @@ pub(super) struct Ready {
     pub(super) limit: Option<Limit>,
     /// Its name in the settings and in the ledger.
     pub(super) name: String,
+    /// The account behind the name; `None` in a rehearsal.
+    pub(super) account: Option<AccountId>,
 }
 
 /// Builds the gateway called `name` from the settings.
@@ -60,7 +63,27 @@ pub(super) fn gateway(app: &App, found: &FoundSettings, name: &str) -> Result<Re
         gateway: Arc::new(gateway),
         limit,
         name: name.to_owned(),
+        account: Some(account.identity()),
     })
+}
+
+/// The gateway's name stands for the same account as ever in this ledger: another one knows
+/// neither the chats nor the keys that are kept under the name.
+pub(super) async fn same_account(ledger: &dyn Ledger, ready: &Ready) -> Result<(), Stop> {
+    let (Some(before), Some(now)) = (ledger.account(&ready.name).await?, &ready.account) else {
+        return Ok(());
+    };
+    if before.may_be(now) {
+        return Ok(());
+    }
+    Err(Stop::could_not_start(format!(
+        "in this ledger the gateway '{}' is the account {before}, and now it is {now}",
+        ready.name
+    ))
+    .help(
+        "give the new account a gateway of its own in the settings, or use another ledger; what \
+         this one knows of chats and messages belongs to the old account",
+    ))
 }
 
 /// Asks the provider for the account's lines: the credentials are good, and every line of the

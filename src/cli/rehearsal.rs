@@ -71,6 +71,7 @@ pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop>
         gateway: Arc::new(gateway),
         limit: None,
         name: "sandbox".to_owned(),
+        account: None,
     };
     Ok(Rehearsal {
         ready,

@@ -59,6 +59,7 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
         return drive(app, ledger, &rehearsal.ready, record, &portion).await;
     }
     let ready = preflight::gateway(app, &found, &record.gateway)?;
+    preflight::same_account(&*ledger, &ready).await?;
     if !args.yes {
         super::run::ask(app, &format!("Continue {}?", record.run))?;
     }

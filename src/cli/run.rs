@@ -139,6 +139,7 @@ async fn rehearse(
         .map_err(|error| Stop::could_not_start(error.to_string()))?;
     let birth = Birth {
         gateway: format!("sandbox {run}"),
+        account: None,
         run,
         starts_at: app.clock.now(),
         only: portion.only.clone(),
@@ -203,6 +204,7 @@ impl Live<'_> {
         if let Some(record) = self.ledger.run(&run).await? {
             return self.go_on(record).await;
         }
+        preflight::same_account(&*self.ledger, self.ready).await?;
         let lines = &self.source.campaign().terms.lines;
         preflight::prove(self.ready, lines, |n| {
             self.source.file.place(&format!("from[{n}]"))
@@ -211,6 +213,7 @@ impl Live<'_> {
         let birth = Birth {
             run,
             gateway: self.ready.name.clone(),
+            account: self.ready.account.clone(),
             starts_at,
             only: self.portion.only.clone(),
         };
@@ -258,6 +261,7 @@ impl Live<'_> {
                 } else {
                     preflight::gateway(self.app, self.found, &record.gateway)?
                 };
+                preflight::same_account(&*self.ledger, &ready).await?;
                 let (sent, open) = (facts.counts.accepted(), facts.counts.open());
                 let question = format!(
                     "Continue {run}: {sent} sent, {open} to go through '{}'?",

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::account::AccountId;
 use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use crate::domain::digest::Digest;
@@ -67,6 +68,9 @@ pub struct NewRun {
     pub run: RunId,
     /// Whose chats, uploads and pace it uses; a rehearsal has a gateway of its own.
     pub gateway: String,
+    /// The account behind the gateway's name, kept with the first run; `None` where there is
+    /// none to be told from another.
+    pub account: Option<AccountId>,
     pub terms: Terms,
     pub now: Timestamp,
     /// Nothing is due before.
@@ -428,6 +432,9 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// Opens the transaction that freezes a run; [`LedgerError::RunExists`] if there is one.
     async fn freeze(&self, run: &NewRun) -> Result<Box<dyn Freeze>, LedgerError>;
+
+    /// The account that a gateway's name stands for in this ledger.
+    async fn account(&self, gateway: &str) -> Result<Option<AccountId>, LedgerError>;
 
     /// Which of these people a gateway has written to before.
     async fn known(

@@ -63,6 +63,13 @@ pub(super) async fn open(
         .execute(&mut *tx)
         .await?
         .last_insert_rowid();
+    if let Some(account) = &run.account {
+        sqlx::query(sql::KEEP_ACCOUNT)
+            .bind(&run.gateway)
+            .bind(account.to_string())
+            .execute(&mut *tx)
+            .await?;
+    }
     Ok(Box::new(SqliteFreeze {
         tx,
         run: run.clone(),

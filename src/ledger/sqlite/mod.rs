@@ -28,6 +28,7 @@ use super::{
     Admit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
     LedgerError, Missed, NewRun, Owner, RunFacts, RunRecord, Write, Written,
 };
+use crate::domain::account::AccountId;
 use crate::domain::delivery::Counts;
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
@@ -156,6 +157,10 @@ impl From<sqlx::Error> for LedgerError {
 impl Ledger for SqliteLedger {
     async fn freeze(&self, run: &NewRun) -> Result<Box<dyn Freeze>, LedgerError> {
         freeze::open(self, run).await
+    }
+
+    async fn account(&self, gateway: &str) -> Result<Option<AccountId>, LedgerError> {
+        runs::account(self, gateway).await
     }
 
     async fn known(

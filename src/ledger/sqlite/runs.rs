@@ -10,6 +10,7 @@ use super::super::{
 };
 use super::rows::{DeliveryRow, RunRow, instant, instants, named, number, stored};
 use super::{SqliteLedger, statements as sql};
+use crate::domain::account::AccountId;
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
@@ -35,6 +36,17 @@ pub(super) async fn find(
     run: &RunId,
 ) -> Result<Option<RunRecord>, LedgerError> {
     row(ledger, run).await?.map(RunRecord::try_from).transpose()
+}
+
+pub(super) async fn account(
+    ledger: &SqliteLedger,
+    gateway: &str,
+) -> Result<Option<AccountId>, LedgerError> {
+    let text: Option<String> = sqlx::query_scalar(sql::ACCOUNT)
+        .bind(gateway)
+        .fetch_optional(&ledger.readers)
+        .await?;
+    Ok(text.map(|text| AccountId::parse(&text)))
 }
 
 pub(super) async fn known(

@@ -137,6 +137,10 @@ statements! {
         INSERT INTO media (sha256, filename, content_type, bytes) VALUES (?, ?, ?, ?)
         ON CONFLICT DO NOTHING";
 
+    KEEP_ACCOUNT = "
+        INSERT INTO accounts (gateway, account) VALUES (?, ?) ON CONFLICT DO NOTHING";
+    ACCOUNT = "SELECT account FROM accounts WHERE gateway = ?";
+
     // Runs
     RUN = "SELECT * FROM runs WHERE run = ?";
     RUNS = "SELECT * FROM runs ORDER BY id DESC";

@@ -61,6 +61,7 @@ async fn frozen(ledger: &SqliteLedger, rows: Vec<NewDelivery>) -> RunRecord {
     let run = NewRun {
         run: RunId::parse("review-request@once").unwrap(),
         gateway: "chert".into(),
+        account: None,
         terms: Terms::default(),
         now: now(),
         starts_at: now(),

@@ -51,6 +51,7 @@ pub(super) fn new_run(run: &str) -> NewRun {
     NewRun {
         run: run_id(run),
         gateway: GATEWAY.to_owned(),
+        account: None,
         terms: Terms::default(),
         now: at(0),
         starts_at: at(0),

@@ -134,6 +134,42 @@ async fn a_run_stays_with_the_account_that_it_was_frozen_for() {
     assert_eq!(other.journal().await.totals.messages, 0);
 }
 
+/// What the ledger knows of chats and keys is of no use with another account, and could send
+/// a message twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_became_another_account_is_refused() {
+    let stage = Stage::new(20).await;
+    let ended = stage.start(&["--limit", "5"]).end().await;
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let settings = stage.project.read("sendoff.yaml");
+    let moved: String = settings
+        .lines()
+        .map(|line| match line.split_once("tenant: ") {
+            Some((before, _)) => format!("{before}tenant: somebody-else\n"),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    stage.project.write("sendoff.yaml", moved);
+    stage.campaign("next", "");
+    for args in [
+        ["run", CAMPAIGN, "--yes"],
+        ["resume", RUN, "--yes"],
+        ["run", "campaigns/next.yaml", "--yes"],
+    ] {
+        let ended = stage.project.run(&args).await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(
+            ended.err.contains("somebody-else at 127.0.0.1"),
+            "{ended:?}"
+        );
+    }
+    assert_eq!(stage.provider.journal().await.totals.messages, 5);
+    stage.project.write("sendoff.yaml", settings);
+    let ended = stage.resume().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    stage.assert_everybody_once().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_are_as_they_were_are_not_called_changed() {
     let stage = Stage::new(10).await;
