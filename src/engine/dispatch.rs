@@ -1,5 +1,5 @@
 //! Drives a run: what it is driven with, how a process takes part, and why its part ended. The
-//! loop itself is [`super::floor`]'s.
+//! loop itself is `floor`'s.
 //!
 //! It stops in two phases. First: nothing more is claimed or begun, what is on the wire is
 //! finished and recorded. Second: what is on the wire is abandoned; it stays `sending` and is
@@ -91,7 +91,7 @@ pub struct Shutdown {
 
 /// Drives the run until it ends, is stopped, or has nothing to do.
 ///
-/// A crash at any moment leaves the ledger whole; see [`super::worker`].
+/// A crash at any moment leaves the ledger whole; see `worker`.
 pub async fn dispatch(
     engine: &Engine,
     session: &Session,

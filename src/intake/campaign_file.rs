@@ -32,7 +32,7 @@ pub struct CampaignFile {
 
 impl CampaignFile {
     /// Where a field stands: `recipients.columns.phone`, `from[1]`; `None` when the file leaves
-    /// it out. See also [`Places::place_or_around`] and [`Places::text`].
+    /// it out. See also `place_or_around` and `text`.
     pub fn place(&self, path: &str) -> Option<Place> {
         self.places.place(path)
     }
