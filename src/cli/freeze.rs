@@ -274,44 +274,37 @@ pub(super) fn list_name(campaign: &Campaign) -> String {
     }
 }
 
-/// The frozen files of `run` that are not what they are now. The list is compared by its
-/// digest only when it can be read again.
+/// The frozen files of `run` that are not what they are now. Lists are compared by their digest,
+/// and only when they can be read again.
 pub(super) fn changed_since(source: &Source, run: &RunRecord) -> Vec<String> {
     let now = source.loaded.files();
-    run.files
-        .iter()
-        .filter(|frozen| frozen.role != "list")
-        .filter(|frozen| {
-            !now.iter()
-                .any(|file| file.name == frozen.name && file.sha256 == frozen.sha256)
-        })
-        .map(|frozen| frozen.name.clone())
-        .chain(list_changed(source.campaign(), run))
-        .collect()
-}
-
-fn list_changed(campaign: &Campaign, run: &RunRecord) -> Option<String> {
-    let ListSource::File(path) = &campaign.recipients.source else {
-        return None;
-    };
-    let frozen = run.files.iter().find(|file| file.role == "list")?;
-    let digest = crate::intake::digest_of_file(path).ok()?;
-    (digest != frozen.sha256).then(|| frozen.name.clone())
+    changed(run, |frozen| {
+        if frozen.text.is_none() {
+            return differs_on_disk(frozen);
+        }
+        !now.iter()
+            .any(|file| file.name == frozen.name && file.sha256 == frozen.sha256)
+    })
 }
 
 /// The frozen files that differ by now from what stands in their place. One that cannot be read
 /// is passed over: a run needs none of them any more.
 pub(super) fn changed_on_disk(run: &RunRecord) -> Vec<String> {
-    run.files
-        .iter()
-        .filter(|frozen| match &frozen.text {
-            Some(text) => std::fs::read_to_string(&frozen.name)
-                .is_ok_and(|now| now.trim_start_matches('\u{feff}') != text),
-            None => crate::intake::digest_of_file(Path::new(&frozen.name))
-                .is_ok_and(|now| now != frozen.sha256),
-        })
-        .map(|frozen| frozen.name.clone())
-        .collect()
+    changed(run, differs_on_disk)
+}
+
+fn changed(run: &RunRecord, differs: impl Fn(&FrozenFile) -> bool) -> Vec<String> {
+    let files = run.files.iter().filter(|frozen| differs(frozen));
+    files.map(|frozen| frozen.name.clone()).collect()
+}
+
+fn differs_on_disk(frozen: &FrozenFile) -> bool {
+    match &frozen.text {
+        Some(text) => std::fs::read_to_string(&frozen.name)
+            .is_ok_and(|now| now.trim_start_matches('\u{feff}') != text),
+        None => crate::intake::digest_of_file(Path::new(&frozen.name))
+            .is_ok_and(|now| now != frozen.sha256),
+    }
 }
 
 /// Says which files differ from what the run was frozen from.
