@@ -9,6 +9,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle};
+use super::settle::later;
 use super::worker::{self, Broken, Shop};
 use crate::domain::campaign::Terms;
 use crate::domain::delivery::{Hold, SkipReason};
@@ -155,7 +156,7 @@ impl<'a> Floor<'a> {
         }
         let record = engine.ledger.run(&engine.run.run).await?;
         let now = engine.clock.now();
-        self.look_at = now.saturating_add(POLL).unwrap_or(Timestamp::MAX);
+        self.look_at = later(now, POLL);
         let state = record.map_or(RunState::Running, |record| record.state);
         Ok((state != RunState::Running).then_some(Ended::State(state)))
     }
@@ -210,15 +211,14 @@ impl<'a> Floor<'a> {
     async fn claim(&self, most: u32) -> Result<Claimed, LedgerError> {
         let engine = self.engine;
         let now = engine.clock.now();
-        let later = |wait: SignedDuration| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
         let request = ClaimRequest {
             run: &engine.run,
             owner: &self.session.owner,
             only: self.session.only.as_ref(),
             now,
-            lease_until: later(self.shop.lease + HORIZON),
+            lease_until: later(now, self.shop.lease + HORIZON),
             most,
-            horizon: later(HORIZON),
+            horizon: later(now, HORIZON),
             limits: engine.limits,
         };
         let (terms, starts_at) = (&engine.run.terms, engine.run.starts_at);
@@ -255,8 +255,9 @@ impl<'a> Floor<'a> {
 
     fn ask_again_at(&self, next_at: Option<Timestamp>) -> Timestamp {
         let now = self.engine.clock.now();
-        let later = |wait: SignedDuration| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-        next_at.unwrap_or(now).clamp(later(LEAST_WAIT), later(POLL))
+        next_at
+            .unwrap_or(now)
+            .clamp(later(now, LEAST_WAIT), later(now, POLL))
     }
 
     /// Waits until it is worth looking again.

@@ -129,7 +129,7 @@ fn accepted(message_id: Option<&String>, chat_id: Option<&String>, at: Settling<
 }
 
 /// A time after `wait`; a wait past the end of the calendar is the end of the calendar.
-fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
+pub(super) fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
     now.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 

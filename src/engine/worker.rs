@@ -17,6 +17,7 @@ use super::clock::Clock;
 use super::gates::Gates;
 use super::limiter::Limiter;
 use super::recorder::{NotWritten, Recorder};
+use super::settle::later;
 use super::tally::Tally;
 use super::uploads::{UploadError, Uploads, as_outcome};
 use crate::domain::delivery::{DeliveryState, Hold};
@@ -24,6 +25,7 @@ use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
 use crate::domain::outcome::Outcome;
 use crate::domain::pace;
+use crate::domain::phone::Phone;
 use crate::gateway::{Envelope, Gateway, Request};
 use crate::ledger::{Begin, Claim, Fixed, LedgerError, Next, RunRecord, Write, Written};
 
@@ -175,7 +177,7 @@ impl Shop {
                 Err(UploadError::Ledger(error)) => return Err(Broken::Ledger(error)),
             },
         };
-        let line = crate::domain::phone::Phone::from_e164(&claim.line).ok();
+        let line = Phone::from_e164(&claim.line).ok();
         let request = self.gateway.request(&Envelope {
             to: &claim.phone,
             chat_id: chat_id.as_deref(),
@@ -208,9 +210,7 @@ impl Shop {
             revision: claim.revision,
             fixed: fixed.clone(),
             at: begun_at,
-            lease_until: begun_at
-                .saturating_add(self.lease)
-                .unwrap_or(Timestamp::MAX),
+            lease_until: later(begun_at, self.lease),
         }));
         let written = self.recorder.write(begin).await?;
         if written == Written::Done {

@@ -4,9 +4,8 @@
 use std::io::Read;
 
 use encoding_rs::{DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
-use sha2::{Digest as _, Sha256};
 
-use crate::domain::digest::Digest;
+use crate::domain::digest::{Digest, Hasher};
 
 /// How the bytes of a list are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +60,7 @@ const PIECE: usize = 64 * 1024;
 /// A list as text. What has been read is hashed; nothing is kept but an unfinished character.
 pub struct TextReader {
     source: Box<dyn Read + Send>,
-    hasher: Sha256,
+    hasher: Hasher,
     /// Bytes that are not decoded yet: the whole first piece, later at most one character.
     raw: Vec<u8>,
     piece: Box<[u8]>,
@@ -84,7 +83,7 @@ impl TextReader {
     pub fn new(source: Box<dyn Read + Send>) -> Result<Self, Unreadable> {
         let mut reader = Self {
             source,
-            hasher: Sha256::new(),
+            hasher: Hasher::default(),
             raw: Vec::new(),
             piece: vec![0; PIECE].into_boxed_slice(),
             decoder: None,
@@ -106,7 +105,7 @@ impl TextReader {
 
     /// Of every byte read; complete once [`TextReader::read_into`] has said `false`.
     pub fn sha256(&self) -> Digest {
-        Digest::from(<[u8; 32]>::from(self.hasher.clone().finalize()))
+        self.hasher.clone().finish()
     }
 
     /// Appends the next piece of text; `false` at the end. When it fails, `out` holds

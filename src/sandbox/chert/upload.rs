@@ -5,13 +5,12 @@ use axum::http::Response;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use futures_util::StreamExt;
-use sha2::{Digest as _, Sha256};
 
 use super::auth::Proof;
 use super::errors::{Refusal, code};
 use super::exchange::{Call, Done, Ending, Payload};
 use super::ids;
-use crate::domain::digest::Digest;
+use crate::domain::digest::{Digest, Hasher};
 
 /// Checks what can be checked before the first byte, reads, and hands over.
 pub(super) async fn handle(mut call: Call, head: Parts, body: Body) -> Response<Body> {
@@ -46,7 +45,7 @@ fn open(call: &mut Call, head: &Parts, body: &Body) -> Result<u64, Refusal> {
 }
 
 async fn read(body: Body, most: u64) -> Result<(Digest, u64), Ending> {
-    let (mut hash, mut size) = (Sha256::new(), 0u64);
+    let (mut hash, mut size) = (Hasher::default(), 0u64);
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Ending::SILENCE)?;
@@ -56,8 +55,7 @@ async fn read(body: Body, most: u64) -> Result<(Digest, u64), Ending> {
         }
         hash.update(&chunk);
     }
-    let digest: [u8; 32] = hash.finalize().into();
-    Ok((digest.into(), size))
+    Ok((hash.finish(), size))
 }
 
 fn too_large() -> Refusal {
