@@ -148,6 +148,7 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
     };
     Shop {
         run: engine.run.clone(),
+        ledger: engine.ledger.clone(),
         gateway: engine.gateway.clone(),
         clock: engine.clock.clone(),
         recorder,

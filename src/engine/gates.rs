@@ -8,29 +8,44 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 
 use crate::domain::delivery::Hold;
-use crate::ledger::Gate;
+use crate::domain::phone::Phone;
+use crate::ledger::{Gate, Held};
 
-/// Open waits by line; `None` is the whole account.
+/// Open waits by whom they hold.
 #[derive(Debug, Default)]
-pub(super) struct Gates(Mutex<HashMap<Option<String>, Timestamp>>);
+pub(super) struct Gates(Mutex<HashMap<Held, Timestamp>>);
 
 impl Gates {
     /// A gate is only ever extended.
     pub(super) fn extend(&self, gate: &Gate) {
         if let Ok(mut gates) = self.0.lock() {
-            let until = gates.entry(gate.line.clone()).or_insert(gate.until);
+            let until = gates.entry(gate.held.clone()).or_insert(gate.until);
             *until = gate.until.max(*until);
         }
     }
 
-    /// Until when nothing may leave from `line`, and why; `None`: it may leave now.
-    pub(super) fn closed(&self, line: &str, now: Timestamp) -> Option<(Timestamp, Hold)> {
-        let gates = self.0.lock().ok()?;
-        let of = |line: Option<String>, hold| Some((*gates.get(&line)?, hold));
-        let account = of(None, Hold::Throttled);
-        let line = of(Some(line.to_owned()), Hold::LineCapacity);
-        let latest = account.into_iter().chain(line).max_by_key(|(at, _)| *at)?;
-        (latest.0 > now).then_some(latest)
+    /// Until when nothing may leave from `line` to `to`, and why; `None`: it may leave now.
+    pub(super) fn closed(
+        &self,
+        line: &str,
+        to: &Phone,
+        now: Timestamp,
+    ) -> Option<(Timestamp, Hold)> {
+        let mut gates = self.0.lock().ok()?;
+        // Most of the time there is none, and what is over is of no use.
+        gates.retain(|_, until| *until > now);
+        if gates.is_empty() {
+            return None;
+        }
+        let of = |held, hold| Some((*gates.get(&held)?, hold));
+        [
+            of(Held::Account, Hold::Throttled),
+            of(Held::Line(line.to_owned()), Hold::LineCapacity),
+            of(Held::Recipient(to.clone()), Hold::Retry),
+        ]
+        .into_iter()
+        .flatten()
+        .max_by_key(|(until, _)| *until)
     }
 }
 
@@ -42,28 +57,34 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn gate(line: Option<&str>, until: i64) -> Gate {
+    fn gate(held: Held, until: i64) -> Gate {
         Gate {
             gateway: "chert".to_owned(),
-            line: line.map(str::to_owned),
+            held,
             until: at(until),
             reason: String::new(),
         }
     }
 
     #[test]
-    fn a_gate_holds_its_line_or_everybody_and_is_only_extended() {
+    fn a_gate_holds_its_line_its_recipient_or_everybody_and_is_only_extended() {
         let gates = Gates::default();
-        assert_eq!(gates.closed("one", at(0)), None);
-        gates.extend(&gate(Some("one"), 10));
-        gates.extend(&gate(Some("one"), 5));
+        let [ann, bob] =
+            ["+12025550143", "+12025550144"].map(|text| Phone::from_e164(text).unwrap());
+        assert_eq!(gates.closed("one", &ann, at(0)), None);
+        gates.extend(&gate(Held::Line("one".to_owned()), 10));
+        gates.extend(&gate(Held::Line("one".to_owned()), 5));
         let busy = Some((at(10), Hold::LineCapacity));
-        assert_eq!(gates.closed("one", at(9)), busy);
-        assert_eq!(gates.closed("one", at(10)), None);
-        assert_eq!(gates.closed("other", at(9)), None);
-        gates.extend(&gate(None, 20));
+        assert_eq!(gates.closed("one", &ann, at(9)), busy);
+        assert_eq!(gates.closed("other", &ann, at(9)), None);
+        assert_eq!(gates.closed("one", &ann, at(10)), None);
+        gates.extend(&gate(Held::Recipient(ann.clone()), 15));
+        let asked = Some((at(15), Hold::Retry));
+        assert_eq!(gates.closed("other", &ann, at(14)), asked);
+        assert_eq!(gates.closed("other", &bob, at(14)), None);
+        gates.extend(&gate(Held::Account, 20));
         let throttled = Some((at(20), Hold::Throttled));
-        assert_eq!(gates.closed("one", at(9)), throttled);
-        assert_eq!(gates.closed("other", at(19)), throttled);
+        assert_eq!(gates.closed("one", &ann, at(9)), throttled);
+        assert_eq!(gates.closed("other", &bob, at(19)), throttled);
     }
 }

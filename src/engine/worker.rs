@@ -27,11 +27,12 @@ use crate::domain::outcome::Outcome;
 use crate::domain::pace;
 use crate::domain::phone::Phone;
 use crate::gateway::{Envelope, Gateway, Request};
-use crate::ledger::{Begin, Claim, Fixed, LedgerError, Next, RunRecord, Write, Written};
+use crate::ledger::{Begin, Claim, Fixed, Ledger, LedgerError, Next, RunRecord, Write, Written};
 
 /// What the workers of one process share.
 pub(super) struct Shop {
     pub(super) run: RunRecord,
+    pub(super) ledger: Arc<dyn Ledger>,
     pub(super) gateway: Arc<dyn Gateway>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) recorder: Recorder,
@@ -72,14 +73,8 @@ impl From<NotWritten> for Broken {
 
 /// Takes a claimed delivery as far as it goes for now.
 pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken> {
-    if claim.unanswered_since.is_some() && !shop.key_is_remembered(&claim) {
-        return shop
-            .leave_uncertain(
-                &claim,
-                "the process that sent it ended before the answer \
-            came, and the provider no longer remembers the key",
-            )
-            .await;
+    if let Some(why) = shop.unrepeatable(&claim) {
+        return shop.reconcile(&claim, why).await;
     }
     if !shop.slot_comes(claim.slot_us).await {
         return shop.release(&claim, None, None).await;
@@ -98,26 +93,25 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
         Err(outcome) => return shop.refuse(&claim, &outcome).await,
     };
     let (request, fixed) = prepared;
-    if claim
-        .fixed
-        .as_ref()
-        .is_some_and(|before| before.body_sha256 != fixed.body_sha256)
+    if let Some(before) = &claim.fixed
+        && before.body_sha256 != fixed.body_sha256
     {
-        return shop
-            .leave_uncertain(
-                &claim,
-                "this version of sendoff writes the request \
-            differently from the one that first sent it",
-            )
-            .await;
+        return shop.other_body(&claim).await;
     }
     let begun_at = shop.clock.now();
-    if shop.begin(&claim, &fixed, begun_at).await? == Written::Late {
-        tracing::info!(
-            row = claim.row,
-            "taken over by another process, or the run is not running any more"
-        );
-        return Ok(());
+    match shop.begin(&claim, &fixed, begun_at).await? {
+        Written::Done => {}
+        Written::Held { until } => {
+            shop.note_due_at(until);
+            return Ok(());
+        }
+        Written::Late => {
+            tracing::info!(
+                row = claim.row,
+                "taken over by another process, or the run is not running any more"
+            );
+            return Ok(());
+        }
     }
     let outcome = shop.send(&claim, &request).await;
     drop(ahead);
@@ -128,10 +122,21 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
 }
 
 impl Shop {
-    fn key_is_remembered(&self, claim: &Claim) -> bool {
-        let first = claim.first_attempt_at.unwrap_or(self.clock.now());
-        let age = self.clock.now().duration_since(first);
-        self.gateway.key_retention().is_some_and(|kept| age < kept)
+    /// Why an attempt without an answer cannot be repeated to learn what became of it; `None`:
+    /// it can, or there is none.
+    fn unrepeatable(&self, claim: &Claim) -> Option<&'static str> {
+        let since = claim.unanswered_since?;
+        let now = self.clock.now();
+        let Some(kept) = self.gateway.key_retention() else {
+            return Some("no answer came, and the provider knows no keys to ask again with");
+        };
+        if now.duration_since(since) >= kept {
+            return Some("no answer came, and the provider no longer remembers the key");
+        }
+        let first = claim.first_attempt_at.unwrap_or(since);
+        // A claim after a crash is one more chance, whatever was used up before.
+        let spent = claim.tries > 0 && !self.run.terms.retry.allows(claim.tries, first, now);
+        spent.then_some("no answer came, and the tries are used up")
     }
 
     /// Waits for the reserved slot; false when the process is to stop first.
@@ -211,6 +216,7 @@ impl Shop {
             fixed: fixed.clone(),
             at: begun_at,
             lease_until: later(begun_at, self.lease),
+            unanswered: claim.begun_at.filter(|_| claim.unanswered_since.is_some()),
         }));
         let written = self.recorder.write(begin).await?;
         if written == Written::Done {
@@ -246,7 +252,7 @@ impl Shop {
     /// wait, or the process is to stop. Burns no try.
     fn barred(&self, claim: &Claim) -> Option<Next> {
         let now = self.clock.now();
-        let (until, hold) = match self.gates.closed(&claim.line, now) {
+        let (until, hold) = match self.gates.closed(&claim.line, &claim.phone, now) {
             Some(gate) => gate,
             None if self.stop.is_cancelled() => (now, Hold::Retry),
             None => return None,

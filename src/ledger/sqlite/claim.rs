@@ -10,9 +10,11 @@ use super::super::{
     Admission, Admit, Candidate, Claim, ClaimRequest, Claimed, DeliveryId, KnownChat, LedgerError,
 };
 use super::arrivals::Arrivals;
+use super::events::{self, Happened};
 use super::rows::{instant, instants, named, number, stored};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::delivery::{DeliveryState, Hold};
+use crate::domain::history::DeliveryEvent;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 
@@ -198,6 +200,7 @@ struct CandidateRow {
     first_attempt_at: Option<i64>,
     fixed: Option<String>,
     begun_at: Option<i64>,
+    unanswered_at: Option<i64>,
     row: i64,
     recipient_key: Option<String>,
     phone: String,
@@ -205,6 +208,7 @@ struct CandidateRow {
     content: String,
     chat_id: Option<String>,
     chat_line: Option<String>,
+    gate_until: Option<i64>,
 }
 
 async fn details(
@@ -249,8 +253,9 @@ impl CandidateRow {
                 .map(|text| stored(serde_json::from_str(&text)))
                 .transpose()?,
             chat,
+            begun_at: instants(self.begun_at)?,
             unanswered_since: if unanswered {
-                instants(self.begun_at)?
+                instants(self.unanswered_at.or(self.begun_at))?
             } else {
                 None
             },
@@ -265,6 +270,9 @@ struct Sorted {
     claims: Vec<Claim>,
     moved: Vec<serde_json::Value>,
     skipped: Vec<serde_json::Value>,
+    /// Attempts without an answer that have to wait for their recipient's gate.
+    doubts: Vec<serde_json::Value>,
+    happened: Vec<Happened>,
 }
 
 impl Sorted {
@@ -285,18 +293,51 @@ impl Sorted {
             timezone: row.timezone.as_deref(),
             begun: row.is_unanswered(),
         };
+        if let Some(until) = instants(row.gate_until)?.filter(|until| *until > request.now) {
+            // The provider's word about this person, whatever the campaign says.
+            if row.is_unanswered() {
+                self.doubts
+                    .push(serde_json::json!([row.id, until.as_millisecond()]));
+                return Ok(());
+            }
+            return self.hold(&row, request, until, Hold::Retry);
+        }
         match admit(candidate) {
             Admission::Now => {
                 if let Some(slot_us) = pace.take(&row.line, request) {
                     self.claims.push(row.into_claim(phone, slot_us)?);
                 }
             }
-            Admission::Hold { until, hold } => self.moved.push(hold_row(row.id, until, hold)),
+            Admission::Hold { until, hold } => self.hold(&row, request, until, hold)?,
             Admission::Skip(reason) => {
                 self.skipped
                     .push(serde_json::json!([row.id, reason.as_str()]));
+                self.happened(&row, request, &DeliveryEvent::Skipped { reason })?;
             }
         }
+        Ok(())
+    }
+
+    fn hold(
+        &mut self,
+        row: &CandidateRow,
+        request: &ClaimRequest<'_>,
+        until: Timestamp,
+        hold: Hold,
+    ) -> Result<(), LedgerError> {
+        self.moved.push(hold_row(row.id, until, hold));
+        self.happened(row, request, &DeliveryEvent::Held { until, hold })
+    }
+
+    fn happened(
+        &mut self,
+        row: &CandidateRow,
+        request: &ClaimRequest<'_>,
+        what: &DeliveryEvent,
+    ) -> Result<(), LedgerError> {
+        let attempt = number(row.attempt)?;
+        self.happened
+            .push(Happened::to_delivery(row.id, attempt, request.now, what)?);
         Ok(())
     }
 
@@ -307,7 +348,13 @@ impl Sorted {
         claimed: &mut Claimed,
     ) -> Result<(), LedgerError> {
         claimed.moved += u64::try_from(self.skipped.len()).unwrap_or(0);
-        for (statement, rows) in [(sql::HOLD_BACK, self.moved), (sql::SKIP, self.skipped)] {
+        claimed.moved += u64::try_from(self.doubts.len()).unwrap_or(0);
+        events::note(tx, request.run.id, &self.happened).await?;
+        for (statement, rows) in [
+            (sql::HOLD_BACK, self.moved),
+            (sql::SKIP, self.skipped),
+            (sql::HOLD_DOUBT, self.doubts),
+        ] {
             if !rows.is_empty() {
                 let rows = serde_json::Value::Array(rows).to_string();
                 sqlx::query(statement).bind(rows).execute(&mut **tx).await?;

@@ -4,6 +4,7 @@
 
 mod arrivals;
 mod claim;
+mod events;
 mod files;
 mod freeze;
 mod owners;
@@ -14,7 +15,7 @@ mod schema;
 mod statements;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -232,6 +233,14 @@ impl Ledger for SqliteLedger {
 
     async fn write(&self, owner: &Owner, group: &[Write]) -> Result<Vec<Written>, LedgerError> {
         write::write(self, owner, group).await
+    }
+
+    async fn messages_to(
+        &self,
+        gateway: &str,
+        phone: &Phone,
+    ) -> Result<HashSet<String>, LedgerError> {
+        runs::messages_to(self, gateway, phone).await
     }
 
     async fn media(&self, sha256: Digest) -> Result<Option<Media>, LedgerError> {

@@ -43,7 +43,7 @@ fn short(outcome: &Outcome) -> String {
         Outcome::Permanent { .. }
         | Outcome::Uncertain { .. }
         | Outcome::StopRun { .. }
-        | Outcome::MediaLost { .. } => outcome.class().to_owned(),
+        | Outcome::MediaLost { .. } => outcome.class().as_str().to_owned(),
     }
 }
 
