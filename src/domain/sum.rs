@@ -96,6 +96,6 @@ mod tests {
             .text("sendoff")
             .maybe_number(Some(7))
             .finish();
-        assert_eq!(sum, -1);
+        assert_eq!(sum, -4_353_813_993_173_399_639);
     }
 }

@@ -181,6 +181,7 @@ impl Shop {
         let due = next.clone();
         let release = Release {
             id: claim.id,
+            attempt: claim.attempt,
             at: self.clock.now(),
             next,
             failure: failure.flatten(),

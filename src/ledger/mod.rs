@@ -406,6 +406,8 @@ pub enum Verdict {
 #[derive(Debug, Clone)]
 pub struct Release {
     pub id: DeliveryId,
+    /// [`Claim::attempt`]: what has begun since is not given back.
+    pub attempt: u32,
     pub at: Timestamp,
     /// `None`: as it was. Otherwise `Pending` or `Failed`, when preparing the request failed or
     /// it must not leave now; `Unanswered` for one that stays without an answer till then.

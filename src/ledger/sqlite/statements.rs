@@ -190,7 +190,7 @@ statements! {
     /// In every run of the gateway, by the index of each.
     MESSAGES_TO = "
         SELECT d.message_id FROM runs r
-        JOIN messages m ON m.run_id = r.id AND m.step = 0 AND m.phone = ?2 AND m.addressed = 1
+        CROSS JOIN messages m ON m.run_id = r.id AND m.step = 0 AND m.phone = ?2 AND m.addressed = 1
         JOIN deliveries d ON d.id = m.id
         WHERE r.gateway = ?1 AND d.message_id IS NOT NULL";
     DELIVERIES = "
@@ -405,14 +405,16 @@ statements! {
     RELEASE_AS_IT_WAS = "
         UPDATE OR FAIL deliveries
         SET lease_owner = NULL, lease_until = CASE state WHEN 'sending' THEN begun_at END
-        WHERE id IN (SELECT value FROM json_each(?2)) AND state IN ('pending', 'sending')
-          AND lease_owner = ?1
-        RETURNING id";
+        FROM json_each(?2) v
+        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
+          AND state IN ('pending', 'sending') AND lease_owner = ?1
+        RETURNING deliveries.id";
     /// Still without an answer: to be looked at again at that time.
     RELEASE_DOUBT = "
-        UPDATE OR FAIL deliveries SET lease_owner = NULL, lease_until = v.value ->> 1
+        UPDATE OR FAIL deliveries SET lease_owner = NULL, lease_until = v.value ->> 2
         FROM json_each(?2) v
-        WHERE deliveries.id = v.value ->> 0 AND state = 'sending' AND lease_owner = ?1
+        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
+          AND state = 'sending' AND lease_owner = ?1
         RETURNING deliveries.id";
     RELEASE = "
         UPDATE OR FAIL deliveries
@@ -422,7 +424,8 @@ statements! {
             fixed = CASE WHEN v.value ->> 7 THEN NULL ELSE fixed END,
             lease_owner = NULL, lease_until = NULL
         FROM json_each(?2) v
-        WHERE deliveries.id = v.value ->> 0 AND state = 'pending' AND lease_owner = ?1
+        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 8
+          AND state = 'pending' AND lease_owner = ?1
         RETURNING deliveries.id, run_id, attempt";
 
     // Files

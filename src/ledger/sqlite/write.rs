@@ -319,9 +319,10 @@ async fn release_all(
     let (mut unchanged, mut doubts, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     for &release in releases {
         match &release.next {
-            None => unchanged.push(json!(release.id)),
+            None => unchanged.push(json!([release.id, release.attempt])),
             Some(Next::Unanswered { again_at, .. }) => {
-                doubts.push(json!([release.id, again_at.as_millisecond()]));
+                let again_at = again_at.as_millisecond();
+                doubts.push(json!([release.id, release.attempt, again_at]));
             }
             Some(next) => changed.push((release, next)),
         }
@@ -525,6 +526,7 @@ fn release_row(release: &Release, next: &Next) -> Value {
         failure.and_then(|failure| failure.code),
         detail(failure),
         u8::from(wait.anew),
+        release.attempt,
     ])
 }
 

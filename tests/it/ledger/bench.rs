@@ -14,8 +14,8 @@ use sendoff::domain::phone::Phone;
 use sendoff::domain::run::{RunId, RunState};
 use sendoff::ledger::{
     Admission, Begin, Claim, ClaimRequest, Claimed, DeliveryRecord, Fixed, Gate, Held, Ledger,
-    Limits, NewChat, NewDelivery, NewRun, Next, Owner, Planned, Record, Release, RunRecord, Write,
-    Written,
+    Limits, NewChat, NewDelivery, NewRun, Next, Owner, Planned, Record, Release, RunRecord, Settle,
+    Verdict, Write, Written,
 };
 
 use super::store::Store;
@@ -189,9 +189,32 @@ pub(super) fn record_of(claim: &Claim, now_ms: i64, next: Next) -> Record {
     }
 }
 
+/// The end of the doubt about the attempt that a claim found without an answer.
+pub(super) fn settle_of(claim: &Claim, now_ms: i64, found: bool) -> Settle {
+    Settle {
+        id: claim.id,
+        attempt: claim.attempt,
+        revision: claim.revision,
+        begun_at: claim.begun_at.unwrap_or(at(now_ms)),
+        at: at(now_ms),
+        verdict: if found {
+            Verdict::Found {
+                message_id: "msg-found".to_owned(),
+                chat_id: Some("chat-1".to_owned()),
+            }
+        } else {
+            Verdict::Uncertain {
+                why: "nobody can tell".to_owned(),
+            }
+        },
+        chat: None,
+    }
+}
+
 pub(super) fn release_of(claim: &Claim, next: Option<Next>) -> Release {
     Release {
         id: claim.id,
+        attempt: claim.attempt,
         at: at(0),
         failure: next.as_ref().map(|_| failure("not now")),
         next,
