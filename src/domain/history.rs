@@ -359,13 +359,13 @@ impl Standing {
         self.sent_at = None;
     }
 
-    /// The run was cancelled: what was not sent never is. `held`: its last attempt may still be
-    /// on the wire.
-    pub fn cancel(&mut self, held: bool) {
+    /// The run was cancelled: what was not sent never is. An attempt that is still on the wire
+    /// then is let to its end first.
+    pub fn cancel(&mut self) {
         if self.state == DeliveryState::Pending {
             self.state = DeliveryState::Cancelled;
             self.hold = None;
-        } else if self.state == DeliveryState::Sending && !held {
+        } else if self.state == DeliveryState::Sending {
             self.state = DeliveryState::Uncertain;
             self.hold = None;
             self.detail

@@ -5,6 +5,7 @@
 mod control;
 mod crash;
 mod faults;
+mod keys;
 mod once;
 mod pace;
 mod stop;

@@ -139,10 +139,10 @@ async fn hold_gated(
         .bind(now.as_millisecond())
         .fetch_all(&mut **tx)
         .await?;
-    let (mut held, mut moved, mut doubts) = (HashMap::new(), Vec::new(), Vec::new());
+    let (mut gated_until, mut moved, mut doubts) = (HashMap::new(), Vec::new(), Vec::new());
     for row in gated {
         let until = instant(row.until_at)?;
-        held.insert(row.id, until);
+        gated_until.insert(row.id, until);
         if row.state == DeliveryState::Sending.as_str() {
             doubts.push(json!([row.id, row.until_at]));
             continue;
@@ -163,7 +163,7 @@ async fn hold_gated(
             sqlx::query(statement).bind(rows).execute(&mut **tx).await?;
         }
     }
-    Ok(held)
+    Ok(gated_until)
 }
 
 /// Whether it was still this owner's to settle.
