@@ -82,7 +82,12 @@ impl SqliteLedger {
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone().pragma("cache_size", CACHE_KIB))
+            .connect_with(
+                options
+                    .clone()
+                    .pragma("cache_size", CACHE_KIB)
+                    .row_buffer_size(ROWS_AHEAD),
+            )
             .await
             .map_err(|error| schema::opening(path, &error))?;
         schema::bring_up_to_date(&writer, path).await?;
