@@ -19,6 +19,7 @@ use super::recorder::Recorder;
 use super::tally::Tally;
 use super::uploads::Uploads;
 use super::worker::Shop;
+use crate::crash_points;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 use crate::gateway::Gateway;
@@ -107,6 +108,7 @@ pub async fn dispatch(
     let shop = Arc::new(shop(engine, session, shutdown, recorder));
     let floor = Floor::new(engine, session, shop);
     let ended = floor.drive(shutdown, writer).await;
+    crash_points::reach("retire.before").await;
     engine.ledger.retire(&session.owner).await?;
     let ended = ended?;
     if let Ended::Halted { reason } = ended {

@@ -20,6 +20,7 @@ use super::recorder::{NotWritten, Recorder};
 use super::settle::later;
 use super::tally::Tally;
 use super::uploads::{UploadError, Uploads, as_outcome};
+use crate::crash_points;
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
@@ -82,6 +83,7 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
     let Some(ahead) = shop.place_ahead().await else {
         return shop.release(&claim, None, None).await;
     };
+    crash_points::reach("slot.waited").await;
     if claim.unanswered_since.is_none()
         && let Some(next) = shop.barred(&claim)
     {
@@ -98,6 +100,7 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
     {
         return shop.other_body(&claim).await;
     }
+    crash_points::reach("begin.before").await;
     let begun_at = shop.clock.now();
     match shop.begin(&claim, &fixed, begun_at).await? {
         Written::Done => {}
@@ -113,6 +116,7 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
             return Ok(());
         }
     }
+    crash_points::reach("begin.committed").await;
     let outcome = shop.send(&claim, &request).await;
     drop(ahead);
     match outcome {
