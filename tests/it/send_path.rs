@@ -7,6 +7,7 @@ mod control;
 mod crash;
 mod crash_points;
 mod faults;
+mod fencing;
 mod keys;
 mod once;
 mod pace;

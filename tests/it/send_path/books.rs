@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -43,6 +44,8 @@ pub(super) struct Attempt {
     pub(super) outcome: String,
     pub(super) late: bool,
     pub(super) http: Option<u16>,
+    /// When the delivery is due again.
+    pub(super) due_at: Option<i64>,
 }
 
 /// What the ledger holds, as far as these tests look at it.
@@ -86,7 +89,8 @@ impl Books {
         .await
         .unwrap();
         let rows: Vec<Attempt> = sqlx::query_as(
-            "SELECT delivery_id, attempt, begun_at, ended_at, outcome, late, http FROM attempts
+            "SELECT delivery_id, attempt, begun_at, ended_at, outcome, late, http, due_at
+             FROM attempts
              ORDER BY delivery_id, attempt",
         )
         .fetch_all(&mut ledger)
@@ -147,6 +151,14 @@ pub(super) async fn sending(stage: &Stage) -> Vec<String> {
     owners.iter().map(|row| row.get(0)).collect()
 }
 
+/// Whether nobody is in the middle of a change. A process that is stopped there keeps all others
+/// from the ledger until it goes on, which is SQLite's way and not what a test is about.
+pub(super) async fn is_free(stage: &Stage) -> bool {
+    let mut ledger = open(&stage.project.path(LEDGER), Access::Whole).await;
+    let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut ledger).await;
+    begun.is_ok()
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     /// Beside processes that work on it.
@@ -157,6 +169,7 @@ enum Access {
 async fn open(path: &Path, access: Access) -> SqliteConnection {
     let options = SqliteConnectOptions::new()
         .filename(path)
+        .busy_timeout(Duration::ZERO)
         .read_only(access == Access::Look);
     SqliteConnection::connect_with(&options).await.unwrap()
 }
