@@ -61,6 +61,7 @@ const REFUSED: Option<&str> = Some(r#"{ "kind": "error", "code": 3002 }"#);
 const REFUSED_THOUGH_TAKEN: Option<&str> = Some(r#"{ "kind": "error_after_accept" }"#);
 const UNANSWERED: Option<&str> = Some(r#"{ "kind": "drop" }"#);
 const THROTTLED: Option<&str> = Some(r#"{ "kind": "throttle", "wait": 1 }"#);
+const MEDIA_LOST: Option<&str> = Some(r#"{ "kind": "error", "code": 5001 }"#);
 const LINE_BUSY: Option<&str> = Some(r#"{ "kind": "line_busy", "wait": 1 }"#);
 
 const NO_RUN: Option<(&str, u32)> = None;
@@ -113,6 +114,13 @@ const WINDOWS: &[Window] = &[
     ),
     window(("record.committed", 1), THROTTLED, left(BACK, 1, 0), (2, 2)),
     window(("record.committed", 1), LINE_BUSY, left(BACK, 1, 0), (2, 2)),
+    // Under a new key.
+    window(
+        ("record.committed", 1),
+        MEDIA_LOST,
+        left(BACK, 1, 0),
+        (2, 2),
+    ),
     // The second try's, with the wait or doubt of the first in the ledger.
     window(
         ("begin.committed", 2),
@@ -189,7 +197,7 @@ async fn killed_in(window: &Window) {
     let stage = stage(1).await;
     if let Some(fault) = window.fault {
         let mut rule: Value = serde_json::from_str(fault).unwrap();
-        rule["attempts"] = json!(1);
+        rule["times"] = json!(1);
         stage.provider.faults(1, &json!([rule])).await;
     }
     let dead = die(&stage, window.at).await;
@@ -221,8 +229,9 @@ async fn killed_in(window: &Window) {
         let early = SignedDuration::from_millis(at - next.at.as_millisecond());
         assert!(!early.is_positive(), "{name}: asked {early:#} too early");
     }
-    // One file, and one more where the first upload was not known to have been made.
-    let uploads = if window.at.0 == "upload.done" { 2 } else { 1 };
+    // One file, and one more where the first upload was not known, or not there any more.
+    let again = window.at.0 == "upload.done" || window.fault == MEDIA_LOST;
+    let uploads = if again { 2 } else { 1 };
     let slots = |path: &str| path.ends_with("/attachments");
     let slots = journal.requests.iter().filter(|one| slots(&one.path));
     assert_eq!(slots.count(), uploads, "{name}");
