@@ -11,6 +11,7 @@ mod fencing;
 mod keys;
 mod once;
 mod pace;
+mod soak;
 mod stop;
 mod uploads;
 
