@@ -103,7 +103,7 @@ const WINDOWS: &[Window] = &[
     window(
         ("record.committed", 1),
         REFUSED_THOUGH_TAKEN,
-        left(BACK, 1, 1),
+        left(BEGUN, 1, 1),
         (2, 2),
     ),
     window(
