@@ -14,6 +14,7 @@ mod pace;
 mod soak;
 mod stop;
 mod uploads;
+mod waits;
 
 use std::collections::HashMap;
 

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::books::{Attempt, Books};
-use crate::support::{Journal, Process, Stage, phone, until};
+use super::books::Books;
+use super::waits::waits;
+use crate::support::{Process, Stage, phone, until};
 
 /// Kills of a soak that is told nothing else.
 const KILLS: usize = 200;
@@ -25,9 +26,6 @@ const SEED: u64 = 0x5eed;
 const KILLS_OF_A_RUN: usize = 34;
 /// A process that comes to life needs some tens of milliseconds; at this one it is at work.
 const LONGEST_DELAY_MS: u64 = 250;
-/// Between an answer that asks for a wait and its commit, which all other processes learn it by.
-/// Measured at 15 ms; the rest is for a busy machine.
-const COMMIT_LAG_MS: i64 = 250;
 
 fn told(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
@@ -211,65 +209,5 @@ fn assert_no_early_retry(books: &Books) {
                 "{pair:?}"
             );
         }
-    }
-}
-
-/// A wait for everybody, or for a line, that the ledger knows of.
-#[derive(Debug)]
-struct Wait {
-    known_at: i64,
-    over_at: i64,
-    /// None: the whole account.
-    line: Option<String>,
-}
-
-/// The waits that were recorded. One whose process was killed before it could record it is known
-/// to nobody, and nobody can keep it.
-fn waits(books: &Books) -> Vec<Wait> {
-    let wait = |attempt: &Attempt| {
-        let line = match (attempt.http, attempt.outcome.as_str()) {
-            (Some(429), "retry") => None,
-            (_, "line_busy") => Some(books.deliveries[&attempt.delivery].line.clone()),
-            _ => return None,
-        };
-        Some(Wait {
-            known_at: attempt.ended_at?,
-            over_at: attempt.due_at?,
-            line,
-        })
-    };
-    books.all_attempts().filter_map(wait).collect()
-}
-
-impl Wait {
-    /// No attempt was begun, and sent, while the wait was known and not over. An attempt that had
-    /// been begun before may have been on its way already, and a request that arrives in between
-    /// is judged by when its attempt was begun; what was begun within the commit's lag could not
-    /// know. Returns the longest such lag, in milliseconds.
-    fn assert_kept(&self, books: &Books, journal: &Journal) -> i64 {
-        let mut lag = 0;
-        let of_phone = |phone: &str| books.deliveries.values().find(|one| one.phone == phone);
-        for post in journal.posts() {
-            let at = post.at.as_millisecond();
-            let delivery = of_phone(post.to.as_deref().unwrap()).unwrap();
-            let other_line = self
-                .line
-                .as_ref()
-                .is_some_and(|line| *line != delivery.line);
-            if other_line || at <= self.known_at || at >= self.over_at {
-                continue;
-            }
-            let attempts = books.attempts[&delivery.id].iter();
-            let attempt = attempts.rev().find(|one| one.begun_at <= at).unwrap();
-            let known_for = attempt.begun_at - self.known_at;
-            assert!(
-                known_for <= COMMIT_LAG_MS,
-                "begun {known_for} ms after the wait was known: {attempt:?} of {delivery:?}, \
-                 posted at {}, {self:?}",
-                post.at
-            );
-            lag = lag.max(known_for);
-        }
-        lag
     }
 }
