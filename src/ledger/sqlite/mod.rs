@@ -2,16 +2,14 @@
 //!
 //! WAL and `synchronous=FULL`: what was committed survives `kill -9` and power loss.
 
-mod arrivals;
 mod claim;
-mod events;
 mod files;
 mod freeze;
 mod owners;
-mod rows;
 mod runs;
 mod schedules;
 mod schema;
+mod shared;
 mod statements;
 mod write;
 

@@ -236,7 +236,7 @@ statements! {
           AND (lease_until <= ?3 OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
         ORDER BY id LIMIT ?4";
     DUE = "
-        SELECT id, due_at FROM deliveries
+        SELECT due_at, id FROM deliveries
         WHERE run_id = ?1 AND line = ?2 AND state = 'pending' AND due_at <= ?3
           AND (lease_until IS NULL OR lease_until <= ?3
             OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
@@ -426,7 +426,7 @@ statements! {
         FROM json_each(?2) v
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 8
           AND state = 'pending' AND lease_owner = ?1
-        RETURNING deliveries.id, run_id, attempt";
+        RETURNING deliveries.id, run_id";
 
     // Files
     MEDIA = "SELECT filename, content_type, bytes FROM media WHERE sha256 = ?";
