@@ -1,4 +1,5 @@
-//! What every writing transaction does, on SQLite. Rows go to a statement as one JSON array.
+//! What every writing transaction does, on SQLite. Rows that are rare go to a statement as one JSON
+//! array, those of the send path as plain values.
 
 use serde_json::{Value, json};
 use sqlx::{Sqlite, Transaction};
@@ -11,7 +12,25 @@ use super::statements as sql;
 
 pub(super) type Tx<'t> = Transaction<'t, Sqlite>;
 
-/// Rows as the statements take them.
+/// A statement by how many rows it takes, longest first.
+pub(super) type Sizes<const N: usize> = [(usize, &'static str); N];
+
+/// Rows in as few statements as there may be: each is a trip to SQLite's thread and back.
+pub(super) fn portions<T, const N: usize>(
+    mut rows: &[T],
+    sizes: Sizes<N>,
+) -> Vec<(&'static str, &[T])> {
+    let mut portions = Vec::new();
+    for (size, statement) in sizes {
+        while let Some((portion, rest)) = rows.split_at_checked(size) {
+            portions.push((statement, portion));
+            rows = rest;
+        }
+    }
+    portions
+}
+
+/// Rows as the other statements take them.
 pub(super) fn rows<T>(rows: &[T], row: impl Fn(&T) -> Value) -> String {
     Value::Array(rows.iter().map(row).collect()).to_string()
 }

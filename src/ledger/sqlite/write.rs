@@ -2,13 +2,31 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sqlx::Sqlite;
+use sqlx::sqlite::SqliteArguments;
 
 use super::super::rows::GatedRow;
 use super::super::shapes::{AttemptRow, Begun, Lost, Moved, Numbered, gate_key};
 use super::super::write::{WriteTx, write_group};
 use super::super::{DeliveryId, Gate, LedgerError, NewChat, Owner, Settle, Write, Written};
-use super::shared::{Tx, lost_rows, rows};
+use super::shared::{Sizes, Tx, lost_rows, portions, rows};
 use super::{SqliteLedger, statements as sql};
+
+const BEGIN: Sizes<3> = [(64, sql::BEGIN_64), (8, sql::BEGIN_8), (1, sql::BEGIN_1)];
+const KEEP_ATTEMPTS: Sizes<3> = [
+    (64, sql::KEEP_ATTEMPTS_64),
+    (8, sql::KEEP_ATTEMPTS_8),
+    (1, sql::KEEP_ATTEMPTS_1),
+];
+const RECORD: Sizes<3> = [(64, sql::RECORD_64), (8, sql::RECORD_8), (1, sql::RECORD_1)];
+const KEEP_CHATS: Sizes<3> = [
+    (64, sql::KEEP_CHATS_64),
+    (8, sql::KEEP_CHATS_8),
+    (1, sql::KEEP_CHATS_1),
+];
+
+type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+type Ids<'q> = sqlx::query::QueryScalar<'q, Sqlite, DeliveryId, SqliteArguments>;
 
 pub(super) async fn write(
     ledger: &SqliteLedger,
@@ -71,11 +89,25 @@ impl WriteTx for Tx<'_> {
         owner: &Owner,
         begun: &[Begun],
     ) -> Result<Vec<DeliveryId>, LedgerError> {
-        Ok(sqlx::query_scalar(sql::BEGIN)
-            .bind(rows(begun, begun_row))
-            .bind(&owner.0)
-            .fetch_all(&mut **self)
-            .await?)
+        let mut done = Vec::with_capacity(begun.len());
+        for (statement, portion) in portions(begun, BEGIN) {
+            let query = portion.iter().fold(
+                sqlx::query_scalar::<_, DeliveryId>(statement),
+                |query, one| {
+                    query
+                        .bind(one.id)
+                        .bind(one.expected_attempt)
+                        .bind(one.revision)
+                        .bind(one.fixed.as_str())
+                        .bind(one.at)
+                        .bind(one.lease_until)
+                        .bind(one.fixed_sum)
+                        .bind(owner.0.as_str())
+                },
+            );
+            done.extend(query.fetch_all(&mut **self).await?);
+        }
+        Ok(done)
     }
 
     async fn give_back(&mut self, owner: &Owner, begun: &[Begun]) -> Result<(), LedgerError> {
@@ -88,10 +120,13 @@ impl WriteTx for Tx<'_> {
     }
 
     async fn keep_attempts(&mut self, attempts: &[AttemptRow<'_>]) -> Result<(), LedgerError> {
-        sqlx::query(sql::KEEP_ATTEMPTS)
-            .bind(rows(attempts, attempt_row))
-            .execute(&mut **self)
-            .await?;
+        for (statement, portion) in portions(attempts, KEEP_ATTEMPTS) {
+            portion
+                .iter()
+                .fold(sqlx::query(statement), bind_attempt)
+                .execute(&mut **self)
+                .await?;
+        }
         Ok(())
     }
 
@@ -99,10 +134,14 @@ impl WriteTx for Tx<'_> {
         &mut self,
         attempts: &[AttemptRow<'_>],
     ) -> Result<Vec<DeliveryId>, LedgerError> {
-        Ok(sqlx::query_scalar(sql::RECORD)
-            .bind(rows(attempts, outcome_row))
-            .fetch_all(&mut **self)
-            .await?)
+        let mut done = Vec::with_capacity(attempts.len());
+        for (statement, portion) in portions(attempts, RECORD) {
+            let query = portion
+                .iter()
+                .fold(sqlx::query_scalar::<_, DeliveryId>(statement), bind_outcome);
+            done.extend(query.fetch_all(&mut **self).await?);
+        }
+        Ok(done)
     }
 
     async fn end_in_cancelled(&mut self, ids: &[DeliveryId]) -> Result<(), LedgerError> {
@@ -114,13 +153,13 @@ impl WriteTx for Tx<'_> {
     }
 
     async fn keep_chats(&mut self, chats: &[NewChat]) -> Result<(), LedgerError> {
-        let chats = rows(chats, |chat| {
-            json!([chat.gateway, chat.phone.expose(), chat.chat_id, chat.line])
-        });
-        sqlx::query(sql::KEEP_CHATS)
-            .bind(chats)
-            .execute(&mut **self)
-            .await?;
+        for (statement, portion) in portions(chats, KEEP_CHATS) {
+            portion
+                .iter()
+                .fold(sqlx::query(statement), bind_chat)
+                .execute(&mut **self)
+                .await?;
+        }
         Ok(())
     }
 
@@ -193,48 +232,54 @@ fn begun_row(one: &Begun) -> Value {
     ])
 }
 
-fn attempt_row(one: &AttemptRow<'_>) -> Value {
+fn bind_attempt<'q>(query: Query<'q>, one: &'q AttemptRow<'_>) -> Query<'q> {
     let (record, wait) = (one.record, &one.wait);
     let failure = one.failure();
-    json!([
-        record.id,
-        record.attempt,
-        record.revision,
-        record.begun_at.as_millisecond(),
-        record.ended_at.as_millisecond(),
-        record.class.as_str(),
-        failure.and_then(|failure| failure.code),
-        failure.and_then(|failure| failure.http),
-        one.text(),
-        one.trace_id(),
-        record.next.state().as_str(),
-        wait.due_ms(),
-        wait.hold_name(),
-        wait.tries,
-        u8::from(wait.anew),
-        one.sent.message_id,
-        one.sent.chat_id,
-        one.in_time,
-        one.late,
-    ])
+    query
+        .bind(record.id)
+        .bind(record.attempt)
+        .bind(record.revision)
+        .bind(record.begun_at.as_millisecond())
+        .bind(record.ended_at.as_millisecond())
+        .bind(record.class.as_str())
+        .bind(failure.and_then(|failure| failure.code))
+        .bind(failure.and_then(|failure| failure.http))
+        .bind(one.text())
+        .bind(one.trace_id())
+        .bind(record.next.state().as_str())
+        .bind(wait.due_ms())
+        .bind(wait.hold_name())
+        .bind(wait.tries)
+        .bind(wait.anew)
+        .bind(one.sent.message_id)
+        .bind(one.sent.chat_id)
+        .bind(one.in_time)
+        .bind(one.late)
 }
 
-fn outcome_row(one: &AttemptRow<'_>) -> Value {
+fn bind_outcome<'q>(query: Ids<'q>, one: &'q AttemptRow<'_>) -> Ids<'q> {
     let (record, wait) = (one.record, &one.wait);
-    json!([
-        record.id,
-        record.attempt,
-        record.next.state().as_str(),
-        wait.due_ms(),
-        wait.hold_name(),
-        wait.tries,
-        u8::from(wait.anew),
-        one.failure().and_then(|failure| failure.code),
-        one.text(),
-        one.sent.message_id,
-        one.sent.chat_id,
-        one.sent_at(),
-    ])
+    query
+        .bind(record.id)
+        .bind(record.attempt)
+        .bind(record.next.state().as_str())
+        .bind(wait.due_ms())
+        .bind(wait.hold_name())
+        .bind(wait.tries)
+        .bind(wait.anew)
+        .bind(one.failure().and_then(|failure| failure.code))
+        .bind(one.text())
+        .bind(one.sent.message_id)
+        .bind(one.sent.chat_id)
+        .bind(one.sent_at())
+}
+
+fn bind_chat<'q>(query: Query<'q>, chat: &'q NewChat) -> Query<'q> {
+    query
+        .bind(chat.gateway.as_str())
+        .bind(chat.phone.expose())
+        .bind(chat.chat_id.as_str())
+        .bind(chat.line.as_str())
 }
 
 fn moved_row(one: &Moved<'_>) -> Value {
