@@ -8,15 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::admission::admit;
 use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle};
 use super::settle::later;
 use super::worker::{self, Broken, Shop};
 use crate::crash_points;
-use crate::domain::campaign::Terms;
-use crate::domain::delivery::{Hold, SkipReason};
 use crate::domain::run::RunState;
-use crate::domain::schedule::zone;
-use crate::ledger::{Admission, Candidate, ClaimRequest, Claimed, LedgerError};
+use crate::ledger::{Candidate, ClaimRequest, Claimed, LedgerError};
 
 /// Slots are reserved no further ahead than this.
 const HORIZON: SignedDuration = SignedDuration::from_secs(1);
@@ -231,6 +229,10 @@ impl<'a> Floor<'a> {
     }
 
     fn start(&mut self, claimed: Claimed) {
+        // What is in hand already must not leave through a gate that another process closed.
+        for gate in &claimed.gates {
+            self.shop.gates.extend(gate);
+        }
         let idle = claimed.claims.is_empty() && self.workers.is_empty();
         let waiting_until = claimed.next_at.filter(|_| idle);
         self.engine
@@ -309,32 +311,6 @@ impl<'a> Floor<'a> {
                 },
             }
         }
-    }
-}
-
-/// What the domain says of a due delivery: what has begun must be settled; what is past its
-/// time is skipped; what is outside the window waits.
-fn admit(terms: &Terms, starts_at: Timestamp, candidate: Candidate<'_>) -> Admission {
-    let now = candidate.now;
-    let expired = terms
-        .expires
-        .is_some_and(|kept| now.duration_since(starts_at) >= kept);
-    if candidate.begun {
-        Admission::Now
-    } else if expired {
-        Admission::Skip(SkipReason::Expired)
-    } else if let Some(window) = &terms.window {
-        let zone = candidate.timezone.and_then(zone::find);
-        match window.next_open(now, zone.as_ref(), candidate.phone) {
-            Ok(open) if open <= now => Admission::Now,
-            Ok(until) => Admission::Hold {
-                until,
-                hold: Hold::Window,
-            },
-            Err(_) => Admission::Skip(SkipReason::NoWindow),
-        }
-    } else {
-        Admission::Now
     }
 }
 

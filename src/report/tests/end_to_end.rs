@@ -358,7 +358,7 @@ async fn the_page_shows_everybody_and_gives_nobody_away() {
     let html = Html {
         view: View {
             now: after(1_000),
-            timezone: jiff::tz::TimeZone::UTC,
+            timezone: TimeZone::UTC,
             style: Style::PLAIN,
         },
     };
