@@ -169,3 +169,14 @@ CREATE TABLE missed (
     due_at INTEGER NOT NULL,
     reason TEXT    NOT NULL
 ) WITHOUT ROWID;
+
+-- The places that this ledger was sent from; the newest is where it is at home. The file beside
+-- the ledger repeats that row, and so a copy is told from the ledger itself.
+CREATE TABLE places (
+    place     INTEGER PRIMARY KEY,
+    token     TEXT    NOT NULL UNIQUE,
+    taken_at  INTEGER,                    -- NULL: nobody had to be asked
+    mark      INTEGER NOT NULL DEFAULT 0, -- groups of attempts begun so far
+    marked_at INTEGER                     -- when the newest of them was begun
+);
+INSERT INTO places (token) VALUES (lower(hex(randomblob(16))));

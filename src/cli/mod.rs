@@ -8,6 +8,7 @@ mod freeze;
 mod init;
 mod open;
 mod output;
+mod place;
 mod preflight;
 mod preview;
 pub mod problems;

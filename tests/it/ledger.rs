@@ -7,11 +7,13 @@ mod freezing;
 mod model;
 mod owning;
 mod pacing;
+mod placing;
 mod racing;
 mod runs;
 mod sending;
 mod settling;
 mod sqlite_files;
+mod sqlite_place;
 mod store;
 mod walks;
 
@@ -112,6 +114,12 @@ macro_rules! conformance {
                     each_attempt_is_begun_by_exactly_one,
                     a_run_is_frozen_by_exactly_one,
                     a_fresh_ledger_is_opened_by_many_at_once,
+                }
+                placing::{
+                    a_new_store_settles_without_a_question,
+                    many_handles_settle_at_once,
+                    a_store_that_was_sent_from_is_at_home,
+                    accepting_what_is_at_home_changes_nothing,
                 }
                 model::{ every_walk_agrees_with_the_model }
             }

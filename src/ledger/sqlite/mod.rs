@@ -7,6 +7,7 @@ mod claim;
 mod files;
 mod freeze;
 mod owners;
+mod place;
 mod rows;
 mod runs;
 mod schedules;
@@ -25,7 +26,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use self::statements as sql;
 use super::{
-    Admit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
+    Admit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
     LedgerError, Missed, NewRun, Owner, RunFacts, RunRecord, Write, Written,
 };
 use crate::domain::account::AccountId;
@@ -61,6 +62,7 @@ pub struct SqliteLedger {
     writer: SqlitePool,
     readers: SqlitePool,
     locks: owners::Locks,
+    home: place::Home,
 }
 
 impl SqliteLedger {
@@ -100,6 +102,7 @@ impl SqliteLedger {
             writer,
             readers,
             locks: owners::Locks::default(),
+            home: place::Home::default(),
         })
     }
 
@@ -279,6 +282,14 @@ impl Ledger for SqliteLedger {
 
     async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError> {
         schedules::missed(self, campaign, most).await
+    }
+
+    async fn take_place(&self) -> Result<Option<Copied>, LedgerError> {
+        place::take(self).await
+    }
+
+    async fn accept_copy(&self, now: Timestamp) -> Result<(), LedgerError> {
+        place::accept(self, now).await
     }
 
     async fn close(&self) {

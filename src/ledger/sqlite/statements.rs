@@ -377,4 +377,15 @@ statements! {
         -- 'A' is the character after '@'; LIKE would take '_' in a name for any character
         WHERE run > ?1 || '@' AND run < ?1 || 'A'
         ORDER BY due_at DESC, run LIMIT ?2";
+
+    // The place
+    PLACE = "SELECT token, mark, marked_at FROM places ORDER BY place DESC LIMIT 1";
+    NEW_PLACE = "
+        INSERT INTO places (token, taken_at, mark, marked_at)
+        VALUES (lower(hex(randomblob(16))), ?, ?, ?)
+        RETURNING token, mark, marked_at";
+    RAISE_MARK = "
+        UPDATE places SET mark = mark + 1, marked_at = MAX(COALESCE(marked_at, ?1), ?1)
+        WHERE place = (SELECT MAX(place) FROM places)
+        RETURNING mark, marked_at";
 }

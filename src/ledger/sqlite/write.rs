@@ -9,7 +9,7 @@ use super::super::{
     Begin, DeliveryId, Gate, LedgerError, Next, Owner, Record, Release, Write, Written,
 };
 use super::rows::stored;
-use super::{SqliteLedger, statements as sql};
+use super::{SqliteLedger, place, statements as sql};
 use crate::domain::delivery::DeliveryState;
 
 pub(super) async fn write(
@@ -25,7 +25,9 @@ pub(super) async fn write(
         written.extend(write_round(&mut tx, owner, round).await?);
         rest = later;
     }
+    let mark = place::raise(ledger, &mut tx, group).await?;
     tx.commit().await?;
+    place::keep(ledger, mark.as_ref());
     Ok(written)
 }
 
