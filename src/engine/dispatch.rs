@@ -107,8 +107,10 @@ pub async fn dispatch(
     let shop = Arc::new(shop(engine, session, shutdown, recorder));
     let floor = Floor::new(engine, session, shop);
     let ended = floor.drive(shutdown, writer).await;
-    engine.ledger.retire(&session.owner).await?;
+    let retired = engine.ledger.retire(&session.owner).await;
+    // What ended the run comes before what followed from it.
     let ended = ended?;
+    retired?;
     if let Ended::Halted { reason } = ended {
         return halt(engine, reason).await;
     }

@@ -69,6 +69,7 @@ impl SqliteLedger {
     /// Opens the file, creates it if it is not there, and brings its schema up to date. A file
     /// that is no ledger is left as it is.
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
+        schema::may_be_changed(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -113,7 +114,15 @@ impl SqliteLedger {
 
     /// A write transaction that holds the write lock from its first moment.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        Ok(self.writer.begin_with(sql::BEGIN_IMMEDIATE).await?)
+        match self.writer.begin_with(sql::BEGIN_IMMEDIATE).await {
+            // Some faults, such as a full disk, end a transaction by themselves, and the connection
+            // goes on counting it as open: it is of no more use.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await.ok();
+                Ok(self.writer.begin_with(sql::BEGIN_IMMEDIATE).await?)
+            }
+            answer => Ok(answer?),
+        }
     }
 }
 
@@ -128,9 +137,14 @@ fn fault(error: &sqlx::Error) -> LedgerError {
     match primary_code(error) {
         Some(5 | 6) => LedgerError::Locked,
         Some(13) => LedgerError::DiskFull,
-        Some(11 | 26) => LedgerError::Damaged("its file is corrupt; put a copy of it back".into()),
-        Some(8) => LedgerError::Fault("it may not be written to".into()),
+        Some(11 | 26) => LedgerError::Damaged("its file is not as it was written".into()),
+        Some(8) => LedgerError::Fault(schema::READ_ONLY.into()),
         Some(10) => LedgerError::Fault("the disk answers with an error".into()),
+        Some(14) => LedgerError::Fault(
+            "its file cannot be opened any more; is its folder still there, and may this program \
+             have more files open?"
+                .into(),
+        ),
         Some(_) | None => unnamed(error),
     }
 }

@@ -39,6 +39,7 @@ use super::super::{Copied, LedgerError, Sign, Write};
 use super::claim::Tx;
 use super::rows::{instant, instants};
 use super::{SqliteLedger, statements as sql};
+use crate::domain::cause::because;
 
 const FIRST_LINE: &str = "sendoff-place 1";
 /// Far longer than the file is.
@@ -371,7 +372,7 @@ fn unusable(path: &Path, error: &io::Error) -> LedgerError {
         path: path.into(),
         reason: format!(
             "what it says of the ledger's place cannot be kept ({})",
-            error.kind()
+            because(error)
         ),
     }
 }
@@ -415,7 +416,7 @@ pub(super) fn keep(ledger: &SqliteLedger, mark: Option<&Mark>) {
         return;
     };
     if let Err(error) = write_mark(file, mark) {
-        tracing::warn!(error = %error.kind(), "the note beside the ledger was not written");
+        tracing::warn!(error = %because(&error), "the note beside the ledger was not written");
     }
 }
 
