@@ -139,6 +139,7 @@ CREATE TABLE gates (
     gateway  TEXT    NOT NULL,
     line     TEXT    NOT NULL,
     until_at INTEGER NOT NULL,
+    asked_at INTEGER NOT NULL, -- when it came
     reason   TEXT    NOT NULL,
     PRIMARY KEY (gateway, line)
 ) WITHOUT ROWID;
@@ -177,6 +178,7 @@ CREATE TABLE places (
     token     TEXT    NOT NULL UNIQUE,
     taken_at  INTEGER,                    -- NULL: nobody had to be asked
     mark      INTEGER NOT NULL DEFAULT 0, -- groups of attempts begun so far
-    marked_at INTEGER                     -- when the newest of them was begun
+    marked_at INTEGER,                    -- when the newest of them was begun
+    back_from INTEGER                     -- what the clock showed before it was set back
 );
 INSERT INTO places (token) VALUES (lower(hex(randomblob(16))));

@@ -98,6 +98,7 @@ pub async fn dispatch(
     shutdown: &Shutdown,
 ) -> Result<Ended, LedgerError> {
     engine.ledger.bury().await?;
+    engine.ledger.follow_clock(&|| engine.clock.now()).await?;
     engine
         .ledger
         .enlist(&session.owner, engine.clock.now())

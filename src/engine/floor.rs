@@ -13,12 +13,11 @@ use super::settle::later;
 use super::worker::{self, Broken, Shop};
 use crate::domain::campaign::Terms;
 use crate::domain::delivery::{Hold, SkipReason};
+use crate::domain::pace::HORIZON;
 use crate::domain::run::RunState;
 use crate::domain::schedule::zone;
 use crate::ledger::{Admission, Candidate, ClaimRequest, Claimed, LedgerError};
 
-/// Slots are reserved no further ahead than this.
-const HORIZON: SignedDuration = SignedDuration::from_secs(1);
 /// The ledger is asked at least this often, so that a pause by another process, or its end, is
 /// noticed.
 const POLL: SignedDuration = SignedDuration::from_secs(1);
@@ -104,6 +103,7 @@ impl<'a> Floor<'a> {
             if self.limit_left() == Some(0) {
                 return Ok(Ended::LimitReached);
             }
+            self.follow_clock();
             if self.engine.clock.now() >= self.look_at
                 && let Some(ended) = self.look_around().await?
             {
@@ -117,6 +117,14 @@ impl<'a> Floor<'a> {
                 return Ok(ended);
             }
             self.wait(stop).await?;
+        }
+    }
+
+    /// A clock that was set back must not put off what is looked at once a second.
+    fn follow_clock(&mut self) {
+        let now = self.engine.clock.now();
+        if self.look_at > later(now, POLL) {
+            (self.look_at, self.ask_at) = (now, now);
         }
     }
 
@@ -150,9 +158,15 @@ impl<'a> Floor<'a> {
     /// killed leaves its leases to us, and an operator may have changed the run's state.
     async fn look_around(&mut self) -> Result<Option<Ended>, LedgerError> {
         let engine = self.engine;
-        match engine.ledger.bury().await {
-            Ok(()) | Err(LedgerError::Locked) => {}
-            Err(error) => return Err(error),
+        let now = || engine.clock.now();
+        for looked in [
+            engine.ledger.bury().await,
+            engine.ledger.follow_clock(&now).await,
+        ] {
+            match looked {
+                Ok(()) | Err(LedgerError::Locked) => {}
+                Err(error) => return Err(error),
+            }
         }
         let record = engine.ledger.run(&engine.run.run).await?;
         let now = engine.clock.now();

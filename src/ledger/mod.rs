@@ -354,6 +354,7 @@ pub enum Write {
 #[derive(Debug, Clone)]
 pub struct Release {
     pub id: DeliveryId,
+    pub at: Timestamp,
     /// `None`: as it was. Otherwise `Pending` or `Failed`, when preparing the request failed.
     pub next: Option<Next>,
     pub failure: Option<Failure>,
@@ -424,6 +425,9 @@ pub struct Missed {
     pub due_at: Timestamp,
     pub reason: String,
 }
+
+/// What the clock shows at the moment it is asked.
+pub type Now<'a> = &'a (dyn Fn() -> Timestamp + Send + Sync);
 
 /// A store that may not be the one that messages were last sent from: it has been put back from
 /// a backup, copied or moved.
@@ -571,6 +575,11 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// Makes the store at home where it is, on the word of a person, and notes that it was.
     async fn accept_copy(&self, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// Sets stored waits back when the clock was: none is hours longer for it, and none that the
+    /// provider asked for ends before its time. Asked at the start and about once a second; the
+    /// clock is read when the store is ready to compare.
+    async fn follow_clock(&self, now: Now<'_>) -> Result<(), LedgerError>;
 
     /// Lets go of the store. What was committed is kept without it; it only leaves less behind.
     async fn close(&self);

@@ -2,6 +2,7 @@
 //! is wrong, where and what to do, in words for people; nothing is lost, nobody gets the message
 //! twice, and afterwards a `resume` finishes the run. The sandbox's record is the oracle.
 
+mod clock;
 mod copies;
 mod damaged;
 mod descriptors;

@@ -4,6 +4,7 @@
 
 mod arrivals;
 mod claim;
+mod clock;
 mod files;
 mod freeze;
 mod owners;
@@ -27,7 +28,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use self::statements as sql;
 use super::{
     Admit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
-    LedgerError, Missed, NewRun, Owner, RunFacts, RunRecord, Write, Written,
+    LedgerError, Missed, NewRun, Now, Owner, RunFacts, RunRecord, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::delivery::Counts;
@@ -304,6 +305,10 @@ impl Ledger for SqliteLedger {
 
     async fn accept_copy(&self, now: Timestamp) -> Result<(), LedgerError> {
         place::accept(self, now).await
+    }
+
+    async fn follow_clock(&self, now: Now<'_>) -> Result<(), LedgerError> {
+        clock::follow(self, now).await
     }
 
     async fn close(&self) {

@@ -334,9 +334,9 @@ statements! {
         FROM json_each(?) v WHERE TRUE
         ON CONFLICT (gateway, phone) DO UPDATE SET chat_id = excluded.chat_id";
     EXTEND_GATE = "
-        INSERT INTO gates (gateway, line, until_at, reason) VALUES (?, ?, ?, ?)
+        INSERT INTO gates (gateway, line, until_at, reason, asked_at) VALUES (?, ?, ?, ?, ?)
         ON CONFLICT (gateway, line) DO UPDATE
-        SET until_at = excluded.until_at, reason = excluded.reason
+        SET until_at = excluded.until_at, reason = excluded.reason, asked_at = excluded.asked_at
         WHERE excluded.until_at > gates.until_at";
     RELEASE_AS_IT_WAS = "
         UPDATE OR FAIL deliveries SET lease_owner = NULL, lease_until = NULL
@@ -384,8 +384,48 @@ statements! {
         INSERT INTO places (token, taken_at, mark, marked_at)
         VALUES (lower(hex(randomblob(16))), ?, ?, ?)
         RETURNING token, mark, marked_at";
+    /// What was begun by a clock that has been set back meanwhile is not the newest.
     RAISE_MARK = "
-        UPDATE places SET mark = mark + 1, marked_at = MAX(COALESCE(marked_at, ?1), ?1)
+        UPDATE places SET mark = mark + 1,
+            marked_at = CASE WHEN ABS(?1 - COALESCE(back_from, 0)) < 60000 THEN marked_at
+                ELSE MAX(COALESCE(marked_at, ?1), ?1) END
         WHERE place = (SELECT MAX(place) FROM places)
         RETURNING mark, marked_at";
+
+    // The clock
+    NEWEST_MARK = "SELECT MAX(marked_at) FROM places";
+    SET_BACK_MARK = "
+        UPDATE places SET marked_at = ?1, back_from = ?2 WHERE marked_at > ?1";
+    SET_BACK_GATES = "
+        UPDATE gates SET until_at = MAX(?1, until_at - (?2 - ?1)), asked_at = ?1
+        WHERE asked_at > ?1";
+    /// Those that stand where the clock stood, not where it is.
+    SET_BACK_PACE = "
+        UPDATE pace SET tat_us = tat_us - (?2 - ?1) * 1000
+        WHERE tat_us > (?1 + (?2 - ?1) / 2) * 1000";
+    /// What was due stays due, and what waits behind a gate waits for the gate alone. The next
+    /// window and a start that is still to come are times of the day.
+    SET_BACK_DUE = "
+        UPDATE deliveries SET due_at = ?1
+        WHERE run_id IN (SELECT id FROM runs) AND line IN (SELECT line FROM run_lines)
+          AND state = 'pending' AND due_at > ?1
+          AND ((hold IS NULL AND due_at <= ?2) OR hold IN ('throttled', 'line_capacity'))";
+    /// After an attempt that ended by the clock as it was.
+    SET_BACK_RETRIES = "
+        UPDATE deliveries SET due_at = MAX(?1, due_at - (?2 - ?1))
+        WHERE run_id IN (SELECT id FROM runs) AND line IN (SELECT line FROM run_lines)
+          AND state = 'pending' AND due_at > ?1 AND hold = 'retry'
+          AND EXISTS (SELECT 1 FROM attempts a
+            WHERE a.delivery_id = deliveries.id AND a.attempt = deliveries.attempt
+              AND a.ended_at > ?1)";
+    SET_BACK_LEASES = "
+        UPDATE deliveries SET lease_until = MAX(?1, lease_until - (?2 - ?1))
+        WHERE run_id IN (SELECT id FROM runs) AND state = 'pending' AND lease_until > ?1";
+    /// With the age of their keys, which must never seem younger than it is.
+    SET_BACK_SENDING = "
+        UPDATE deliveries
+        SET first_attempt_at = first_attempt_at - (?2 - ?1),
+            lease_until = CASE WHEN lease_until > ?1 AND begun_at > ?1
+                THEN MAX(?1, lease_until - (?2 - ?1)) ELSE lease_until END
+        WHERE run_id IN (SELECT id FROM runs) AND state = 'sending'";
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::{Sqlite, Transaction};
 
@@ -69,11 +70,11 @@ async fn write_round(
     for one in group {
         let gate = match one {
             Write::Begin(_) => None,
-            Write::Record(record) => record.gate.as_ref(),
-            Write::Release(release) => release.gate.as_ref(),
+            Write::Record(record) => record.gate.as_ref().zip(Some(record.ended_at)),
+            Write::Release(release) => release.gate.as_ref().zip(Some(release.at)),
         };
-        if let Some(gate) = gate {
-            extend_gate(tx, gate).await?;
+        if let Some((gate, asked_at)) = gate {
+            extend_gate(tx, gate, asked_at).await?;
         }
     }
     let done = |there: bool| if there { Written::Done } else { Written::Late };
@@ -199,12 +200,14 @@ async fn release_all(
 async fn extend_gate(
     tx: &mut Transaction<'static, Sqlite>,
     gate: &Gate,
+    asked_at: Timestamp,
 ) -> Result<(), LedgerError> {
     sqlx::query(sql::EXTEND_GATE)
         .bind(&gate.gateway)
         .bind(gate.line.as_deref().unwrap_or(""))
         .bind(gate.until.as_millisecond())
         .bind(&gate.reason)
+        .bind(asked_at.as_millisecond())
         .execute(&mut **tx)
         .await?;
     Ok(())

@@ -189,6 +189,7 @@ pub(super) fn record_of(claim: &Claim, now_ms: i64, next: Next) -> Record {
 pub(super) fn release_of(claim: &Claim, next: Option<Next>) -> Release {
     Release {
         id: claim.id,
+        at: at(0),
         failure: next.as_ref().map(|_| failure("not now")),
         next,
         gate: None,
