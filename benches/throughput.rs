@@ -61,15 +61,18 @@ async fn bench(deliveries: u32) {
     let mut ratios = Vec::new();
     for round in 1..=ROUNDS {
         sandbox.reset().await;
-        let engine = engine_round(&sandbox, round, deliveries).await;
+        let (engine, cost) = engine_round(&sandbox, round, deliveries).await;
         if round == 1 {
             println!("{}", support::memory_in_words());
         }
         sandbox.reset().await;
+        let before = support::processor_time();
         let bare = bare_round(&sandbox, round, deliveries).await;
+        let bare_cost = support::each_in_words(deliveries, before);
         let ratio = bare.as_secs_f64() / engine.as_secs_f64();
         println!(
-            "round {round}: engine {:.0}/s, bare client {:.0}/s, ratio {ratio:.2}",
+            "round {round}: engine {:.0}/s ({cost}), bare client {:.0}/s ({bare_cost}), \
+             ratio {ratio:.2}",
             support::per_second(deliveries, engine),
             support::per_second(deliveries, bare),
         );
@@ -176,7 +179,7 @@ fn message(n: u32) -> Message {
 }
 
 /// The whole send path, from the first claim to the last recorded outcome.
-async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> Duration {
+async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> (Duration, String) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("ledger.db");
     let ledger: Arc<dyn Ledger> =
@@ -204,15 +207,17 @@ async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> 
         when_idle: WhenIdle::Wait,
         seed: u64::from(round),
     };
+    let before = support::processor_time();
     let begun = Instant::now();
     let ended = dispatch(&engine, &session, &Shutdown::default())
         .await
         .unwrap();
     let took = begun.elapsed();
+    let cost = support::each_in_words(deliveries, before);
     assert_eq!(ended, Ended::Finished);
     assert_eq!(tally.snapshot().counts.accepted(), u64::from(deliveries));
     ledger.close().await;
-    took
+    (took, cost)
 }
 
 async fn freeze(ledger: &dyn Ledger, round: u32, deliveries: u32) -> RunRecord {

@@ -18,6 +18,27 @@ pub(crate) fn memory_in_words() -> String {
     )
 }
 
+/// The processor time of this process so far, on all cores; `None` where `/proc` is not there.
+/// Counted in hundredths of a second.
+pub(crate) fn processor_time() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // After the name, which may hold blanks: state is field 3, user and system time 14 and 15.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 10))
+}
+
+/// What one of many cost of a processor, in microseconds, since `before`.
+pub(crate) fn each_in_words(count: u32, before: Option<Duration>) -> String {
+    match (before, processor_time()) {
+        (Some(before), Some(after)) => {
+            let each = (after - before).as_secs_f64() * 1e6 / f64::from(count);
+            format!("{each:.0} us of processor each")
+        }
+        _ => "processor time not known on this system".to_owned(),
+    }
+}
+
 /// Things per second.
 pub(crate) fn per_second(count: u32, took: Duration) -> f64 {
     f64::from(count) / took.as_secs_f64()

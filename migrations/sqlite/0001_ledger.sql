@@ -22,7 +22,12 @@ CREATE TABLE runs (
     total          INTEGER NOT NULL,
     created_at     INTEGER NOT NULL,
     starts_at      INTEGER NOT NULL,
-    finished_at    INTEGER
+    finished_at    INTEGER,
+    -- checksums of the list and of this row (see src/domain/history.rs)
+    list_sum       INTEGER NOT NULL DEFAULT 0,
+    sum            INTEGER NOT NULL DEFAULT 0,
+    -- how many events it has; the next one is one higher
+    events         INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX runs_campaign ON runs (campaign, id);
 
@@ -47,6 +52,7 @@ CREATE TABLE messages (
     timezone      TEXT,
     content       TEXT,
     addressed     INTEGER NOT NULL CHECK (addressed IN (0, 1)),
+    sum           INTEGER NOT NULL, -- checksum of the row as it was frozen
     CHECK (addressed = 0 OR (phone IS NOT NULL AND content IS NOT NULL))
 );
 -- One message per person, run and step: the insert decides.
@@ -73,8 +79,11 @@ CREATE TABLE deliveries (
     tries            INTEGER NOT NULL DEFAULT 0, -- those that count against the limit
     revision         INTEGER NOT NULL DEFAULT 0,
     fixed            TEXT, -- what the first attempt fixed of the request (JSON)
+    fixed_sum        INTEGER,
     first_attempt_at INTEGER,
     begun_at         INTEGER,
+    unanswered_at    INTEGER, -- when the first of the attempts was begun that are without an answer
+    aged_ms          INTEGER NOT NULL DEFAULT 0, -- by how much the clock was set back since
     code             INTEGER,
     message_id       TEXT,
     chat_id          TEXT,
@@ -91,6 +100,7 @@ CREATE INDEX deliveries_sending ON deliveries (run_id, lease_until) WHERE state 
 CREATE TABLE attempts (
     delivery_id INTEGER NOT NULL REFERENCES deliveries (id) DEFERRABLE INITIALLY DEFERRED,
     attempt     INTEGER NOT NULL,
+    revision    INTEGER NOT NULL,
     begun_at    INTEGER NOT NULL,
     ended_at    INTEGER, -- NULL: the process ended before an outcome was recorded
     outcome     TEXT    NOT NULL,
@@ -99,8 +109,30 @@ CREATE TABLE attempts (
     http        INTEGER,
     text        TEXT,
     trace_id    TEXT,
+    -- where it left the delivery; all NULL when lost
+    state       TEXT,
+    due_at      INTEGER,
+    hold        TEXT,
+    tries       INTEGER,
+    anew        INTEGER,
+    message_id  TEXT,
+    chat_id     TEXT,
+    sum         INTEGER NOT NULL,
     PRIMARY KEY (delivery_id, attempt)
 ) WITHOUT ROWID;
+
+-- Everything else that moved a delivery or a run; with the attempts, the whole history.
+CREATE TABLE events (
+    run_id      INTEGER NOT NULL REFERENCES runs (id),
+    seq         INTEGER NOT NULL, -- 1 .. runs.events
+    delivery_id INTEGER,          -- NULL: the run
+    attempt     INTEGER NOT NULL, -- begun before it
+    at          INTEGER NOT NULL,
+    what        TEXT    NOT NULL, -- JSON
+    sum         INTEGER NOT NULL,
+    PRIMARY KEY (run_id, seq)
+) WITHOUT ROWID;
+CREATE INDEX events_delivery ON events (delivery_id, seq) WHERE delivery_id IS NOT NULL;
 
 -- Files that messages name, by content.
 CREATE TABLE media (
@@ -134,15 +166,17 @@ CREATE TABLE accounts (
     account TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Waits that the provider asked for; `line` is '' for the whole account.
+-- Waits that the provider asked for: of one line, of one recipient, or ('' and '') of all.
 CREATE TABLE gates (
-    gateway  TEXT    NOT NULL,
-    line     TEXT    NOT NULL,
-    until_at INTEGER NOT NULL,
-    asked_at INTEGER NOT NULL, -- when it came
-    reason   TEXT    NOT NULL,
-    PRIMARY KEY (gateway, line)
+    gateway   TEXT    NOT NULL,
+    line      TEXT    NOT NULL,
+    recipient TEXT    NOT NULL, -- phone
+    asked_at  INTEGER NOT NULL,
+    until_at  INTEGER NOT NULL,
+    reason    TEXT    NOT NULL,
+    PRIMARY KEY (gateway, recipient, line)
 ) WITHOUT ROWID;
+CREATE INDEX gates_open ON gates (until_at);
 
 -- Theoretical arrival times of the speed limits, in microseconds.
 CREATE TABLE pace (

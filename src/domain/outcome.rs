@@ -56,17 +56,65 @@ pub enum Outcome {
     MediaLost { failure: Failure },
 }
 
-impl Outcome {
-    /// The class in one word, as kept in the ledger and shown in `report` and `explain`.
-    pub fn class(&self) -> &'static str {
+/// What an attempt came to in one word, as kept in the ledger and shown in reports: the classes
+/// of outcomes, and two ways to end without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    Accepted,
+    Retry,
+    Permanent,
+    Uncertain,
+    StopRun,
+    LineBusy,
+    MediaLost,
+    /// Begun, and the request did not leave: the process was to stop, or had to wait.
+    NotSent,
+    /// Begun, and its process ended before an outcome was recorded.
+    Lost,
+}
+
+impl Class {
+    pub const ALL: [Self; 9] = [
+        Self::Accepted,
+        Self::Retry,
+        Self::Permanent,
+        Self::Uncertain,
+        Self::StopRun,
+        Self::LineBusy,
+        Self::MediaLost,
+        Self::NotSent,
+        Self::Lost,
+    ];
+
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Accepted { .. } => "accepted",
-            Self::Retry { .. } => "retry",
-            Self::Permanent { .. } => "permanent",
-            Self::Uncertain { .. } => "uncertain",
-            Self::StopRun { .. } => "stop_run",
-            Self::LineBusy { .. } => "line_busy",
-            Self::MediaLost { .. } => "media_lost",
+            Self::Accepted => "accepted",
+            Self::Retry => "retry",
+            Self::Permanent => "permanent",
+            Self::Uncertain => "uncertain",
+            Self::StopRun => "stop_run",
+            Self::LineBusy => "line_busy",
+            Self::MediaLost => "media_lost",
+            Self::NotSent => "not_sent",
+            Self::Lost => "lost",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text)
+    }
+}
+
+impl Outcome {
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Accepted { .. } => Class::Accepted,
+            Self::Retry { .. } => Class::Retry,
+            Self::Permanent { .. } => Class::Permanent,
+            Self::Uncertain { .. } => Class::Uncertain,
+            Self::StopRun { .. } => Class::StopRun,
+            Self::LineBusy { .. } => Class::LineBusy,
+            Self::MediaLost { .. } => Class::MediaLost,
         }
     }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle};
 use super::settle::later;
 use super::worker::{self, Broken, Shop};
+use crate::crash_points;
 use crate::domain::campaign::Terms;
 use crate::domain::delivery::{Hold, SkipReason};
 use crate::domain::pace::HORIZON;
@@ -237,7 +238,10 @@ impl<'a> Floor<'a> {
         };
         let (terms, starts_at) = (&engine.run.terms, engine.run.starts_at);
         let admit = |candidate: Candidate<'_>| admit(terms, starts_at, now, candidate);
-        engine.ledger.claim(&request, &admit).await
+        crash_points::reach("claim.before").await;
+        let claimed = engine.ledger.claim(&request, &admit).await;
+        crash_points::reach("claim.committed").await;
+        claimed
     }
 
     fn start(&mut self, claimed: Claimed) {
@@ -260,7 +264,9 @@ impl<'a> Floor<'a> {
             if self.session.only.is_some() {
                 return Ok(Some(Ended::LimitReached));
             }
+            crash_points::reach("finish.before").await;
             let done = engine.ledger.finish_if_done(&engine.run.run, now).await?;
+            crash_points::reach("finish.committed").await;
             return Ok(done.then_some(Ended::Finished));
         };
         let far = next_at.duration_since(now) > SHORT_WAIT;

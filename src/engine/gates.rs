@@ -11,12 +11,13 @@ use tokio::time::Instant;
 
 use super::settle::later;
 use crate::domain::delivery::Hold;
-use crate::ledger::Gate;
+use crate::domain::phone::Phone;
+use crate::ledger::{Gate, Held};
 
-/// Open waits by line; `None` is the whole account. Kept by a clock that nobody sets, so that a
-/// wait lasts as long as it was to whatever becomes of the time of day.
+/// Open waits by whom they hold. Kept by a clock that nobody sets, so that a wait lasts as long as
+/// it was to whatever becomes of the time of day.
 #[derive(Debug, Default)]
-pub(super) struct Gates(Mutex<HashMap<Option<String>, Instant>>);
+pub(super) struct Gates(Mutex<HashMap<Held, Instant>>);
 
 impl Gates {
     /// A gate is only ever extended.
@@ -27,26 +28,41 @@ impl Gates {
             return;
         };
         if let Ok(mut gates) = self.0.lock() {
-            let until = gates.entry(gate.line.clone()).or_insert(over);
+            let until = gates.entry(gate.held.clone()).or_insert(over);
             *until = over.max(*until);
         }
     }
 
-    /// Until when nothing may leave from `line`, and why; `None`: it may leave now.
-    pub(super) fn closed(&self, line: &str, now: Timestamp) -> Option<(Timestamp, Hold)> {
-        self.closed_at(line, now, Instant::now())
+    /// Until when nothing may leave from `line` to `to`, and why; `None`: it may leave now.
+    pub(super) fn closed(
+        &self,
+        line: &str,
+        to: &Phone,
+        now: Timestamp,
+    ) -> Option<(Timestamp, Hold)> {
+        let (over, hold) = self.closed_at(line, to, Instant::now())?;
+        // Whole milliseconds, as the ledger keeps them, and not one too early.
+        let left = i64::try_from(over.as_micros().div_ceil(1_000)).unwrap_or(i64::MAX);
+        Some((later(now, SignedDuration::from_millis(left)), hold))
     }
 
-    fn closed_at(&self, line: &str, now: Timestamp, at: Instant) -> Option<(Timestamp, Hold)> {
-        let gates = self.0.lock().ok()?;
-        let of = |line: Option<String>, hold| Some((*gates.get(&line)?, hold));
-        let account = of(None, Hold::Throttled);
-        let line = of(Some(line.to_owned()), Hold::LineCapacity);
-        let (over, hold) = account.into_iter().chain(line).max_by_key(|(at, _)| *at)?;
-        let left = over.saturating_duration_since(at);
-        // Whole milliseconds, as the ledger keeps them, and not one too early.
-        let left = i64::try_from(left.as_micros().div_ceil(1_000)).unwrap_or(i64::MAX);
-        (left > 0).then(|| (later(now, SignedDuration::from_millis(left)), hold))
+    /// For how long still.
+    fn closed_at(&self, line: &str, to: &Phone, at: Instant) -> Option<(Duration, Hold)> {
+        let mut gates = self.0.lock().ok()?;
+        // Most of the time there is none, and what is over is of no use.
+        gates.retain(|_, over| *over > at);
+        if gates.is_empty() {
+            return None;
+        }
+        let of = |held, hold| Some((gates.get(&held)?.duration_since(at), hold));
+        [
+            of(Held::Account, Hold::Throttled),
+            of(Held::Line(line.to_owned()), Hold::LineCapacity),
+            of(Held::Recipient(to.clone()), Hold::Retry),
+        ]
+        .into_iter()
+        .flatten()
+        .max_by_key(|(left, _)| *left)
     }
 }
 
@@ -58,51 +74,53 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn gate(line: Option<&str>, until: i64) -> Gate {
+    fn gate(held: Held, until: i64) -> Gate {
         Gate {
             gateway: "chert".to_owned(),
-            line: line.map(str::to_owned),
+            held,
             until: at(until),
             reason: String::new(),
         }
     }
 
     #[test]
-    fn a_gate_holds_its_line_or_everybody_and_is_only_extended() {
+    fn a_gate_holds_its_line_its_recipient_or_everybody_and_is_only_extended() {
         let begun = Instant::now();
         let gates = Gates::default();
-        let closed = |line: &str, second: u64| {
-            let shown = at(i64::try_from(second).unwrap());
-            gates.closed_at(line, shown, begun + Duration::from_secs(second))
+        let [ann, bob] =
+            ["+12025550143", "+12025550144"].map(|text| Phone::from_e164(text).unwrap());
+        let closed = |line: &str, to: &Phone, second: u64| {
+            let left = gates.closed_at(line, to, begun + Duration::from_secs(second));
+            left.map(|(left, hold)| (second + left.as_secs(), hold))
         };
-        assert_eq!(closed("one", 0), None);
-        gates.extend(&gate(Some("one"), 10), at(0), begun);
-        gates.extend(&gate(Some("one"), 5), at(0), begun);
-        let busy = Some((at(10), Hold::LineCapacity));
-        assert_eq!(closed("one", 9), busy);
-        assert_eq!(closed("one", 10), None);
-        assert_eq!(closed("other", 9), None);
-        gates.extend(&gate(None, 20), at(0), begun);
-        let throttled = Some((at(20), Hold::Throttled));
-        assert_eq!(closed("one", 9), throttled);
-        assert_eq!(closed("other", 19), throttled);
+        assert_eq!(closed("one", &ann, 0), None);
+        gates.extend(&gate(Held::Line("one".to_owned()), 10), at(0), begun);
+        gates.extend(&gate(Held::Line("one".to_owned()), 5), at(0), begun);
+        assert_eq!(closed("one", &ann, 9), Some((10, Hold::LineCapacity)));
+        assert_eq!(closed("other", &ann, 9), None);
+        gates.extend(&gate(Held::Recipient(ann.clone()), 15), at(0), begun);
+        assert_eq!(closed("other", &ann, 9), Some((15, Hold::Retry)));
+        assert_eq!(closed("other", &bob, 9), None);
+        gates.extend(&gate(Held::Account, 20), at(0), begun);
+        assert_eq!(closed("one", &ann, 9), Some((20, Hold::Throttled)));
+        assert_eq!(closed("one", &ann, 10), Some((20, Hold::Throttled)));
+        assert_eq!(closed("other", &bob, 19), Some((20, Hold::Throttled)));
+        assert_eq!(closed("one", &ann, 20), None);
     }
 
     #[test]
     fn a_wait_lasts_as_long_as_it_was_to_whatever_the_clock_shows() {
-        let begun = Instant::now();
         let gates = Gates::default();
-        gates.extend(&gate(None, 90_030), at(90_000), begun);
-        let closed = |shown: i64, passed: u64| {
-            let passed = begun + Duration::from_secs(passed);
-            gates
-                .closed_at("one", at(shown), passed)
-                .map(|(until, _)| until)
-        };
-        assert_eq!(closed(5, 10), Some(at(25)));
-        assert_eq!(closed(700_000, 20), Some(at(700_010)));
-        assert_eq!(closed(0, 30), None);
-        gates.extend(&gate(None, i64::from(i32::MAX)), at(0), begun);
-        assert!(closed(0, 30).is_some());
+        let ann = Phone::from_e164("+12025550143").unwrap();
+        let asked = Instant::now();
+        gates.extend(&gate(Held::Account, 90_030), at(90_000), asked);
+        for shown in [5, 90_000, 700_000] {
+            let (until, _) = gates.closed("one", &ann, at(shown)).unwrap();
+            assert!(until > at(shown + 15) && until <= at(shown + 30), "{until}");
+        }
+        let over = asked + Duration::from_secs(30);
+        assert_eq!(gates.closed_at("one", &ann, over), None);
+        gates.extend(&gate(Held::Account, i64::from(i32::MAX)), at(0), asked);
+        assert!(gates.closed_at("one", &ann, over).is_some());
     }
 }

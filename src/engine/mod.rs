@@ -15,6 +15,7 @@ mod gates;
 mod limiter;
 mod outcomes;
 pub mod plan;
+mod reconcile;
 mod recorder;
 mod settle;
 pub mod tally;

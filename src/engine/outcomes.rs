@@ -6,9 +6,12 @@ use tokio::time::Instant;
 
 use super::settle::{Settled, Settling, settle};
 use super::worker::{Broken, Shop};
+use crate::crash_points;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::outcome::{Failure, Outcome};
-use crate::ledger::{Claim, Fixed, Gate, Next, Record, Release, Write, Written};
+use crate::domain::outcome::{Class, Failure, Outcome};
+use crate::ledger::{
+    Claim, Fixed, Gate, NewChat, Next, Record, Release, Settle, Verdict, Write, Written,
+};
 
 impl Shop {
     /// An attempt was begun and its request has not left.
@@ -24,7 +27,8 @@ impl Shop {
             attempt: claim.attempt + 1,
             begun_at,
             ended_at: self.clock.now(),
-            class: "not_sent",
+            revision: claim.revision,
+            class: Class::NotSent,
             failure: None,
             next: next.clone(),
             chat: None,
@@ -38,12 +42,15 @@ impl Shop {
     }
 
     /// Remembers when the claims are to look again for what is put back.
-    fn note_due(&self, next: &Next) {
-        let due = match next {
-            Next::Pending { due_at, .. } => *due_at,
-            Next::Unanswered { again_at, .. } => *again_at,
-            Next::Sent { .. } | Next::Failed | Next::Uncertain => return,
-        };
+    pub(super) fn note_due(&self, next: &Next) {
+        match next {
+            Next::Pending { due_at, .. } => self.note_due_at(*due_at),
+            Next::Unanswered { again_at, .. } => self.note_due_at(*again_at),
+            Next::Sent { .. } | Next::Failed | Next::Uncertain => {}
+        }
+    }
+
+    pub(super) fn note_due_at(&self, due: Timestamp) {
         if let Ok(mut earliest) = self.due_again.lock() {
             *earliest = Some(earliest.map_or(due, |other| other.min(due)));
         }
@@ -57,8 +64,9 @@ impl Shop {
         begun_at: Timestamp,
         outcome: Outcome,
     ) -> Result<(), Broken> {
+        crash_points::reach("answer.received").await;
         let now = self.clock.now();
-        let settled = self.settle(claim, &outcome, now);
+        let settled = self.settle(claim, &outcome, (begun_at, now));
         if let Outcome::MediaLost { .. } = outcome {
             self.uploads
                 .forget(&fixed.attachments)
@@ -71,7 +79,7 @@ impl Shop {
         if let Some(failure) = outcome.failure() {
             tracing::debug!(
                 row = claim.row,
-                class = outcome.class(),
+                class = outcome.class().as_str(),
                 code = failure.code,
                 http = failure.http,
                 trace_id = failure.trace_id.as_deref(),
@@ -88,6 +96,7 @@ impl Shop {
                 attempt: claim.attempt + 1,
                 begun_at,
                 ended_at: now,
+                revision: claim.revision,
                 class: outcome.class(),
                 failure: outcome.failure().cloned(),
                 next: settled.next.clone(),
@@ -95,10 +104,11 @@ impl Shop {
                 gate: settled.gate,
             })))
             .await?;
+        crash_points::reach("record.committed").await;
         self.note_due(&settled.next);
         match written {
             Written::Done => self.tally.shift(DeliveryState::Sending, to),
-            Written::Late => {
+            Written::Late | Written::Held { .. } => {
                 tracing::warn!(row = claim.row, "a late outcome; it changes nothing");
                 self.tally.change(|view| view.late += 1);
             }
@@ -106,7 +116,12 @@ impl Shop {
         Ok(())
     }
 
-    fn settle(&self, claim: &Claim, outcome: &Outcome, now: Timestamp) -> Settled {
+    fn settle(
+        &self,
+        claim: &Claim,
+        outcome: &Outcome,
+        (begun_at, now): (Timestamp, Timestamp),
+    ) -> Settled {
         let chance = self.chance.lock().map_or(0.5, |mut rng| rng.f64());
         let settled = settle(
             outcome,
@@ -117,7 +132,9 @@ impl Shop {
                 line: &claim.line,
                 tries: claim.tries,
                 may_be_out: claim.unanswered_since.is_some(),
-                first_attempt_at: claim.first_attempt_at.unwrap_or(now),
+                can_look_up: claim.known_chat().is_some(),
+                first_attempt_at: claim.first_attempt_at.unwrap_or(begun_at),
+                key_since: claim.unanswered_since.unwrap_or(begun_at),
                 key_retention: self.gateway.key_retention(),
                 now,
                 chance,
@@ -131,7 +148,7 @@ impl Shop {
     }
 
     /// Stops the run for a reason that every delivery shares.
-    fn halt(&self, reason: String) {
+    pub(super) fn halt(&self, reason: String) {
         if let Ok(mut halted) = self.halted.lock() {
             halted.get_or_insert(reason);
         }
@@ -141,7 +158,8 @@ impl Shop {
     /// A file was not taken: the delivery goes on as if the message had been refused, but no
     /// attempt is counted as begun.
     pub(super) async fn refuse(&self, claim: &Claim, outcome: &Outcome) -> Result<(), Broken> {
-        let settled = self.settle(claim, outcome, self.clock.now());
+        let now = self.clock.now();
+        let settled = self.settle(claim, outcome, (now, now));
         if let Some(reason) = settled.halt {
             self.halt(reason);
         }
@@ -161,10 +179,13 @@ impl Shop {
         gate: Option<Gate>,
     ) -> Result<(), Broken> {
         let to = next.as_ref().map(|(next, _)| next.state());
+        // One without an answer stays on the wire.
+        let to = to.filter(|to| *to != DeliveryState::Sending);
         let (next, failure) = next.unzip();
         let due = next.clone();
         let release = Release {
             id: claim.id,
+            attempt: claim.attempt,
             at: self.clock.now(),
             next,
             failure: failure.flatten(),
@@ -183,26 +204,29 @@ impl Shop {
         Ok(())
     }
 
-    /// The last attempt has no answer and none can be had: a person must decide.
-    pub(super) async fn leave_uncertain(&self, claim: &Claim, why: &str) -> Result<(), Broken> {
+    /// Ends the doubt about an attempt that nobody will repeat.
+    pub(super) async fn end_doubt(
+        &self,
+        claim: &Claim,
+        verdict: Verdict,
+        chat: Option<NewChat>,
+    ) -> Result<(), Broken> {
         let now = self.clock.now();
-        let record = Record {
+        let to = match &verdict {
+            Verdict::Found { .. } => DeliveryState::Sent,
+            Verdict::Uncertain { .. } => DeliveryState::Uncertain,
+        };
+        let settle = Settle {
             id: claim.id,
             attempt: claim.attempt,
-            begun_at: claim.unanswered_since.unwrap_or(now),
-            ended_at: now,
-            class: "uncertain",
-            failure: Some(Failure {
-                text: why.to_owned(),
-                ..Failure::default()
-            }),
-            next: Next::Uncertain,
-            chat: None,
-            gate: None,
+            revision: claim.revision,
+            begun_at: claim.begun_at.unwrap_or(now),
+            at: now,
+            verdict,
+            chat,
         };
-        if self.recorder.write(Write::Record(Box::new(record))).await? == Written::Done {
-            self.tally
-                .shift(DeliveryState::Sending, DeliveryState::Uncertain);
+        if self.recorder.write(Write::Settle(Box::new(settle))).await? == Written::Done {
+            self.tally.shift(DeliveryState::Sending, to);
         }
         Ok(())
     }

@@ -6,7 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::delivery::Hold;
 use crate::domain::outcome::{Outcome, Scope};
 use crate::domain::retry::RetryPolicy;
-use crate::ledger::{Gate, NewChat, Next};
+use crate::ledger::{Gate, Held, NewChat, Next};
+
+/// How long the provider gets to list a message that it took without an answer.
+const LOOK_UP_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
 /// What is known about a delivery when its attempt has ended.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +22,11 @@ pub(super) struct Settling<'a> {
     pub(super) tries: u32,
     /// An earlier attempt under the same key is without an answer.
     pub(super) may_be_out: bool,
+    /// The chat is known, so its messages can tell what became of the last attempt.
+    pub(super) can_look_up: bool,
     pub(super) first_attempt_at: Timestamp,
+    /// From when on the provider may know the key: the first attempt without an answer.
+    pub(super) key_since: Timestamp,
     /// How long the provider honours a key; `None`: an unanswered attempt is never repeated.
     pub(super) key_retention: Option<SignedDuration>,
     pub(super) now: Timestamp,
@@ -67,6 +74,8 @@ pub(super) fn settle(outcome: &Outcome, at: Settling<'_>) -> Settled {
         Outcome::Permanent { failure } if failure.code.is_some() => Settled::to(Next::Failed),
         Outcome::Permanent { .. } => Settled::to(at.given_up()),
         Outcome::Uncertain { .. } => Settled::to(at.unanswered()),
+        // A new body means a new key, and the one before may have been taken: two messages.
+        Outcome::MediaLost { .. } if at.may_be_out => Settled::to(at.given_up()),
         Outcome::MediaLost { .. } => Settled::to(at.counted(at.now, Body::Anew)),
         Outcome::StopRun { failure } => Settled {
             halt: Some(failure.text.clone()),
@@ -75,8 +84,8 @@ pub(super) fn settle(outcome: &Outcome, at: Settling<'_>) -> Settled {
         Outcome::LineBusy { after, failure } => {
             let until = later(at.now, *after);
             Settled {
-                gate: Some(at.gate(Some(at.line.to_owned()), until, &failure.text)),
-                ..Settled::to(at.given_wait(until, Hold::LineCapacity))
+                gate: Some(at.gate(Held::Line(at.line.to_owned()), until, &failure.text)),
+                ..Settled::to(at.pending(until, Hold::LineCapacity))
             }
         }
         Outcome::Retry {
@@ -87,10 +96,13 @@ pub(super) fn settle(outcome: &Outcome, at: Settling<'_>) -> Settled {
             let until = later(at.now, *after);
             match scope {
                 Scope::Account => Settled {
-                    gate: Some(at.gate(None, until, &failure.text)),
-                    ..Settled::to(at.given_wait(until, Hold::Throttled))
+                    gate: Some(at.gate(Held::Account, until, &failure.text)),
+                    ..Settled::to(at.pending(until, Hold::Throttled))
                 },
-                Scope::Recipient => Settled::to(at.given_wait(until, Hold::Retry)),
+                Scope::Recipient => Settled {
+                    gate: Some(at.gate(Held::Recipient(at.phone.clone()), until, &failure.text)),
+                    ..Settled::to(at.given_wait(until, Hold::Retry))
+                },
             }
         }
         Outcome::Retry {
@@ -100,7 +112,7 @@ pub(super) fn settle(outcome: &Outcome, at: Settling<'_>) -> Settled {
         } => {
             let until = later(at.now, at.policy.backoff(at.tries + 1, at.chance));
             let gate = match scope {
-                Scope::Account => Some(at.gate(None, until, &failure.text)),
+                Scope::Account => Some(at.gate(Held::Account, until, &failure.text)),
                 Scope::Recipient => None,
             };
             Settled {
@@ -134,10 +146,10 @@ pub(super) fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
 }
 
 impl Settling<'_> {
-    fn gate(&self, line: Option<String>, until: Timestamp, reason: &str) -> Gate {
+    fn gate(&self, held: Held, until: Timestamp, reason: &str) -> Gate {
         Gate {
             gateway: self.gateway.to_owned(),
-            line,
+            held,
             until,
             reason: reason.to_owned(),
         }
@@ -169,14 +181,36 @@ impl Settling<'_> {
     /// No further try. What may be out is never called failed.
     fn given_up(&self) -> Next {
         if self.may_be_out {
-            Next::Uncertain
+            self.doubtful()
         } else {
             Next::Failed
         }
     }
 
-    /// A wait that the provider asked for: obeyed to the second and free of charge, but not
-    /// past the time at which the campaign gives up.
+    /// Not to be repeated: the chat may tell what became of it, or a person must.
+    fn doubtful(&self) -> Next {
+        if self.can_look_up {
+            Next::Unanswered {
+                again_at: later(self.now, LOOK_UP_AFTER),
+                tries: self.policy.attempts.max(1),
+            }
+        } else {
+            Next::Uncertain
+        }
+    }
+
+    /// When the patience of the campaign began. A wait for the account or the line is nobody's
+    /// fault and costs none.
+    fn patience_since(&self) -> Timestamp {
+        if self.tries == 0 {
+            self.now
+        } else {
+            self.first_attempt_at
+        }
+    }
+
+    /// A wait for this recipient alone: obeyed to the second and free of charge, but not past
+    /// the time at which the campaign gives up.
     fn given_wait(&self, due_at: Timestamp, hold: Hold) -> Next {
         if due_at.duration_since(self.first_attempt_at) >= self.policy.give_up_after {
             self.given_up()
@@ -188,7 +222,7 @@ impl Settling<'_> {
     /// Due again as long as the campaign allows another try.
     fn counted(&self, due_at: Timestamp, body: Body) -> Next {
         let tries = self.tries + 1;
-        if !self.policy.allows(tries, self.first_attempt_at, due_at) {
+        if !self.policy.allows(tries, self.patience_since(), due_at) {
             return self.given_up();
         }
         match body {
@@ -209,11 +243,11 @@ impl Settling<'_> {
         let again_at = later(self.now, self.policy.backoff(tries, self.chance));
         let remembered = self
             .key_retention
-            .is_some_and(|kept| again_at.duration_since(self.first_attempt_at) < kept);
-        if remembered && self.policy.allows(tries, self.first_attempt_at, again_at) {
+            .is_some_and(|kept| again_at.duration_since(self.key_since) < kept);
+        if remembered && self.policy.allows(tries, self.patience_since(), again_at) {
             Next::Unanswered { again_at, tries }
         } else {
-            Next::Uncertain
+            self.doubtful()
         }
     }
 }
@@ -233,7 +267,9 @@ mod tests {
             line: "+15555550100",
             tries,
             may_be_out: false,
+            can_look_up: false,
             first_attempt_at: Timestamp::UNIX_EPOCH,
+            key_since: Timestamp::UNIX_EPOCH,
             key_retention: Some(SignedDuration::from_hours(24)),
             now: Timestamp::UNIX_EPOCH,
             chance: 0.5,
@@ -272,7 +308,7 @@ mod tests {
             }
         );
         let gate = settled.gate.unwrap();
-        assert_eq!((gate.line, gate.until), (None, until));
+        assert_eq!((gate.held, gate.until), (Held::Account, until));
     }
 
     #[test]
@@ -284,7 +320,7 @@ mod tests {
             failure: failure(),
         };
         let gate = settle(&outcome, at(&policy, &phone, 0)).gate.unwrap();
-        assert_eq!(gate.line.as_deref(), Some("+15555550100"));
+        assert_eq!(gate.held, Held::Line("+15555550100".to_owned()));
     }
 
     #[test]
@@ -314,8 +350,9 @@ mod tests {
             failure: failure(),
         });
         let no_word = Outcome::Permanent { failure: failure() };
+        let no_file = Outcome::MediaLost { failure: failure() };
         let stopped = Outcome::StopRun { failure: failure() };
-        for outcome in refused.into_iter().chain([no_word, stopped]) {
+        for outcome in refused.into_iter().chain([no_word, no_file, stopped]) {
             for tries in 0..9 {
                 let doubtful = Settling {
                     may_be_out: true,

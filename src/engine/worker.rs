@@ -20,6 +20,7 @@ use super::recorder::{NotWritten, Recorder};
 use super::settle::later;
 use super::tally::Tally;
 use super::uploads::{UploadError, Uploads, as_outcome};
+use crate::crash_points;
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
@@ -27,11 +28,12 @@ use crate::domain::outcome::Outcome;
 use crate::domain::pace;
 use crate::domain::phone::Phone;
 use crate::gateway::{Envelope, Gateway, Request};
-use crate::ledger::{Begin, Claim, Fixed, LedgerError, Next, RunRecord, Write, Written};
+use crate::ledger::{Begin, Claim, Fixed, Ledger, LedgerError, Next, RunRecord, Write, Written};
 
 /// What the workers of one process share.
 pub(super) struct Shop {
     pub(super) run: RunRecord,
+    pub(super) ledger: Arc<dyn Ledger>,
     pub(super) gateway: Arc<dyn Gateway>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) recorder: Recorder,
@@ -72,14 +74,8 @@ impl From<NotWritten> for Broken {
 
 /// Takes a claimed delivery as far as it goes for now.
 pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken> {
-    if claim.unanswered_since.is_some() && !shop.key_is_remembered(&claim) {
-        return shop
-            .leave_uncertain(
-                &claim,
-                "the process that sent it ended before the answer \
-            came, and the provider no longer remembers the key",
-            )
-            .await;
+    if let Some(why) = shop.unrepeatable(&claim) {
+        return shop.reconcile(&claim, why).await;
     }
     if !shop.slot_comes(claim.slot_us).await {
         return shop.release(&claim, None, None).await;
@@ -87,6 +83,7 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
     let Some(ahead) = shop.place_ahead().await else {
         return shop.release(&claim, None, None).await;
     };
+    crash_points::reach("slot.waited").await;
     if claim.unanswered_since.is_none()
         && let Some(next) = shop.barred(&claim)
     {
@@ -98,28 +95,29 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
         Err(outcome) => return shop.refuse(&claim, &outcome).await,
     };
     let (request, fixed) = prepared;
-    if claim
-        .fixed
-        .as_ref()
-        .is_some_and(|before| before.body_sha256 != fixed.body_sha256)
+    if let Some(before) = &claim.fixed
+        && before.body_sha256 != fixed.body_sha256
     {
-        return shop
-            .leave_uncertain(
-                &claim,
-                "this version of sendoff writes the request \
-            differently from the one that first sent it",
-            )
-            .await;
+        return shop.other_body(&claim).await;
     }
+    crash_points::reach("begin.before").await;
     let begun_at = shop.clock.now();
-    if shop.begin(&claim, &fixed, begun_at).await? == Written::Late {
-        tracing::info!(
-            row = claim.row,
-            "taken over by another process, or the run is not running any more"
-        );
-        return Ok(());
+    match shop.begin(&claim, &fixed, begun_at).await? {
+        Written::Done => {}
+        Written::Held { until } => {
+            shop.note_due_at(until);
+            return Ok(());
+        }
+        Written::Late => {
+            tracing::info!(
+                row = claim.row,
+                "taken over by another process, or the run is not running any more"
+            );
+            return Ok(());
+        }
     }
-    let outcome = shop.send(&claim, &request).await;
+    crash_points::reach("begin.committed").await;
+    let outcome = shop.send(&claim, &request, begun_at).await;
     drop(ahead);
     match outcome {
         Ok(outcome) => shop.record(&claim, fixed, begun_at, outcome).await,
@@ -128,10 +126,21 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
 }
 
 impl Shop {
-    fn key_is_remembered(&self, claim: &Claim) -> bool {
-        let first = claim.first_attempt_at.unwrap_or(self.clock.now());
-        let age = self.clock.now().duration_since(first);
-        self.gateway.key_retention().is_some_and(|kept| age < kept)
+    /// Why an attempt without an answer cannot be repeated to learn what became of it; `None`:
+    /// it can, or there is none.
+    fn unrepeatable(&self, claim: &Claim) -> Option<&'static str> {
+        let since = claim.unanswered_since?;
+        let now = self.clock.now();
+        let Some(kept) = self.gateway.key_retention() else {
+            return Some("no answer came, and the provider knows no keys to ask again with");
+        };
+        if now.duration_since(since) >= kept {
+            return Some("no answer came, and the provider no longer remembers the key");
+        }
+        let first = claim.first_attempt_at.unwrap_or(since);
+        // A claim after a crash is one more chance, whatever was used up before.
+        let spent = claim.tries > 0 && !self.run.terms.retry.allows(claim.tries, first, now);
+        spent.then_some("no answer came, and the tries are used up")
     }
 
     /// Waits for the reserved slot; false when the process is to stop first.
@@ -211,6 +220,7 @@ impl Shop {
             fixed: fixed.clone(),
             at: begun_at,
             lease_until: later(begun_at, self.lease),
+            unanswered: claim.begun_at.filter(|_| claim.unanswered_since.is_some()),
         }));
         let written = self.recorder.write(begin).await?;
         if written == Written::Done {
@@ -227,7 +237,12 @@ impl Shop {
 
     /// The one HTTP exchange. Never inside a `select!`: it ends by its own timeout. The inner
     /// error is where the delivery goes instead when nothing may leave any more.
-    async fn send(&self, claim: &Claim, request: &Request) -> Result<Outcome, Next> {
+    async fn send(
+        &self,
+        claim: &Claim,
+        request: &Request,
+        begun_at: Timestamp,
+    ) -> Result<Outcome, Next> {
         let _wire = tokio::select! {
             biased;
             // cancel-safe: nothing is held while waiting; what follows finds the door barred
@@ -236,33 +251,48 @@ impl Shop {
             permit = self.wire.acquire() => permit.ok(),
         };
         self.limiter.ready(&claim.line).await;
-        match self.barred(claim) {
+        match self.barred(claim).or_else(|| self.stale(claim, begun_at)) {
             Some(next) => Err(next),
             None => Ok(self.gateway.send(request).await),
         }
+    }
+
+    /// The same for an attempt that was begun too long ago, because the wire was slow or the
+    /// machine asleep: whoever takes over a lease that is over must find nothing on the wire,
+    /// and the key of an unanswered attempt must not be used once the provider may forget it.
+    fn stale(&self, claim: &Claim, begun_at: Timestamp) -> Option<Next> {
+        let now = self.clock.now();
+        let last_moment = later(begun_at, self.lease - self.gateway.timeout());
+        (now >= last_moment || self.unrepeatable(claim).is_some())
+            .then(|| put_back(claim, now, Hold::Retry))
     }
 
     /// Where a delivery goes when its request must not leave now: the provider has asked for a
     /// wait, or the process is to stop. Burns no try.
     fn barred(&self, claim: &Claim) -> Option<Next> {
         let now = self.clock.now();
-        let (until, hold) = match self.gates.closed(&claim.line, now) {
+        let (until, hold) = match self.gates.closed(&claim.line, &claim.phone, now) {
             Some(gate) => gate,
             None if self.stop.is_cancelled() => (now, Hold::Retry),
             None => return None,
         };
-        Some(if claim.unanswered_since.is_some() {
-            Next::Unanswered {
-                again_at: until,
-                tries: claim.tries,
-            }
-        } else {
-            Next::Pending {
-                due_at: until,
-                hold,
-                tries: claim.tries,
-                anew: false,
-            }
-        })
+        Some(put_back(claim, until, hold))
+    }
+}
+
+/// As it was before the attempt, and due at `at`.
+fn put_back(claim: &Claim, at: Timestamp, hold: Hold) -> Next {
+    if claim.unanswered_since.is_some() {
+        Next::Unanswered {
+            again_at: at,
+            tries: claim.tries,
+        }
+    } else {
+        Next::Pending {
+            due_at: at,
+            hold,
+            tries: claim.tries,
+            anew: false,
+        }
     }
 }

@@ -9,7 +9,7 @@ mod outage;
 mod wait;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -44,6 +44,11 @@ pub trait Gateway: Debug + Send + Sync {
     /// Uploads one file and returns the provider's id for it. No message leaves, so what went
     /// wrong is `Retry`, `LineBusy`, `Permanent` or `StopRun`.
     async fn upload(&self, media: &Media) -> Result<String, Outcome>;
+
+    /// Looks for a message among those of its chat, for an attempt that is without an answer.
+    /// `None` is no proof that it was not sent. What went wrong is `Retry`, `LineBusy`,
+    /// `Permanent` or `StopRun`.
+    async fn find(&self, sought: &Sought<'_>) -> Result<Option<String>, Outcome>;
 
     /// The sender lines of this account; also the cheapest proof that the credentials are good.
     /// What went wrong is `Retry`, `LineBusy` or `StopRun`.
@@ -83,6 +88,17 @@ pub struct Envelope<'a> {
     /// The provider's ids of the files that the message names.
     pub attachments: &'a BTreeMap<Digest, String>,
     pub key: &'a IdempotencyKey,
+}
+
+/// A message that may have been sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sought<'a> {
+    pub chat_id: &'a str,
+    pub message: &'a Message,
+    /// Not older than this: when its first attempt was begun.
+    pub since: Timestamp,
+    /// Messages that are known to be others.
+    pub others: &'a HashSet<String>,
 }
 
 /// One request, ready for the wire except for what must be fresh on each try (the signature).

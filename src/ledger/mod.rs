@@ -7,7 +7,7 @@
 
 pub mod sqlite;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use crate::domain::digest::Digest;
 use crate::domain::message::{Media, Message};
-use crate::domain::outcome::Failure;
+use crate::domain::outcome::{Class, Failure};
 use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
@@ -223,10 +223,24 @@ pub struct Claim {
     pub fixed: Option<Fixed>,
     /// The chat this ledger knows with that person on this gateway.
     pub chat: Option<KnownChat>,
-    /// Set when an earlier attempt is without an outcome: when it was begun.
+    /// When the last attempt was begun.
+    pub begun_at: Option<Timestamp>,
+    /// Set when an earlier attempt is without an answer: when the first such one was begun. The
+    /// provider may know its key from then on.
     pub unanswered_since: Option<Timestamp>,
     /// The reserved slot, in microseconds since the epoch.
     pub slot_us: i64,
+}
+
+impl Claim {
+    /// The chat with that person: of the last attempt, or one that is known by now.
+    pub fn known_chat(&self) -> Option<&str> {
+        let fixed = self
+            .fixed
+            .as_ref()
+            .and_then(|fixed| fixed.chat_id.as_deref());
+        fixed.or(self.chat.as_ref().map(|chat| chat.chat_id.as_str()))
+    }
 }
 
 /// What shapes the request besides the frozen message; fixed at the first attempt.
@@ -265,6 +279,9 @@ pub struct Begin {
     pub fixed: Fixed,
     pub at: Timestamp,
     pub lease_until: Timestamp,
+    /// [`Claim::begun_at`] of the attempt before, where that one is without an answer: kept as
+    /// lost if nothing is known of it.
+    pub unanswered: Option<Timestamp>,
 }
 
 /// The outcome of an attempt.
@@ -277,8 +294,9 @@ pub struct Record {
     pub attempt: u32,
     pub begun_at: Timestamp,
     pub ended_at: Timestamp,
-    /// [`crate::domain::outcome::Outcome::class`]
-    pub class: &'static str,
+    /// The key's, as in [`Begin::revision`].
+    pub revision: u32,
+    pub class: Class,
     pub failure: Option<Failure>,
     pub next: Next,
     /// The chat that the provider named.
@@ -336,10 +354,17 @@ pub struct NewChat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate {
     pub gateway: String,
-    /// `None`: the whole account.
-    pub line: Option<String>,
+    pub held: Held,
     pub until: Timestamp,
     pub reason: String,
+}
+
+/// Whom a gate holds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Held {
+    Account,
+    Line(String),
+    Recipient(Phone),
 }
 
 /// One change for the group-committing writer.
@@ -348,14 +373,44 @@ pub enum Write {
     Begin(Box<Begin>),
     Record(Box<Record>),
     Release(Box<Release>),
+    Settle(Box<Settle>),
+}
+
+/// Ends the doubt about a claimed delivery whose last attempt is without an answer, without
+/// another attempt. Only where it still stands in `sending` with this attempt.
+#[derive(Debug, Clone)]
+pub struct Settle {
+    pub id: DeliveryId,
+    pub attempt: u32,
+    pub revision: u32,
+    /// When that attempt was begun: kept as lost if nothing is known of it.
+    pub begun_at: Timestamp,
+    pub at: Timestamp,
+    pub verdict: Verdict,
+    pub chat: Option<NewChat>,
+}
+
+/// What is known of an attempt without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stands among the messages of the chat.
+    Found {
+        message_id: String,
+        chat_id: Option<String>,
+    },
+    /// Nothing can tell; a person must.
+    Uncertain { why: String },
 }
 
 /// Gives a claim back before any attempt was begun; none is burnt.
 #[derive(Debug, Clone)]
 pub struct Release {
     pub id: DeliveryId,
+    /// [`Claim::attempt`]: what has begun since is not given back.
+    pub attempt: u32,
     pub at: Timestamp,
-    /// `None`: as it was. Otherwise `Pending` or `Failed`, when preparing the request failed.
+    /// `None`: as it was. Otherwise `Pending` or `Failed`, when preparing the request failed or
+    /// it must not leave now; `Unanswered` for one that stays without an answer till then.
     pub next: Option<Next>,
     pub failure: Option<Failure>,
     pub gate: Option<Gate>,
@@ -367,6 +422,11 @@ pub enum Written {
     Done,
     /// Another worker had taken over, or the run is not running any more: nothing was changed.
     Late,
+    /// An attempt that must not begin: the provider has asked for a wait meanwhile. The claim
+    /// was given back and is due again then; no attempt was burnt.
+    Held {
+        until: Timestamp,
+    },
 }
 
 /// A delivery as reports show it.
@@ -522,6 +582,14 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// Commits a group of changes in one transaction, in order; one answer for each.
     async fn write(&self, owner: &Owner, group: &[Write]) -> Result<Vec<Written>, LedgerError>;
+
+    /// The provider's ids of messages to this person that deliveries of the gateway are known to
+    /// have become.
+    async fn messages_to(
+        &self,
+        gateway: &str,
+        phone: &Phone,
+    ) -> Result<HashSet<String>, LedgerError>;
 
     // Files
 

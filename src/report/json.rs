@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Format, ReportError, Subject};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
-use crate::ledger::{RunFacts, RunRecord};
+use crate::ledger::{Held, RunFacts, RunRecord};
 
 /// RFC 3339 in UTC with milliseconds, in every format for programs.
 pub(super) fn instant(at: Timestamp) -> String {
@@ -69,7 +69,11 @@ pub fn run_json(run: &RunRecord, facts: &RunFacts) -> Value {
         .gates
         .iter()
         .map(|gate| {
-            json!({ "line": gate.line, "until": instant(gate.until), "reason": gate.reason })
+            let line = match &gate.held {
+                Held::Line(line) => Some(line),
+                Held::Account | Held::Recipient(_) => None,
+            };
+            json!({ "line": line, "until": instant(gate.until), "reason": gate.reason })
         })
         .collect();
     for (name, value) in [

@@ -14,7 +14,7 @@ use crate::domain::campaign::Terms;
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
-use crate::ledger::{FailureGroup, Gate, RunFacts};
+use crate::ledger::{FailureGroup, Gate, Held, RunFacts};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -121,13 +121,13 @@ fn waiting(state: RunState) -> (RunRecord, RunFacts) {
         gates: vec![
             Gate {
                 gateway: "chert".into(),
-                line: None,
+                held: Held::Account,
                 until: at("2026-11-20T22:30:45-06:00"),
                 reason: "too many requests".into(),
             },
             Gate {
                 gateway: "chert".into(),
-                line: Some("+15555550101".into()),
+                held: Held::Line("+15555550101".into()),
                 until: at("2026-11-21T00:00:00-06:00"),
                 reason: "daily limit of new conversations reached".into(),
             },

@@ -3,7 +3,9 @@
 
 mod bench;
 mod claiming;
+mod doubts;
 mod freezing;
+mod gating;
 mod model;
 mod owning;
 mod pacing;
@@ -76,6 +78,16 @@ macro_rules! conformance {
                     a_known_outcome_is_never_overwritten,
                     a_lost_attempt_is_kept,
                     a_stale_begin_loses_nobodys_attempt,
+                }
+                gating::{
+                    an_attempt_does_not_begin_at_a_closed_gate,
+                    a_gate_holds_a_doubt_without_ending_it,
+                    a_recipients_gate_holds_that_person_in_every_run,
+                }
+                doubts::{
+                    the_doubt_about_an_attempt_ends_once,
+                    a_doubt_is_as_old_as_its_first_attempt,
+                    what_has_begun_is_not_given_back,
                 }
                 settling::{
                     an_unanswered_attempt_stays_on_the_wire_and_comes_back,

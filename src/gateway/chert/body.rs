@@ -14,6 +14,11 @@ use crate::domain::phone::Phone;
 
 /// Where a first message goes.
 pub(super) const CHATS: &str = "/chats";
+
+/// The path of the messages of a chat, to read them and to add one (chert §7.3, §8.2).
+pub(super) fn messages_of(chat_id: &str) -> String {
+    format!("{CHATS}/{}/messages", in_path(chat_id))
+}
 /// Room for the fields around the parts, so that most bodies are written without growing.
 const FRAME: usize = 256;
 
@@ -85,7 +90,7 @@ pub fn request(envelope: &Envelope<'_>) -> Request {
     };
     match envelope.chat_id {
         Some(chat_id) => Request {
-            path: format!("{CHATS}/{}/messages", in_path(chat_id)),
+            path: messages_of(chat_id),
             body: json(&FollowUp { message }).into(),
         },
         None => Request {

@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod codes;
+mod find;
 mod lines;
 mod sign;
 mod upload;
@@ -21,7 +22,7 @@ use tokio::time::Instant;
 pub use self::body::request;
 use self::sign::Signer;
 use super::http::{self, Answer, Lost, Wire};
-use super::{Envelope, Gateway, GatewayError, Line, Now, Request};
+use super::{Envelope, Gateway, GatewayError, Line, Now, Request, Sought};
 use crate::domain::account::ChertAccount;
 use crate::domain::message::Media;
 use crate::domain::outcome::Outcome;
@@ -136,6 +137,10 @@ impl Gateway for Chert {
 
     async fn upload(&self, media: &Media) -> Result<String, Outcome> {
         self.upload_file(media).await.map_err(answer::harmless)
+    }
+
+    async fn find(&self, sought: &Sought<'_>) -> Result<Option<String>, Outcome> {
+        self.find_in_chat(sought).await.map_err(answer::harmless)
     }
 
     async fn lines(&self) -> Result<Vec<Line>, Outcome> {

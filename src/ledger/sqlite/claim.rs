@@ -10,9 +10,11 @@ use super::super::{
     Admission, Admit, Candidate, Claim, ClaimRequest, Claimed, DeliveryId, KnownChat, LedgerError,
 };
 use super::arrivals::Arrivals;
+use super::events::{self, Happened};
 use super::rows::{instant, instants, named, number, stored};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::delivery::{DeliveryState, Hold};
+use crate::domain::history::DeliveryEvent;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 
@@ -108,6 +110,18 @@ impl Gates {
     }
 }
 
+/// When those are due that stand as they were frozen; `now`, unless that is before the run was
+/// made. Then the clock has been set back since: what was to go at once still is.
+fn due_by(request: &ClaimRequest<'_>) -> i64 {
+    let run = request.run;
+    let due = if run.created_at > request.now && run.starts_at <= run.created_at {
+        request.now.max(run.starts_at)
+    } else {
+        request.now
+    };
+    due.as_millisecond()
+}
+
 /// The one delivery that a claim is limited to, while it is open.
 struct Only {
     id: DeliveryId,
@@ -131,7 +145,7 @@ async fn only(
         return Ok(None);
     };
     let lease_end = lease_until.filter(|_| orphaned != Some(true));
-    let due_at = if state == DeliveryState::Pending.as_str() {
+    let due_at = if state == DeliveryState::Pending.as_str() && due_at != due_by(request) {
         due_at
     } else {
         i64::MIN
@@ -174,6 +188,7 @@ async fn due(
             .bind(line)
             .bind(now)
             .bind(most)
+            .bind(due_by(request))
             .fetch_all(&mut **tx)
             .await?;
         found.extend(rows.into_iter().map(|(id, due_at)| (due_at, id)));
@@ -198,6 +213,8 @@ struct CandidateRow {
     first_attempt_at: Option<i64>,
     fixed: Option<String>,
     begun_at: Option<i64>,
+    unanswered_at: Option<i64>,
+    aged_ms: i64,
     row: i64,
     recipient_key: Option<String>,
     phone: String,
@@ -205,6 +222,7 @@ struct CandidateRow {
     content: String,
     chat_id: Option<String>,
     chat_line: Option<String>,
+    gate_until: Option<i64>,
 }
 
 async fn details(
@@ -249,8 +267,10 @@ impl CandidateRow {
                 .map(|text| stored(serde_json::from_str(&text)))
                 .transpose()?,
             chat,
+            begun_at: instants(self.begun_at)?,
             unanswered_since: if unanswered {
-                instants(self.begun_at)?
+                let since = self.unanswered_at.or(self.begun_at);
+                instants(since.map(|since| since - self.aged_ms))?
             } else {
                 None
             },
@@ -265,6 +285,9 @@ struct Sorted {
     claims: Vec<Claim>,
     moved: Vec<serde_json::Value>,
     skipped: Vec<serde_json::Value>,
+    /// Attempts without an answer that have to wait for their recipient's gate.
+    doubts: Vec<serde_json::Value>,
+    happened: Vec<Happened>,
 }
 
 impl Sorted {
@@ -285,18 +308,51 @@ impl Sorted {
             timezone: row.timezone.as_deref(),
             begun: row.is_unanswered(),
         };
+        if let Some(until) = instants(row.gate_until)?.filter(|until| *until > request.now) {
+            // The provider's word about this person, whatever the campaign says.
+            if row.is_unanswered() {
+                self.doubts
+                    .push(serde_json::json!([row.id, until.as_millisecond()]));
+                return Ok(());
+            }
+            return self.hold(&row, request, until, Hold::Retry);
+        }
         match admit(candidate) {
             Admission::Now => {
                 if let Some(slot_us) = pace.take(&row.line, request) {
                     self.claims.push(row.into_claim(phone, slot_us)?);
                 }
             }
-            Admission::Hold { until, hold } => self.moved.push(hold_row(row.id, until, hold)),
+            Admission::Hold { until, hold } => self.hold(&row, request, until, hold)?,
             Admission::Skip(reason) => {
                 self.skipped
                     .push(serde_json::json!([row.id, reason.as_str()]));
+                self.happened(&row, request, &DeliveryEvent::Skipped { reason })?;
             }
         }
+        Ok(())
+    }
+
+    fn hold(
+        &mut self,
+        row: &CandidateRow,
+        request: &ClaimRequest<'_>,
+        until: Timestamp,
+        hold: Hold,
+    ) -> Result<(), LedgerError> {
+        self.moved.push(hold_row(row.id, until, hold));
+        self.happened(row, request, &DeliveryEvent::Held { until, hold })
+    }
+
+    fn happened(
+        &mut self,
+        row: &CandidateRow,
+        request: &ClaimRequest<'_>,
+        what: &DeliveryEvent,
+    ) -> Result<(), LedgerError> {
+        let attempt = number(row.attempt)?;
+        self.happened
+            .push(Happened::to_delivery(row.id, attempt, request.now, what)?);
         Ok(())
     }
 
@@ -307,7 +363,13 @@ impl Sorted {
         claimed: &mut Claimed,
     ) -> Result<(), LedgerError> {
         claimed.moved += u64::try_from(self.skipped.len()).unwrap_or(0);
-        for (statement, rows) in [(sql::HOLD_BACK, self.moved), (sql::SKIP, self.skipped)] {
+        claimed.moved += u64::try_from(self.doubts.len()).unwrap_or(0);
+        events::note(tx, request.run.id, &self.happened).await?;
+        for (statement, rows) in [
+            (sql::HOLD_BACK, self.moved),
+            (sql::SKIP, self.skipped),
+            (sql::HOLD_DOUBT, self.doubts),
+        ] {
             if !rows.is_empty() {
                 let rows = serde_json::Value::Array(rows).to_string();
                 sqlx::query(statement).bind(rows).execute(&mut **tx).await?;
@@ -374,8 +436,8 @@ async fn next_pending(
         .bind(now)
         .fetch_optional(&mut **tx)
         .await?;
-    if free.is_some_and(|due_at| due_at <= now) {
-        return Ok(free);
+    if free.is_some_and(|due_at| due_at <= now || due_at == due_by(request)) {
+        return Ok(free.map(|due_at| due_at.min(now)));
     }
     let given_back: Option<i64> = sqlx::query_scalar(sql::NEXT_GIVEN_BACK)
         .bind(request.run.id)

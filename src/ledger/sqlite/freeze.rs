@@ -6,12 +6,15 @@ use async_trait::async_trait;
 use sqlx::{Sqlite, Transaction};
 
 use super::super::{Freeze, FreezeFacts, LedgerError, NewDelivery, NewRun, Planned, RunRecord};
+use super::events;
 use super::rows::{RunRow, stored};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::campaign::FrozenFile;
 use crate::domain::delivery::{DeliveryState, SkipReason};
+use crate::domain::history::{self, FrozenRow, FrozenRun, RunEvent};
 use crate::domain::message::Media;
 use crate::domain::phone::Phone;
+use crate::domain::sum::Sum;
 
 /// Inserts by how many rows they take, longest first: every statement is a trip to SQLite's
 /// thread and back. The longest takes a whole chunk of a list.
@@ -34,6 +37,7 @@ struct SqliteFreeze {
     /// Every row that was given has been written.
     whole: bool,
     facts: FreezeFacts,
+    list_sum: Sum,
 }
 
 pub(super) async fn open(
@@ -80,6 +84,7 @@ pub(super) async fn open(
         crossing: false,
         whole: true,
         facts: FreezeFacts::default(),
+        list_sum: history::list_sum(),
     }))
 }
 
@@ -88,6 +93,7 @@ struct Numbered {
     id: i64,
     row: NewDelivery,
     content: Option<String>,
+    sum: i64,
 }
 
 impl Numbered {
@@ -101,6 +107,26 @@ impl Numbered {
         key.filter(|key| Some(*key) != self.phone())
     }
 
+    /// Its checksum; anew when what becomes of the row has changed.
+    fn sum(&mut self, run: &str) {
+        let (line, skipped) = match &self.row.plan {
+            Planned::Send { line, .. } => (line.as_str(), None),
+            Planned::Skip { reason, detail } => ("", Some((*reason, detail.as_str()))),
+        };
+        let frozen = FrozenRow {
+            run,
+            row: self.row.row,
+            step: 0,
+            recipient_key: self.kept_key(),
+            phone: self.phone(),
+            timezone: self.row.timezone.as_deref(),
+            content: self.content.as_deref(),
+            line,
+            skipped,
+        };
+        self.sum = frozen.sum();
+    }
+
     fn bind<'q>(&'q self, query: Query<'q>, run_id: i64) -> Query<'q> {
         query
             .bind(self.id)
@@ -111,6 +137,7 @@ impl Numbered {
             .bind(self.row.timezone.as_deref())
             .bind(self.content.as_deref())
             .bind(self.content.is_some())
+            .bind(self.sum)
     }
 }
 
@@ -126,11 +153,14 @@ impl Freeze for SqliteFreeze {
                 Planned::Send { message, .. } => Some(stored(serde_json::to_string(message))?),
                 Planned::Skip { .. } => None,
             };
-            numbered.push(Numbered {
+            let mut one = Numbered {
                 id: self.next,
                 row,
                 content,
-            });
+                sum: 0,
+            };
+            one.sum(self.run.run.as_str());
+            numbered.push(one);
             self.next += 1;
         }
         let mut left = numbered.as_mut_slice();
@@ -172,12 +202,29 @@ impl Freeze for SqliteFreeze {
                 .execute(&mut *self.tx)
                 .await?;
         }
+        let files = stored(serde_json::to_string(&files))?;
+        let list_sum = self.list_sum.finish();
+        let frozen = FrozenRun {
+            run: self.run.run.as_str(),
+            gateway: &self.run.gateway,
+            terms: &stored(serde_json::to_string(&self.run.terms))?,
+            files: &files,
+            first_delivery: self.first,
+            total: self.next - self.first,
+            created_at: self.run.now.as_millisecond(),
+            starts_at: self.run.starts_at.as_millisecond(),
+            list_sum,
+        };
+        let sum = frozen.sum();
         sqlx::query(sql::SEAL_RUN)
             .bind(self.next - self.first)
-            .bind(stored(serde_json::to_string(&files))?)
+            .bind(&files)
+            .bind(list_sum)
+            .bind(sum)
             .bind(self.run_id)
             .execute(&mut *self.tx)
             .await?;
+        events::note_run(&mut self.tx, self.run_id, self.run.now, &RunEvent::Started).await?;
         let row: RunRow = sqlx::query_as(sql::RUN)
             .bind(self.run.run.as_str())
             .fetch_one(&mut *self.tx)
@@ -253,6 +300,7 @@ impl SqliteFreeze {
                     reason: SkipReason::Duplicate,
                     detail: format!("row {first_row} is the same person"),
                 };
+                one.sum(self.run.run.as_str());
             }
         }
         let inserted = one
@@ -274,6 +322,7 @@ impl SqliteFreeze {
         let mut lines = Vec::with_capacity(all.len());
         let mut skipped = Vec::new();
         for one in all {
+            self.list_sum.add(one.sum);
             lines.push(match &one.row.plan {
                 Planned::Send { line, .. } => {
                     if !self.lines.contains(line) {

@@ -5,6 +5,7 @@
 mod arrivals;
 mod claim;
 mod clock;
+mod events;
 mod files;
 mod freeze;
 mod owners;
@@ -16,7 +17,7 @@ mod schema;
 mod statements;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -85,7 +86,12 @@ impl SqliteLedger {
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone().pragma("cache_size", CACHE_KIB))
+            .connect_with(
+                options
+                    .clone()
+                    .pragma("cache_size", CACHE_KIB)
+                    .row_buffer_size(ROWS_AHEAD),
+            )
             .await
             .map_err(|error| schema::opening(path, &error))?;
         schema::bring_up_to_date(&writer, path).await?;
@@ -250,6 +256,14 @@ impl Ledger for SqliteLedger {
 
     async fn write(&self, owner: &Owner, group: &[Write]) -> Result<Vec<Written>, LedgerError> {
         write::write(self, owner, group).await
+    }
+
+    async fn messages_to(
+        &self,
+        gateway: &str,
+        phone: &Phone,
+    ) -> Result<HashSet<String>, LedgerError> {
+        runs::messages_to(self, gateway, phone).await
     }
 
     async fn media(&self, sha256: Digest) -> Result<Option<Media>, LedgerError> {

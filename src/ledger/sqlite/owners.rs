@@ -92,6 +92,11 @@ async fn note(ledger: &SqliteLedger, owner: &Owner, now: Timestamp) -> Result<()
         .bind(forget_at.as_millisecond())
         .execute(&mut *tx)
         .await?;
+    let over = now.saturating_sub(FORGET_AFTER).unwrap_or(Timestamp::MIN);
+    sqlx::query(sql::FORGET_GATES)
+        .bind(over.as_millisecond())
+        .execute(&mut *tx)
+        .await?;
     let namesake: Option<i64> = sqlx::query_scalar(sql::OWNER_KNOWN)
         .bind(&owner.0)
         .fetch_optional(&mut *tx)

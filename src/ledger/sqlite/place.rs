@@ -393,7 +393,7 @@ pub(super) async fn raise(
 ) -> Result<Option<Mark>, LedgerError> {
     let begun = group.iter().filter_map(|write| match write {
         Write::Begin(begin) => Some(begin.at),
-        Write::Record(_) | Write::Release(_) => None,
+        Write::Record(_) | Write::Release(_) | Write::Settle(_) => None,
     });
     let Some(newest) = begun.max() else {
         return Ok(None);

@@ -1,17 +1,21 @@
 //! Runs: finding them, changing their state, counting what became of their deliveries.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use sqlx::FromRow;
 
 use super::super::{
-    DeliveryId, DeliveryRecord, FailureGroup, Gate, KnownChat, LedgerError, RunFacts, RunRecord,
+    DeliveryId, DeliveryRecord, FailureGroup, Gate, Held, KnownChat, LedgerError, RunFacts,
+    RunRecord,
 };
+use super::claim::Tx;
+use super::events;
 use super::rows::{DeliveryRow, RunRow, instant, instants, named, number, stored};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::account::AccountId;
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
+use crate::domain::history::RunEvent;
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 
@@ -64,6 +68,19 @@ pub(super) async fn known(
         .into_iter()
         .map(|(phone, chat_id, line)| (phone, KnownChat { chat_id, line }))
         .collect())
+}
+
+pub(super) async fn messages_to(
+    ledger: &SqliteLedger,
+    gateway: &str,
+    phone: &Phone,
+) -> Result<HashSet<String>, LedgerError> {
+    let ids: Vec<String> = sqlx::query_scalar(sql::MESSAGES_TO)
+        .bind(gateway)
+        .bind(phone.expose())
+        .fetch_all(&ledger.readers)
+        .await?;
+    Ok(ids.into_iter().collect())
 }
 
 pub(super) async fn all(ledger: &SqliteLedger) -> Result<Vec<(RunRecord, Counts)>, LedgerError> {
@@ -133,11 +150,23 @@ pub(super) async fn set_state(
         .bind(record.id)
         .execute(&mut *tx)
         .await?;
+    if record.state != to {
+        let reason = reason.map(str::to_owned);
+        let what = match to {
+            RunState::Running => RunEvent::Resumed,
+            RunState::Paused => RunEvent::Paused { reason },
+            RunState::Halted => RunEvent::Halted { reason },
+            RunState::Finished => RunEvent::Finished,
+            RunState::Cancelled => RunEvent::Cancelled,
+        };
+        events::note_run(&mut tx, record.id, now, &what).await?;
+    }
     if to == RunState::Cancelled {
         sqlx::query(sql::CANCEL_PENDING)
             .bind(record.id)
             .execute(&mut *tx)
             .await?;
+        keep_lost(&mut tx, record.id, now).await?;
         sqlx::query(sql::CANCEL_UNANSWERED)
             .bind(record.id)
             .bind(now.as_millisecond())
@@ -152,6 +181,25 @@ pub(super) async fn set_state(
     row.try_into()
 }
 
+/// Attempts that are given up without an answer.
+async fn keep_lost(tx: &mut Tx, run_id: i64, now: Timestamp) -> Result<(), LedgerError> {
+    let rows: Vec<(DeliveryId, i64, i64, i64)> = sqlx::query_as(sql::UNANSWERED_IN_CANCELLED)
+        .bind(run_id)
+        .bind(now.as_millisecond())
+        .fetch_all(&mut **tx)
+        .await?;
+    let mut lost = Vec::with_capacity(rows.len());
+    for (id, attempt, revision, begun_at) in rows {
+        let (attempt, revision) = (number(attempt)?, number(revision)?);
+        lost.push(events::lost_row(id, attempt, revision, instant(begun_at)?));
+    }
+    sqlx::query(sql::KEEP_LOST)
+        .bind(serde_json::Value::Array(lost).to_string())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 pub(super) async fn finish_if_done(
     ledger: &SqliteLedger,
     run: &RunId,
@@ -159,11 +207,14 @@ pub(super) async fn finish_if_done(
 ) -> Result<bool, LedgerError> {
     let id = existing(ledger, run).await?.id;
     let mut tx = ledger.begin().await?;
-    sqlx::query(sql::FINISH)
+    let finished = sqlx::query(sql::FINISH)
         .bind(id)
         .bind(now.as_millisecond())
         .execute(&mut *tx)
         .await?;
+    if finished.rows_affected() > 0 {
+        events::note_run(&mut tx, id, now, &RunEvent::Finished).await?;
+    }
     // Another process may have been first: what counts is how the run stands.
     let state: String = sqlx::query_scalar(sql::RUN_STATE)
         .bind(id)
@@ -258,7 +309,11 @@ async fn gates(
         .map(|(line, until, reason)| {
             Ok(Gate {
                 gateway: run.gateway.clone(),
-                line: Some(line).filter(|line| !line.is_empty()),
+                held: if line.is_empty() {
+                    Held::Account
+                } else {
+                    Held::Line(line)
+                },
                 until: instant(until)?,
                 reason,
             })

@@ -79,7 +79,7 @@ macro_rules! message_rows {
     ($rows:expr) => {
         concat!(
             "INSERT OR FAIL INTO messages (id, run_id, row, recipient_key, phone, timezone, \
-             content, addressed) VALUES ",
+             content, addressed, sum) VALUES ",
             $rows,
             " ON CONFLICT DO NOTHING"
         )
@@ -102,12 +102,12 @@ statements! {
         INSERT INTO runs (run, campaign, occurrence, gateway, state, terms, files, first_delivery,
             total, created_at, starts_at)
         VALUES (?, ?, ?, ?, 'running', ?, '[]', ?, 0, ?, ?)";
-    SEAL_RUN = "UPDATE runs SET total = ?, files = ? WHERE id = ?";
+    SEAL_RUN = "UPDATE runs SET total = ?, files = ?, list_sum = ?, sum = ? WHERE id = ?";
     INSERT_RUN_LINE = "INSERT INTO run_lines (run_id, line) VALUES (?, ?)";
-    INSERT_MESSAGES_512 = message_rows!(x8!(x8!(x8!("(?,?,?,?,?,?,?,?)"))));
-    INSERT_MESSAGES_64 = message_rows!(x8!(x8!("(?,?,?,?,?,?,?,?)")));
-    INSERT_MESSAGES_8 = message_rows!(x8!("(?,?,?,?,?,?,?,?)"));
-    INSERT_MESSAGE = message_rows!("(?,?,?,?,?,?,?,?)");
+    INSERT_MESSAGES_512 = message_rows!(x8!(x8!(x8!("(?,?,?,?,?,?,?,?,?)"))));
+    INSERT_MESSAGES_64 = message_rows!(x8!(x8!("(?,?,?,?,?,?,?,?,?)")));
+    INSERT_MESSAGES_8 = message_rows!(x8!("(?,?,?,?,?,?,?,?,?)"));
+    INSERT_MESSAGE = message_rows!("(?,?,?,?,?,?,?,?,?)");
     /// The lines of consecutive deliveries; where there is none, the row is skipped.
     INSERT_PENDING = "
         INSERT OR FAIL INTO deliveries (id, run_id, line, state, due_at)
@@ -164,6 +164,12 @@ statements! {
         WHERE run_id = ?1 AND state = 'sending'
           AND (lease_owner IS NULL OR lease_until <= ?2
             OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))";
+    /// Those that [`CANCEL_UNANSWERED`] is about to give up.
+    UNANSWERED_IN_CANCELLED = "
+        SELECT id, attempt, revision, begun_at FROM deliveries
+        WHERE run_id = ?1 AND state = 'sending'
+          AND (lease_owner IS NULL OR lease_until <= ?2
+            OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))";
     FINISH = "
         UPDATE runs SET state = 'finished', finished_at = ?2
         WHERE id = ?1 AND state = 'running'
@@ -179,12 +185,32 @@ statements! {
         FROM deliveries WHERE id BETWEEN ? AND ?
         GROUP BY 1, 2, 3, 4, 5";
     OPEN_GATES = "
-        SELECT line, until_at, reason FROM gates WHERE gateway = ? AND until_at > ?
-        ORDER BY line";
+        SELECT line, until_at, reason FROM gates
+        WHERE gateway = ? AND recipient = '' AND until_at > ? ORDER BY line";
+    /// In every run of the gateway, by the index of each.
+    MESSAGES_TO = "
+        SELECT d.message_id FROM runs r
+        CROSS JOIN messages m ON m.run_id = r.id AND m.step = 0 AND m.phone = ?2 AND m.addressed = 1
+        JOIN deliveries d ON d.id = m.id
+        WHERE r.gateway = ?1 AND d.message_id IS NOT NULL";
     DELIVERIES = "
         SELECT d.*, m.row, m.step, m.recipient_key, m.phone
         FROM deliveries d JOIN messages m ON m.id = d.id
         WHERE d.id > ? AND d.id <= ? ORDER BY d.id LIMIT ?";
+
+    // History
+    /// Makes room for as many more, and says the last one's number.
+    COUNT_EVENTS = "UPDATE runs SET events = events + ?2 WHERE id = ?1 RETURNING events";
+    INSERT_EVENTS = "
+        INSERT INTO events (run_id, seq, delivery_id, attempt, at, what, sum)
+        SELECT ?1, v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4,
+            v.value ->> 5
+        FROM json_each(?2) v";
+    /// Attempts of which nothing is known but that they were begun.
+    KEEP_LOST = "
+        INSERT INTO attempts (delivery_id, attempt, revision, begun_at, outcome, sum)
+        SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, 'lost', v.value ->> 4
+        FROM json_each(?) v WHERE TRUE ON CONFLICT DO NOTHING";
 
     // Owners
     OWNERS = "SELECT owner, gone FROM owners";
@@ -211,7 +237,7 @@ statements! {
         ORDER BY id LIMIT ?4";
     DUE = "
         SELECT id, due_at FROM deliveries
-        WHERE run_id = ?1 AND line = ?2 AND state = 'pending' AND due_at <= ?3
+        WHERE run_id = ?1 AND line = ?2 AND state = 'pending' AND due_at <= ?5 AND (due_at <= ?3 OR due_at = ?5)
           AND (lease_until IS NULL OR lease_until <= ?3
             OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
         ORDER BY due_at, id LIMIT ?4";
@@ -224,12 +250,13 @@ statements! {
           AND d.state IN ('pending', 'sending')";
     CANDIDATES = "
         SELECT d.id, d.line, d.state, d.attempt, d.tries, d.revision, d.first_attempt_at, d.fixed,
-            d.begun_at, m.row, m.recipient_key, m.phone, m.timezone, m.content,
-            c.chat_id, c.line AS chat_line
+            d.begun_at, d.unanswered_at, d.aged_ms, m.row, m.recipient_key, m.phone, m.timezone, m.content,
+            c.chat_id, c.line AS chat_line, g.until_at AS gate_until
         FROM json_each(?1) j
         JOIN deliveries d ON d.id = j.value
         JOIN messages m ON m.id = d.id
         LEFT JOIN chats c ON c.gateway = ?2 AND c.phone = m.phone
+        LEFT JOIN gates g ON g.gateway = ?2 AND g.recipient = m.phone AND g.line = ''
         ORDER BY j.key";
     LEASE = "
         UPDATE OR FAIL deliveries SET lease_owner = ?1, lease_until = ?2
@@ -238,6 +265,10 @@ statements! {
         UPDATE OR FAIL deliveries SET due_at = v.value ->> 1, hold = v.value ->> 2,
             lease_owner = NULL, lease_until = NULL
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
+    /// The same for attempts without an answer, which stay so.
+    HOLD_DOUBT = "
+        UPDATE OR FAIL deliveries SET lease_owner = NULL, lease_until = v.value ->> 1
+        FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'sending'";
     SKIP = "
         UPDATE OR FAIL deliveries SET state = 'skipped', reason = v.value ->> 1, hold = NULL,
             lease_owner = NULL, lease_until = NULL
@@ -267,19 +298,32 @@ statements! {
 
     // The writer
     /// An earlier attempt whose process ended before its outcome was recorded.
-    KEEP_LOST_ATTEMPTS = "
-        INSERT INTO attempts (delivery_id, attempt, begun_at, outcome)
-        SELECT d.id, d.attempt, d.begun_at, 'lost'
+    KEEP_LOST_BEFORE = "
+        INSERT INTO attempts (delivery_id, attempt, revision, begun_at, outcome, sum)
+        SELECT d.id, d.attempt, v.value ->> 2, v.value ->> 3, 'lost', v.value ->> 4
         FROM json_each(?1) v
         JOIN deliveries d ON d.id = v.value ->> 0 AND d.attempt = v.value ->> 1
         JOIN runs r ON r.id = d.run_id AND r.state = 'running'
         WHERE d.state = 'sending' AND d.lease_owner = ?2
         ON CONFLICT DO NOTHING";
+    ANY_GATE = "SELECT EXISTS (SELECT 1 FROM gates WHERE until_at > ?)";
+    /// Claims of an owner that an open gate holds, and until when.
+    GATED = "
+        SELECT d.id, d.run_id, d.attempt, d.state, g.line, g.recipient, MAX(g.until_at) AS until_at
+        FROM json_each(?1) j
+        JOIN deliveries d ON d.id = j.value ->> 0 AND d.attempt = j.value ->> 1
+        JOIN messages m ON m.id = d.id
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        JOIN gates g ON g.gateway = r.gateway AND g.until_at > ?3
+            AND (g.recipient = '' AND g.line IN ('', d.line) OR g.recipient = m.phone AND g.line = '')
+        WHERE d.lease_owner = ?2 AND d.state IN ('pending', 'sending')
+        GROUP BY d.id";
     BEGIN = "
         UPDATE OR FAIL deliveries
         SET state = 'sending', attempt = attempt + 1, revision = v.value ->> 2,
             fixed = v.value ->> 3, begun_at = v.value ->> 4, lease_until = v.value ->> 5,
-            lease_owner = ?2, hold = NULL,
+            lease_owner = ?2, hold = NULL, fixed_sum = v.value ->> 6,
+            unanswered_at = COALESCE(unanswered_at, v.value ->> 4),
             first_attempt_at = COALESCE(first_attempt_at, v.value ->> 4)
         FROM json_each(?1) v
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
@@ -293,19 +337,26 @@ statements! {
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
           AND state IN ('pending', 'sending') AND lease_owner = ?2";
     KEEP_ATTEMPTS = "
-        INSERT OR FAIL INTO attempts (delivery_id, attempt, begun_at, ended_at, outcome, late, code, http,
-            text, trace_id)
+        INSERT OR FAIL INTO attempts (delivery_id, attempt, revision, begun_at, ended_at, outcome,
+            code, http, text, trace_id, state, due_at, hold, tries, anew, message_id, chat_id,
+            late, sum)
         SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4,
-            NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.id = v.value ->> 0
-                AND d.attempt = v.value ->> 1 AND d.state = 'sending'),
-            v.value ->> 5, v.value ->> 6, v.value ->> 7, v.value ->> 8
-        FROM json_each(?) v WHERE TRUE
+            v.value ->> 5, v.value ->> 6, v.value ->> 7, v.value ->> 8, v.value ->> 9,
+            v.value ->> 10, v.value ->> 11, v.value ->> 12, v.value ->> 13, v.value ->> 14,
+            v.value ->> 15, v.value ->> 16, d.id IS NULL,
+            CASE WHEN d.id IS NULL THEN v.value ->> 18 ELSE v.value ->> 17 END
+        FROM json_each(?) v
+        LEFT JOIN deliveries d ON d.id = v.value ->> 0 AND d.attempt = v.value ->> 1
+            AND d.state = 'sending'
+        WHERE TRUE
         -- what is known is kept; only what was not known may still be learnt
         ON CONFLICT (delivery_id, attempt) DO UPDATE
         SET ended_at = excluded.ended_at, outcome = excluded.outcome, late = excluded.late,
             code = excluded.code, http = excluded.http, text = excluded.text,
-            trace_id = excluded.trace_id
-        WHERE attempts.outcome IN ('lost', 'uncertain')";
+            trace_id = excluded.trace_id, state = excluded.state, due_at = excluded.due_at,
+            hold = excluded.hold, tries = excluded.tries, anew = excluded.anew,
+            message_id = excluded.message_id, chat_id = excluded.chat_id, sum = excluded.sum
+        WHERE attempts.outcome = 'lost'";
     RECORD = "
         UPDATE OR FAIL deliveries
         SET state = v.value ->> 2, due_at = COALESCE(v.value ->> 3, due_at), hold = v.value ->> 4,
@@ -313,6 +364,8 @@ statements! {
             fixed = CASE WHEN v.value ->> 6 THEN NULL ELSE fixed END,
             code = v.value ->> 7, detail = v.value ->> 8, message_id = v.value ->> 9,
             chat_id = v.value ->> 10, sent_at = v.value ->> 11,
+            unanswered_at = CASE WHEN v.value ->> 2 IN ('sending', 'uncertain')
+                THEN unanswered_at END,
             lease_owner = NULL,
             -- still without an answer: to be asked again at that time
             lease_until = CASE WHEN v.value ->> 2 = 'sending' THEN v.value ->> 3 END
@@ -333,24 +386,48 @@ statements! {
         SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3
         FROM json_each(?) v WHERE TRUE
         ON CONFLICT (gateway, phone) DO UPDATE SET chat_id = excluded.chat_id";
+    /// Ends the doubt about an attempt without an answer.
+    SETTLE = "
+        UPDATE deliveries
+        SET state = ?4, message_id = ?5, chat_id = ?6, detail = ?7, code = NULL, hold = NULL,
+            sent_at = CASE ?4 WHEN 'sent' THEN begun_at END,
+            unanswered_at = CASE ?4 WHEN 'uncertain' THEN unanswered_at END,
+            lease_owner = NULL, lease_until = NULL
+        WHERE id = ?1 AND attempt = ?2 AND state = 'sending' AND lease_owner = ?3
+        RETURNING run_id";
     EXTEND_GATE = "
-        INSERT INTO gates (gateway, line, until_at, reason, asked_at) VALUES (?, ?, ?, ?, ?)
-        ON CONFLICT (gateway, line) DO UPDATE
-        SET until_at = excluded.until_at, reason = excluded.reason, asked_at = excluded.asked_at
+        INSERT INTO gates (gateway, line, recipient, asked_at, until_at, reason)
+        VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (gateway, recipient, line) DO UPDATE
+        SET asked_at = excluded.asked_at, until_at = excluded.until_at, reason = excluded.reason
         WHERE excluded.until_at > gates.until_at";
+    FORGET_GATES = "DELETE FROM gates WHERE until_at < ?";
+    /// What is without an answer may be asked for again at once.
     RELEASE_AS_IT_WAS = "
-        UPDATE OR FAIL deliveries SET lease_owner = NULL, lease_until = NULL
-        WHERE id IN (SELECT value FROM json_each(?2)) AND state = 'pending' AND lease_owner = ?1
-        RETURNING id";
+        UPDATE OR FAIL deliveries
+        SET lease_owner = NULL, lease_until = CASE state WHEN 'sending' THEN begun_at END
+        FROM json_each(?2) v
+        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
+          AND state IN ('pending', 'sending') AND lease_owner = ?1
+        RETURNING deliveries.id";
+    /// Still without an answer: to be looked at again at that time.
+    RELEASE_DOUBT = "
+        UPDATE OR FAIL deliveries SET lease_owner = NULL, lease_until = v.value ->> 2
+        FROM json_each(?2) v
+        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
+          AND state = 'sending' AND lease_owner = ?1
+        RETURNING deliveries.id";
     RELEASE = "
         UPDATE OR FAIL deliveries
         SET state = v.value ->> 1, due_at = COALESCE(v.value ->> 2, due_at),
             hold = v.value ->> 3, tries = COALESCE(v.value ->> 4, tries),
-            code = v.value ->> 5, detail = v.value ->> 6,
+            code = v.value ->> 5, detail = v.value ->> 6, revision = revision + (v.value ->> 7),
+            fixed = CASE WHEN v.value ->> 7 THEN NULL ELSE fixed END,
             lease_owner = NULL, lease_until = NULL
         FROM json_each(?2) v
-        WHERE deliveries.id = v.value ->> 0 AND state = 'pending' AND lease_owner = ?1
-        RETURNING deliveries.id";
+        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 8
+          AND state = 'pending' AND lease_owner = ?1
+        RETURNING deliveries.id, run_id, attempt";
 
     // Files
     MEDIA = "SELECT filename, content_type, bytes FROM media WHERE sha256 = ?";
@@ -403,29 +480,28 @@ statements! {
     SET_BACK_PACE = "
         UPDATE pace SET tat_us = tat_us - (?2 - ?1) * 1000
         WHERE tat_us > (?1 + (?2 - ?1) / 2) * 1000";
-    /// What was due stays due, and what waits behind a gate waits for the gate alone. The next
-    /// window and a start that is still to come are times of the day.
-    SET_BACK_DUE = "
-        UPDATE deliveries SET due_at = ?1
-        WHERE run_id IN (SELECT id FROM runs) AND line IN (SELECT line FROM run_lines)
-          AND state = 'pending' AND due_at > ?1
-          AND ((hold IS NULL AND due_at <= ?2) OR hold IN ('throttled', 'line_capacity'))";
-    /// After an attempt that ended by the clock as it was.
-    SET_BACK_RETRIES = "
-        UPDATE deliveries SET due_at = MAX(?1, due_at - (?2 - ?1))
-        WHERE run_id IN (SELECT id FROM runs) AND line IN (SELECT line FROM run_lines)
-          AND state = 'pending' AND due_at > ?1 AND hold = 'retry'
-          AND EXISTS (SELECT 1 FROM attempts a
-            WHERE a.delivery_id = deliveries.id AND a.attempt = deliveries.attempt
-              AND a.ended_at > ?1)";
     SET_BACK_LEASES = "
         UPDATE deliveries SET lease_until = MAX(?1, lease_until - (?2 - ?1))
         WHERE run_id IN (SELECT id FROM runs) AND state = 'pending' AND lease_until > ?1";
     /// With the age of their keys, which must never seem younger than it is.
     SET_BACK_SENDING = "
         UPDATE deliveries
-        SET first_attempt_at = first_attempt_at - (?2 - ?1),
+        SET aged_ms = aged_ms + (?2 - ?1),
             lease_until = CASE WHEN lease_until > ?1 AND begun_at > ?1
                 THEN MAX(?1, lease_until - (?2 - ?1)) ELSE lease_until END
         WHERE run_id IN (SELECT id FROM runs) AND state = 'sending'";
+    /// Waits that were reckoned from the clock, with the end of the attempt before. The next
+    /// window and a start that is still to come are times of the day.
+    WAITING_BY_THE_CLOCK = "
+        SELECT d.run_id, d.id, d.attempt, d.due_at, d.hold, a.ended_at
+        FROM deliveries d
+        LEFT JOIN attempts a ON a.delivery_id = d.id AND a.attempt = d.attempt
+        WHERE d.run_id IN (SELECT id FROM runs) AND d.line IN (SELECT line FROM run_lines)
+          AND d.state = 'pending' AND d.due_at > ?1
+          AND d.hold IN ('retry', 'throttled', 'line_capacity')
+        ORDER BY d.run_id, d.id";
+    /// A lease on it stays.
+    SET_DUE = "
+        UPDATE OR FAIL deliveries SET due_at = v.value ->> 1
+        FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
 }

@@ -1,17 +1,22 @@
 //! The group-committing writer's transaction: attempts begun and outcomes recorded, many at once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sqlx::{Sqlite, Transaction};
+use sqlx::FromRow;
 
 use super::super::{
-    Begin, DeliveryId, Gate, LedgerError, Next, Owner, Record, Release, Write, Written,
+    Begin, DeliveryId, Gate, Held, LedgerError, NewChat, Next, Owner, Record, Release, Settle,
+    Verdict, Write, Written,
 };
-use super::rows::stored;
+use super::claim::Tx;
+use super::events::{self, Happened};
+use super::rows::{instant, number, stored};
 use super::{SqliteLedger, place, statements as sql};
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{DeliveryState, Hold};
+use crate::domain::history::{self, After, Attempt, DeliveryEvent};
+use crate::domain::outcome::Failure;
 
 pub(super) async fn write(
     ledger: &SqliteLedger,
@@ -37,6 +42,7 @@ fn delivery(write: &Write) -> DeliveryId {
         Write::Begin(begin) => begin.id,
         Write::Record(record) => record.id,
         Write::Release(release) => release.id,
+        Write::Settle(settle) => settle.id,
     }
 }
 
@@ -52,24 +58,29 @@ fn distinct(group: &[Write]) -> usize {
 
 /// Changes of different deliveries, kind by kind.
 async fn write_round(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Tx,
     owner: &Owner,
     group: &[Write],
 ) -> Result<Vec<Written>, LedgerError> {
     let (mut begins, mut records, mut releases) = (Vec::new(), Vec::new(), Vec::new());
+    let mut done = HashSet::new();
     for one in group {
         match one {
             Write::Begin(begin) => begins.push(&**begin),
             Write::Record(record) => records.push(&**record),
             Write::Release(release) => releases.push(&**release),
+            Write::Settle(settle) => {
+                if settle_one(tx, owner, settle).await? {
+                    done.insert(settle.id);
+                }
+            }
         }
     }
-    let recorded = record_all(tx, &records).await?;
-    let started = begin_all(tx, owner, &begins).await?;
-    let given_back = release_all(tx, owner, &releases).await?;
+    done.extend(record_all(tx, &records).await?);
+    // Before any attempt begins: a wait that has just been asked for holds it too.
     for one in group {
         let gate = match one {
-            Write::Begin(_) => None,
+            Write::Begin(_) | Write::Settle(_) => None,
             Write::Record(record) => record.gate.as_ref().zip(Some(record.ended_at)),
             Write::Release(release) => release.gate.as_ref().zip(Some(release.at)),
         };
@@ -77,19 +88,136 @@ async fn write_round(
             extend_gate(tx, gate, asked_at).await?;
         }
     }
-    let done = |there: bool| if there { Written::Done } else { Written::Late };
+    let held = hold_gated(tx, owner, &begins).await?;
+    begins.retain(|begin| !held.contains_key(&begin.id));
+    done.extend(begin_all(tx, owner, &begins).await?);
+    done.extend(release_all(tx, owner, &releases).await?);
     Ok(group
         .iter()
-        .map(|one| match one {
-            Write::Begin(begin) => done(started.contains(&begin.id)),
-            Write::Record(record) => done(recorded.contains(&record.id)),
-            Write::Release(release) => done(given_back.contains(&release.id)),
+        .map(delivery)
+        .map(|id| match held.get(&id) {
+            Some(&until) => Written::Held { until },
+            None if done.contains(&id) => Written::Done,
+            None => Written::Late,
         })
         .collect())
 }
 
+#[derive(FromRow)]
+struct GatedRow {
+    id: DeliveryId,
+    run_id: i64,
+    attempt: i64,
+    state: String,
+    line: String,
+    recipient: String,
+    until_at: i64,
+}
+
+/// Attempts that must not begin, because a gate was closed after their claim: given back, to be
+/// due when it opens.
+async fn hold_gated(
+    tx: &mut Tx,
+    owner: &Owner,
+    begins: &[&Begin],
+) -> Result<HashMap<DeliveryId, Timestamp>, LedgerError> {
+    let Some(now) = begins.iter().map(|begin| begin.at).min() else {
+        return Ok(HashMap::new());
+    };
+    let any: bool = sqlx::query_scalar(sql::ANY_GATE)
+        .bind(now.as_millisecond())
+        .fetch_one(&mut **tx)
+        .await?;
+    if !any {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<Value> = begins
+        .iter()
+        .map(|begin| json!([begin.id, begin.expected_attempt]))
+        .collect();
+    let gated: Vec<GatedRow> = sqlx::query_as(sql::GATED)
+        .bind(Value::Array(rows).to_string())
+        .bind(&owner.0)
+        .bind(now.as_millisecond())
+        .fetch_all(&mut **tx)
+        .await?;
+    let (mut gated_until, mut moved, mut doubts) = (HashMap::new(), Vec::new(), Vec::new());
+    for row in gated {
+        let until = instant(row.until_at)?;
+        gated_until.insert(row.id, until);
+        if row.state == DeliveryState::Sending.as_str() {
+            doubts.push(json!([row.id, row.until_at]));
+            continue;
+        }
+        let hold = match (row.line.as_str(), row.recipient.as_str()) {
+            ("", "") => Hold::Throttled,
+            (_, "") => Hold::LineCapacity,
+            _ => Hold::Retry,
+        };
+        moved.push(json!([row.id, row.until_at, hold.as_str()]));
+        let what = DeliveryEvent::Held { until, hold };
+        let event = Happened::to_delivery(row.id, number(row.attempt)?, now, &what)?;
+        events::note(tx, row.run_id, &[event]).await?;
+    }
+    for (statement, rows) in [(sql::HOLD_BACK, moved), (sql::HOLD_DOUBT, doubts)] {
+        if !rows.is_empty() {
+            let rows = Value::Array(rows).to_string();
+            sqlx::query(statement).bind(rows).execute(&mut **tx).await?;
+        }
+    }
+    Ok(gated_until)
+}
+
+/// Whether it was still this owner's to settle.
+async fn settle_one(tx: &mut Tx, owner: &Owner, settle: &Settle) -> Result<bool, LedgerError> {
+    let (state, message_id, chat_id, why) = match &settle.verdict {
+        Verdict::Found {
+            message_id,
+            chat_id,
+        } => (
+            DeliveryState::Sent,
+            Some(message_id),
+            chat_id.as_ref(),
+            None,
+        ),
+        Verdict::Uncertain { why } => (DeliveryState::Uncertain, None, None, Some(why)),
+    };
+    let run_id: Option<i64> = sqlx::query_scalar(sql::SETTLE)
+        .bind(settle.id)
+        .bind(settle.attempt)
+        .bind(&owner.0)
+        .bind(state.as_str())
+        .bind(message_id)
+        .bind(chat_id)
+        .bind(why)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(run_id) = run_id else {
+        return Ok(false);
+    };
+    let lost = events::lost_row(settle.id, settle.attempt, settle.revision, settle.begun_at);
+    sqlx::query(sql::KEEP_LOST)
+        .bind(json!([lost]).to_string())
+        .execute(&mut **tx)
+        .await?;
+    let what = match &settle.verdict {
+        Verdict::Found {
+            message_id,
+            chat_id,
+        } => DeliveryEvent::Found {
+            message_id: message_id.clone(),
+            chat_id: chat_id.clone(),
+        },
+        Verdict::Uncertain { why } => DeliveryEvent::LeftUncertain { why: why.clone() },
+    };
+    let event = Happened::to_delivery(settle.id, settle.attempt, settle.at, &what)?;
+    events::note(tx, run_id, &[event]).await?;
+    keep_chats(tx, settle.chat.as_slice()).await?;
+    Ok(true)
+}
+
 async fn begin_all(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Tx,
     owner: &Owner,
     begins: &[&Begin],
 ) -> Result<HashSet<DeliveryId>, LedgerError> {
@@ -97,20 +225,27 @@ async fn begin_all(
         return Ok(HashSet::new());
     }
     let mut rows = Vec::with_capacity(begins.len());
+    let mut lost = Vec::new();
     for begin in begins {
+        let fixed = stored(serde_json::to_string(&begin.fixed))?;
         rows.push(json!([
             begin.id,
             begin.expected_attempt,
             begin.revision,
-            stored(serde_json::to_string(&begin.fixed))?,
+            fixed,
             begin.at.as_millisecond(),
             begin.lease_until.as_millisecond(),
+            history::fixed_sum(&fixed),
         ]));
+        if let Some(begun_at) = begin.unanswered {
+            let (attempt, revision) = (begin.expected_attempt, begin.revision);
+            lost.push(events::lost_row(begin.id, attempt, revision, begun_at));
+        }
     }
     let rows = Value::Array(rows).to_string();
-    if begins.iter().any(|begin| begin.expected_attempt > 0) {
-        sqlx::query(sql::KEEP_LOST_ATTEMPTS)
-            .bind(&rows)
+    if !lost.is_empty() {
+        sqlx::query(sql::KEEP_LOST_BEFORE)
+            .bind(Value::Array(lost).to_string())
             .bind(&owner.0)
             .execute(&mut **tx)
             .await?;
@@ -130,10 +265,7 @@ async fn begin_all(
     Ok(begun.into_iter().collect())
 }
 
-async fn record_all(
-    tx: &mut Transaction<'static, Sqlite>,
-    records: &[&Record],
-) -> Result<HashSet<DeliveryId>, LedgerError> {
+async fn record_all(tx: &mut Tx, records: &[&Record]) -> Result<HashSet<DeliveryId>, LedgerError> {
     if records.is_empty() {
         return Ok(HashSet::new());
     }
@@ -160,9 +292,16 @@ async fn record_all(
             .execute(&mut **tx)
             .await?;
     }
-    let chats: Vec<Value> = records
-        .iter()
-        .filter_map(|record| record.chat.as_ref())
+    keep_chats(tx, records.iter().filter_map(|record| record.chat.as_ref())).await?;
+    Ok(recorded)
+}
+
+async fn keep_chats(
+    tx: &mut Tx,
+    chats: impl IntoIterator<Item = &NewChat>,
+) -> Result<(), LedgerError> {
+    let chats: Vec<Value> = chats
+        .into_iter()
         .map(|chat| json!([chat.gateway, chat.phone.expose(), chat.chat_id, chat.line]))
         .collect();
     if !chats.is_empty() {
@@ -171,20 +310,30 @@ async fn record_all(
             .execute(&mut **tx)
             .await?;
     }
-    Ok(recorded)
+    Ok(())
 }
 
 async fn release_all(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Tx,
     owner: &Owner,
     releases: &[&Release],
 ) -> Result<HashSet<DeliveryId>, LedgerError> {
+    let (mut unchanged, mut doubts, mut changed) = (Vec::new(), Vec::new(), Vec::new());
+    for &release in releases {
+        match &release.next {
+            None => unchanged.push(json!([release.id, release.attempt])),
+            Some(Next::Unanswered { again_at, .. }) => {
+                let again_at = again_at.as_millisecond();
+                doubts.push(json!([release.id, release.attempt, again_at]));
+            }
+            Some(next) => changed.push((release, next)),
+        }
+    }
     let mut given_back = HashSet::new();
-    let (changed, unchanged): (Vec<&Release>, Vec<&Release>) =
-        releases.iter().partition(|release| release.next.is_some());
-    let changed: Vec<Value> = changed.into_iter().map(release_row).collect();
-    let unchanged: Vec<Value> = unchanged.iter().map(|release| json!(release.id)).collect();
-    for (statement, rows) in [(sql::RELEASE, changed), (sql::RELEASE_AS_IT_WAS, unchanged)] {
+    for (statement, rows) in [
+        (sql::RELEASE_AS_IT_WAS, unchanged),
+        (sql::RELEASE_DOUBT, doubts),
+    ] {
         if !rows.is_empty() {
             let ids: Vec<DeliveryId> = sqlx::query_scalar(statement)
                 .bind(&owner.0)
@@ -194,93 +343,203 @@ async fn release_all(
             given_back.extend(ids);
         }
     }
+    given_back.extend(put_back(tx, owner, &changed).await?);
     Ok(given_back)
 }
 
-async fn extend_gate(
-    tx: &mut Transaction<'static, Sqlite>,
-    gate: &Gate,
-    asked_at: Timestamp,
-) -> Result<(), LedgerError> {
+/// Claims given back to another place than they came from, without an attempt.
+async fn put_back(
+    tx: &mut Tx,
+    owner: &Owner,
+    changed: &[(&Release, &Next)],
+) -> Result<HashSet<DeliveryId>, LedgerError> {
+    if changed.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<Value> = changed
+        .iter()
+        .map(|(release, next)| release_row(release, next))
+        .collect();
+    let done: Vec<(DeliveryId, i64, i64)> = sqlx::query_as(sql::RELEASE)
+        .bind(&owner.0)
+        .bind(Value::Array(rows).to_string())
+        .fetch_all(&mut **tx)
+        .await?;
+    let moved: HashMap<DeliveryId, (i64, i64)> = done
+        .into_iter()
+        .map(|(id, run_id, attempt)| (id, (run_id, attempt)))
+        .collect();
+    for (release, next) in changed {
+        if let Some(&(run_id, attempt)) = moved.get(&release.id) {
+            let what = unprepared(release, next);
+            let event = Happened::to_delivery(release.id, number(attempt)?, release.at, &what)?;
+            events::note(tx, run_id, &[event]).await?;
+        }
+    }
+    Ok(moved.into_keys().collect())
+}
+
+fn unprepared(release: &Release, next: &Next) -> DeliveryEvent {
+    let (mut due, mut held, mut counted, mut renewed) = (None, None, None, false);
+    if let Next::Pending {
+        due_at,
+        hold,
+        tries,
+        anew,
+    } = next
+    {
+        if release.failure.is_none() && !anew {
+            return DeliveryEvent::Held {
+                until: *due_at,
+                hold: *hold,
+            };
+        }
+        (due, held, counted, renewed) = (Some(*due_at), Some(*hold), Some(*tries), *anew);
+    }
+    DeliveryEvent::Unprepared {
+        state: next.state(),
+        due_at: due,
+        hold: held,
+        tries: counted,
+        anew: renewed,
+        failure: release.failure.clone(),
+    }
+}
+
+async fn extend_gate(tx: &mut Tx, gate: &Gate, asked_at: Timestamp) -> Result<(), LedgerError> {
+    let (line, recipient) = match &gate.held {
+        Held::Account => ("", ""),
+        Held::Line(line) => (line.as_str(), ""),
+        Held::Recipient(phone) => ("", phone.expose()),
+    };
     sqlx::query(sql::EXTEND_GATE)
         .bind(&gate.gateway)
-        .bind(gate.line.as_deref().unwrap_or(""))
+        .bind(line)
+        .bind(recipient)
+        .bind(asked_at.as_millisecond())
         .bind(gate.until.as_millisecond())
         .bind(&gate.reason)
-        .bind(asked_at.as_millisecond())
         .execute(&mut **tx)
         .await?;
     Ok(())
 }
 
+/// An attempt's row as JSON, with its checksum for either case: in time, or late.
 fn attempt_row(record: &Record) -> Value {
-    let failure = record.failure.as_ref();
+    let mut attempt = attempt(record);
+    let in_time = attempt.sum(record.id);
+    attempt.late = true;
+    let late = attempt.sum(record.id);
+    let failure = attempt.failure;
+    let after = attempt.after.as_ref();
     json!([
         record.id,
         record.attempt,
+        record.revision,
         record.begun_at.as_millisecond(),
         record.ended_at.as_millisecond(),
-        record.class,
-        failure.and_then(|failure| failure.code),
-        failure.and_then(|failure| failure.http),
-        failure.map(|failure| &failure.text),
-        failure.and_then(|failure| failure.trace_id.as_ref()),
+        record.class.as_str(),
+        failure.code,
+        failure.http,
+        Some(failure.text).filter(|text| !text.is_empty()),
+        failure.trace_id,
+        after.map(|after| after.state.as_str()),
+        after.and_then(|after| after.due_at.map(Timestamp::as_millisecond)),
+        after.and_then(|after| after.hold.map(Hold::as_str)),
+        after.and_then(|after| after.tries),
+        after.map(|after| u8::from(after.anew)),
+        after.and_then(|after| after.message_id.as_deref()),
+        after.and_then(|after| after.chat_id.as_deref()),
+        in_time,
+        late,
     ])
 }
 
-fn outcome_row(record: &Record) -> Value {
-    let (mut message, mut chat, mut sent_at) = (None, None, None);
+fn attempt(record: &Record) -> Attempt {
+    let (message_id, chat_id) = sent_as(&record.next);
+    let wait = Wait::of(&record.next);
+    Attempt {
+        attempt: record.attempt,
+        revision: record.revision,
+        begun_at: record.begun_at,
+        ended_at: Some(record.ended_at),
+        class: record.class,
+        late: false,
+        failure: record.failure.clone().unwrap_or_default(),
+        after: Some(After {
+            state: record.next.state(),
+            due_at: wait.due_at,
+            hold: wait.hold,
+            tries: wait.tries,
+            anew: wait.anew,
+            message_id: message_id.cloned(),
+            chat_id: chat_id.cloned(),
+        }),
+    }
+}
+
+fn sent_as(next: &Next) -> (Option<&String>, Option<&String>) {
     if let Next::Sent {
         message_id,
         chat_id,
-    } = &record.next
+    } = next
     {
-        (message, chat) = (message_id.as_ref(), chat_id.as_ref());
-        sent_at = Some(record.ended_at.as_millisecond());
+        (message_id.as_ref(), chat_id.as_ref())
+    } else {
+        (None, None)
     }
+}
+
+/// What is said of a failure, where anything is.
+fn detail(failure: Option<&Failure>) -> Option<&str> {
+    let text = failure.map(|failure| failure.text.as_str());
+    text.filter(|text| !text.is_empty())
+}
+
+fn outcome_row(record: &Record) -> Value {
+    let (message, chat) = sent_as(&record.next);
+    let sent = matches!(record.next, Next::Sent { .. });
     let wait = Wait::of(&record.next);
     let failure = record.failure.as_ref();
     json!([
         record.id,
         record.attempt,
         record.next.state().as_str(),
-        wait.due_at,
-        wait.hold,
+        wait.due_at.map(Timestamp::as_millisecond),
+        wait.hold.map(Hold::as_str),
         wait.tries,
-        wait.anew,
+        u8::from(wait.anew),
         failure.and_then(|failure| failure.code),
-        failure.map(|failure| &failure.text),
+        detail(failure),
         message,
         chat,
-        sent_at,
+        sent.then(|| record.ended_at.as_millisecond()),
     ])
 }
 
-fn release_row(release: &Release) -> Value {
-    let wait = release.next.as_ref().map(Wait::of).unwrap_or_default();
+fn release_row(release: &Release, next: &Next) -> Value {
+    let wait = Wait::of(next);
     let failure = release.failure.as_ref();
     json!([
         release.id,
-        release
-            .next
-            .as_ref()
-            .map_or(DeliveryState::Pending, Next::state)
-            .as_str(),
-        wait.due_at,
-        wait.hold,
+        next.state().as_str(),
+        wait.due_at.map(Timestamp::as_millisecond),
+        wait.hold.map(Hold::as_str),
         wait.tries,
         failure.and_then(|failure| failure.code),
-        failure.map(|failure| &failure.text),
+        detail(failure),
+        u8::from(wait.anew),
+        release.attempt,
     ])
 }
 
-/// The columns that say when a delivery is to be looked at again.
+/// When a delivery is to be looked at again.
 #[derive(Default)]
 struct Wait {
-    due_at: Option<i64>,
-    hold: Option<&'static str>,
+    due_at: Option<Timestamp>,
+    hold: Option<Hold>,
     tries: Option<u32>,
-    anew: u8,
+    anew: bool,
 }
 
 impl Wait {
@@ -292,13 +551,13 @@ impl Wait {
                 tries,
                 anew,
             } => Self {
-                due_at: Some(due_at.as_millisecond()),
-                hold: Some(hold.as_str()),
+                due_at: Some(*due_at),
+                hold: Some(*hold),
                 tries: Some(*tries),
-                anew: u8::from(*anew),
+                anew: *anew,
             },
             Next::Unanswered { again_at, tries } => Self {
-                due_at: Some(again_at.as_millisecond()),
+                due_at: Some(*again_at),
                 tries: Some(*tries),
                 ..Self::default()
             },

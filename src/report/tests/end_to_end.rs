@@ -12,7 +12,7 @@ use crate::domain::delivery::SkipReason;
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
 use crate::domain::message::{Message, Part};
-use crate::domain::outcome::Failure;
+use crate::domain::outcome::{Class, Failure};
 use crate::domain::phone::Phone;
 use crate::domain::run::RunId;
 use crate::ledger::sqlite::{Durability, SqliteLedger};
@@ -98,6 +98,7 @@ fn begin(claim: &Claim) -> Change {
         },
         at: now(),
         lease_until: after(60_000),
+        unanswered: None,
     }))
 }
 
@@ -107,7 +108,8 @@ fn record(claim: &Claim, next: Next, failure: Option<Failure>) -> Change {
         attempt: claim.attempt + 1,
         begun_at: now(),
         ended_at: after(250),
-        class: "as it came",
+        revision: claim.revision,
+        class: Class::Retry,
         failure,
         next,
         chat: None,

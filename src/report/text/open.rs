@@ -8,6 +8,7 @@ use super::super::words::thousands;
 use super::Summary;
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::run::RunState;
+use crate::ledger::Held;
 
 impl Summary<'_> {
     pub(super) fn waiting(&mut self) {
@@ -65,12 +66,11 @@ impl Summary<'_> {
         self.page
             .heading(Tone::Warn, "The provider asked for a pause");
         for gate in &self.facts.gates {
-            let whom = gate
-                .line
-                .as_ref()
-                .map_or("the whole account".to_owned(), |line| {
-                    format!("line {line}")
-                });
+            let whom = match &gate.held {
+                Held::Account => "the whole account".to_owned(),
+                Held::Line(line) => format!("line {line}"),
+                Held::Recipient(phone) => phone.masked(),
+            };
             let until = self.calendar.ahead(gate.until);
             let words = format!("{whom} until {until}: {}", clean(&gate.reason));
             self.page

@@ -114,7 +114,7 @@ async fn a_wrong_clock_is_set_by_the_answer_and_the_request_signed_once_more() {
     let (mut server, gateway) = pair(vec![reply(401, &date, SKEWED), taken(), taken()]);
     for _ in 0..2 {
         let outcome = gateway.send(&request(&gateway, None)).await;
-        assert_eq!(outcome.class(), "accepted");
+        assert_eq!(outcome.class().as_str(), "accepted");
     }
     let seconds: Vec<String> = (0..3)
         .map(|_| {
@@ -134,7 +134,10 @@ async fn a_clock_that_stays_wrong_stops_the_run_after_one_more_try() {
     let (mut server, gateway) = pair(vec![skewed(), skewed()]);
     let outcome = gateway.send(&request(&gateway, None)).await;
     let failure = outcome.failure().unwrap();
-    assert_eq!((outcome.class(), failure.code), ("stop_run", Some(2013)));
+    assert_eq!(
+        (outcome.class().as_str(), failure.code),
+        ("stop_run", Some(2013))
+    );
     assert!(failure.text.contains("clock"));
     server.next();
     server.next();
@@ -145,7 +148,7 @@ async fn a_clock_that_stays_wrong_stops_the_run_after_one_more_try() {
 async fn a_wrong_clock_without_a_date_to_set_it_by_stops_the_run_at_once() {
     let (mut server, gateway) = pair(vec![reply(401, &[], SKEWED)]);
     let outcome = gateway.send(&request(&gateway, None)).await;
-    assert_eq!(outcome.class(), "stop_run");
+    assert_eq!(outcome.class().as_str(), "stop_run");
     server.next();
     assert!(server.is_idle());
 }
@@ -199,7 +202,7 @@ async fn lines_that_cannot_be_had_say_what_to_look_at() {
     ] {
         let (_server, gateway) = pair(vec![answer]);
         let outcome = gateway.lines().await.unwrap_err();
-        assert_eq!(outcome.class(), class, "{outcome:?}");
+        assert_eq!(outcome.class().as_str(), class, "{outcome:?}");
         assert!(
             outcome.failure().unwrap().text.contains(words),
             "{outcome:?}"

@@ -100,7 +100,7 @@ async fn the_secret_goes_to_no_other_host() {
     ] {
         let (result, got) = upload(elsewhere, "", reply(200, &[], "")).await;
         let outcome = result.unwrap_err();
-        assert_eq!(outcome.class(), "stop_run", "{elsewhere}");
+        assert_eq!(outcome.class().as_str(), "stop_run", "{elsewhere}");
         assert!(
             outcome
                 .failure()
@@ -137,7 +137,7 @@ async fn a_refused_file_is_permanent_and_a_lost_one_may_be_tried_again() {
         (raw("", Then::Close), "retry"),
     ] {
         let (result, got) = upload("OWN/put", "", put.clone()).await;
-        assert_eq!(result.unwrap_err().class(), class, "{put:?}");
+        assert_eq!(result.unwrap_err().class().as_str(), class, "{put:?}");
         assert_eq!(got.len(), 2);
     }
 }
@@ -174,7 +174,7 @@ async fn a_slot_that_makes_no_sense_is_never_filled() {
     ] {
         let (mut server, gateway) = pair(vec![slot.clone()]);
         let outcome = gateway.upload(&image()).await.unwrap_err();
-        assert_eq!(outcome.class(), class, "{slot:?}");
+        assert_eq!(outcome.class().as_str(), class, "{slot:?}");
         server.next();
         assert!(server.is_idle());
     }

@@ -8,13 +8,14 @@ use sendoff::domain::campaign::Terms;
 use sendoff::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use sendoff::domain::digest::Digest;
 use sendoff::domain::message::{Message, Part};
-use sendoff::domain::outcome::Failure;
+use sendoff::domain::outcome::{Class, Failure};
 use sendoff::domain::pace::{Limit, Rate};
 use sendoff::domain::phone::Phone;
 use sendoff::domain::run::{RunId, RunState};
 use sendoff::ledger::{
-    Admission, Begin, Claim, ClaimRequest, Claimed, DeliveryRecord, Fixed, Gate, Ledger, Limits,
-    NewChat, NewDelivery, NewRun, Next, Owner, Planned, Record, Release, RunRecord, Write, Written,
+    Admission, Begin, Claim, ClaimRequest, Claimed, DeliveryRecord, Fixed, Gate, Held, Ledger,
+    Limits, NewChat, NewDelivery, NewRun, Next, Owner, Planned, Record, Release, RunRecord, Settle,
+    Verdict, Write, Written,
 };
 
 use super::store::Store;
@@ -138,7 +139,7 @@ pub(super) fn pending(due_ms: i64, tries: u32) -> Next {
 pub(super) fn gate(line: Option<&str>, until_ms: i64) -> Gate {
     Gate {
         gateway: GATEWAY.to_owned(),
-        line: line.map(str::to_owned),
+        held: line.map_or(Held::Account, |line| Held::Line(line.to_owned())),
         until: at(until_ms),
         reason: "slow down".to_owned(),
     }
@@ -162,22 +163,24 @@ pub(super) fn begin_of(claim: &Claim, now_ms: i64) -> Begin {
         fixed: fixed("body"),
         at: at(now_ms),
         lease_until: at(now_ms + LEASE_MS),
+        unanswered: claim.begun_at.filter(|_| claim.unanswered_since.is_some()),
     }
 }
 
 /// The outcome of the attempt that followed a claim.
 pub(super) fn record_of(claim: &Claim, now_ms: i64, next: Next) -> Record {
     let (class, failure) = match next {
-        Next::Sent { .. } => ("accepted", None),
-        Next::Pending { .. } => ("retry", Some(failure("later"))),
-        Next::Unanswered { .. } | Next::Uncertain => ("uncertain", Some(failure("no answer"))),
-        Next::Failed => ("permanent", Some(failure("refused"))),
+        Next::Sent { .. } => (Class::Accepted, None),
+        Next::Pending { .. } => (Class::Retry, Some(failure("later"))),
+        Next::Unanswered { .. } | Next::Uncertain => (Class::Uncertain, Some(failure("no answer"))),
+        Next::Failed => (Class::Permanent, Some(failure("refused"))),
     };
     Record {
         id: claim.id,
         attempt: claim.attempt + 1,
         begun_at: at(now_ms),
         ended_at: at(now_ms + 5),
+        revision: claim.revision,
         class,
         failure,
         next,
@@ -186,9 +189,36 @@ pub(super) fn record_of(claim: &Claim, now_ms: i64, next: Next) -> Record {
     }
 }
 
+/// The end of the doubt about the attempt that a claim found without an answer.
+pub(super) fn settle_of(claim: &Claim, now_ms: i64, verdict: Verdict) -> Settle {
+    Settle {
+        id: claim.id,
+        attempt: claim.attempt,
+        revision: claim.revision,
+        begun_at: claim.begun_at.unwrap_or(at(now_ms)),
+        at: at(now_ms),
+        verdict,
+        chat: None,
+    }
+}
+
+pub(super) fn found() -> Verdict {
+    Verdict::Found {
+        message_id: "msg-found".to_owned(),
+        chat_id: Some("chat-1".to_owned()),
+    }
+}
+
+pub(super) fn uncertain() -> Verdict {
+    Verdict::Uncertain {
+        why: "nobody can tell".to_owned(),
+    }
+}
+
 pub(super) fn release_of(claim: &Claim, next: Option<Next>) -> Release {
     Release {
         id: claim.id,
+        attempt: claim.attempt,
         at: at(0),
         failure: next.as_ref().map(|_| failure("not now")),
         next,

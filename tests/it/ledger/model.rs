@@ -8,10 +8,11 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use sendoff::domain::delivery::{DeliveryState, Hold, SkipReason};
 use sendoff::domain::run::RunState;
-use sendoff::ledger::{Admission, Candidate, Claim, Next, Write, Written};
+use sendoff::ledger::{Admission, Candidate, Claim, Next, Verdict, Write, Written};
 
 use super::bench::{
-    Bench, LEASE_MS, LINE_A, LINE_B, at, begin_of, owner, record_of, release_of, row, skipped,
+    Bench, LEASE_MS, LINE_A, LINE_B, at, begin_of, found, owner, record_of, release_of, row,
+    settle_of, skipped, uncertain,
 };
 use super::store::Store;
 use super::walks::{OWNERS, Step, step};
@@ -249,14 +250,26 @@ impl Walker {
             None,
             Some(super::bench::pending(due_ms, 1)),
             Some(Next::Failed),
+            Some(Next::Unanswered {
+                again_at: at(due_ms),
+                tries: 1,
+            }),
         ][choice]
             .clone();
         let write = Write::Release(Box::new(release_of(&claim, next.clone())));
         let written = self.bench.write_as(&self.name(n), write).await;
         let row = self.rows.get_mut(&claim.id).unwrap();
-        let mine = row.holder == Some(n) && row.state == DeliveryState::Pending;
+        let pending = row.state == DeliveryState::Pending;
+        // Without an answer it can only be given back as it was, or to be looked at later.
+        let doubt = row.state == DeliveryState::Sending && matches!(choice, 0 | 3);
+        let mine = row.holder == Some(n)
+            && row.attempt == claim.attempt
+            && (pending && choice != 3 || doubt);
         assert_eq!(written == Written::Done, mine);
-        if mine {
+        if mine && doubt {
+            row.holder = None;
+            row.until_ms = if choice == 3 { due_ms } else { 0 };
+        } else if mine {
             row.holder = None;
             row.until_ms = 0;
             if let Some(next) = next {
@@ -265,6 +278,26 @@ impl Walker {
                     row.due_ms = due_ms;
                 }
             }
+        }
+    }
+
+    /// The doubt about an attempt ends: found in its chat, or left to a person.
+    async fn settle(&mut self, (n, claim): (usize, Claim), verdict: Verdict) {
+        let to = match &verdict {
+            Verdict::Found { .. } => DeliveryState::Sent,
+            Verdict::Uncertain { .. } => DeliveryState::Uncertain,
+        };
+        let write = Write::Settle(Box::new(settle_of(&claim, self.now_ms, verdict)));
+        let written = self.bench.write_as(&self.name(n), write).await;
+        let row = self.rows.get_mut(&claim.id).unwrap();
+        let mine = row.holder == Some(n)
+            && row.attempt == claim.attempt
+            && row.state == DeliveryState::Sending;
+        assert_eq!(written == Written::Done, mine);
+        if mine {
+            row.holder = None;
+            row.until_ms = 0;
+            row.state = to;
         }
     }
 
@@ -350,6 +383,12 @@ impl Walker {
             Step::Release { claim, next } => {
                 if let Some(claim) = pick(claim, &self.claims) {
                     self.release(claim, next).await;
+                }
+            }
+            Step::Settle { claim, found } => {
+                if let Some(claim) = pick(claim, &self.claims) {
+                    self.settle(claim, if found { self::found() } else { uncertain() })
+                        .await;
                 }
             }
             Step::Wait { ms } => self.now_ms += ms,

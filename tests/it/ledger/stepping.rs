@@ -53,7 +53,7 @@ pub(super) async fn retries_are_not_put_off_by_a_clock_that_is_set_back(store: &
     let again = bench.take(46_000, 9).await;
     assert_eq!(again[0].row, claims[1].row);
     // Nor has its key become younger.
-    assert!(again[0].first_attempt_at.unwrap() <= at(1_000));
+    assert!(again[0].unanswered_since.unwrap() <= at(1_000));
     // Another look changes nothing more.
     clock_shows(&bench, 46_000).await;
     assert!(bench.take(46_001, 9).await.is_empty());

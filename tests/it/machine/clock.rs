@@ -20,7 +20,7 @@ use sendoff::domain::run::RunId;
 use sendoff::engine::clock::Clock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
 use sendoff::engine::tally::Tally;
-use sendoff::gateway::{Envelope, Gateway, Line, Request};
+use sendoff::gateway::{Envelope, Gateway, Line, Request, Sought};
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
 use sendoff::ledger::{Ledger, Limits, NewDelivery, NewRun, Owner, Planned, RunRecord};
 use tempfile::TempDir;
@@ -122,6 +122,10 @@ impl Gateway for Scripted {
 
     async fn upload(&self, _: &Media) -> Result<String, Outcome> {
         unreachable!("no message names a file")
+    }
+
+    async fn find(&self, _: &Sought<'_>) -> Result<Option<String>, Outcome> {
+        Ok(None)
     }
 
     async fn lines(&self) -> Result<Vec<Line>, Outcome> {
