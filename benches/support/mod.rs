@@ -1,10 +1,20 @@
-//! What both benches need: memory and time as the operating system sees them.
+//! What the benches share: memory and time as the operating system sees them, a project with a
+//! long list, and the sandbox in a process of its own.
+#![allow(dead_code, reason = "no bench uses all of it")]
+
+pub(crate) mod project;
+pub(crate) mod sandbox;
 
 use std::time::Duration;
 
 /// The largest resident size of this process so far, in MB; `None` where `/proc` is not there.
 pub(crate) fn peak_memory_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    peak_memory_mb_of("self")
+}
+
+/// The same of any process, by its id.
+pub(crate) fn peak_memory_mb_of(process: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024.0 / 1e6)
@@ -32,7 +42,7 @@ pub(crate) fn processor_time() -> Option<Duration> {
 pub(crate) fn each_in_words(count: u32, before: Option<Duration>) -> String {
     match (before, processor_time()) {
         (Some(before), Some(after)) => {
-            let each = (after - before).as_secs_f64() * 1e6 / f64::from(count);
+            let each = after.saturating_sub(before).as_secs_f64() * 1e6 / f64::from(count);
             format!("{each:.0} us of processor each")
         }
         _ => "processor time not known on this system".to_owned(),

@@ -237,7 +237,7 @@ impl<'a> Floor<'a> {
             limits: engine.limits,
         };
         let (terms, starts_at) = (&engine.run.terms, engine.run.starts_at);
-        let admit = |candidate: Candidate<'_>| admit(terms, starts_at, now, candidate);
+        let admit = |candidate: Candidate<'_>| admit(terms, starts_at, candidate);
         crash_points::reach("claim.before").await;
         let claimed = engine.ledger.claim(&request, &admit).await;
         crash_points::reach("claim.committed").await;
@@ -328,12 +328,8 @@ impl<'a> Floor<'a> {
 
 /// What the domain says of a due delivery: what has begun must be settled; what is past its
 /// time is skipped; what is outside the window waits.
-fn admit(
-    terms: &Terms,
-    starts_at: Timestamp,
-    now: Timestamp,
-    candidate: Candidate<'_>,
-) -> Admission {
+fn admit(terms: &Terms, starts_at: Timestamp, candidate: Candidate<'_>) -> Admission {
+    let now = candidate.now;
     let expired = terms
         .expires
         .is_some_and(|kept| now.duration_since(starts_at) >= kept);

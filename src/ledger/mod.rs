@@ -5,7 +5,16 @@
 //! A crash at any instant leaves a whole transaction or none. What that means for one delivery
 //! is said at each call.
 
+mod arrivals;
+mod claim;
+mod events;
+mod freeze;
+mod rows;
+mod runs;
+mod shapes;
 pub mod sqlite;
+mod tx;
+mod write;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
@@ -179,6 +188,20 @@ pub struct ClaimRequest<'a> {
     pub limits: Limits,
 }
 
+impl ClaimRequest<'_> {
+    /// Until when those are due that stand as they were frozen: `now`, unless the run was made
+    /// later than that. Then the clock has been set back since, and what was to go at once still
+    /// is.
+    fn frozen_due(&self) -> Timestamp {
+        let (run, now) = (self.run, self.now);
+        if run.created_at > now && run.starts_at <= run.created_at {
+            now.max(run.starts_at)
+        } else {
+            now
+        }
+    }
+}
+
 /// What the domain says of a due delivery at the moment of the claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
@@ -198,6 +221,8 @@ pub struct Candidate<'a> {
     pub timezone: Option<&'a str>,
     /// An earlier attempt is without an outcome: the delivery must be settled, not held back.
     pub begun: bool,
+    /// The time that counts, which need not be the caller's: a shared ledger has its own clock.
+    pub now: Timestamp,
 }
 
 /// Decides on a due delivery. Called inside the claim's transaction: pure and quick.
@@ -400,6 +425,26 @@ pub enum Verdict {
     },
     /// Nothing can tell; a person must.
     Uncertain { why: String },
+}
+
+impl Verdict {
+    fn state(&self) -> DeliveryState {
+        match self {
+            Self::Found { .. } => DeliveryState::Sent,
+            Self::Uncertain { .. } => DeliveryState::Uncertain,
+        }
+    }
+
+    /// The message, its chat, and why nothing can tell.
+    fn parts(&self) -> (Option<&str>, Option<&str>, Option<&str>) {
+        match self {
+            Self::Found {
+                message_id,
+                chat_id,
+            } => (Some(message_id), chat_id.as_deref(), None),
+            Self::Uncertain { why } => (None, None, Some(why)),
+        }
+    }
 }
 
 /// Gives a claim back before any attempt was begun; none is burnt.

@@ -9,12 +9,13 @@
 //! The clock is read under the write lock, after what is compared with it: a process that was
 //! stopped in between, or waited for the lock, takes nobody's newer attempt for an older clock.
 
+use serde_json::json;
 use sqlx::FromRow;
 
+use super::super::events::{self, Happened};
+use super::super::rows::{instant, named, number};
 use super::super::{DeliveryId, LedgerError, Now};
-use super::claim::Tx;
-use super::events::{self, Happened};
-use super::rows::{instant, named, number};
+use super::shared::{Tx, rows};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::delivery::Hold;
 use crate::domain::history::DeliveryEvent;
@@ -101,12 +102,12 @@ impl Waiting {
 }
 
 /// Sets back when deliveries are due again, and writes it down with each.
-async fn set_due(tx: &mut Tx, step: Step) -> Result<(), LedgerError> {
+async fn set_due(tx: &mut Tx<'_>, step: Step) -> Result<(), LedgerError> {
     let waiting: Vec<Waiting> = sqlx::query_as(sql::WAITING_BY_THE_CLOCK)
         .bind(step.to)
         .fetch_all(&mut **tx)
         .await?;
-    let mut rows = Vec::new();
+    let mut moved = Vec::new();
     for of_one_run in waiting.chunk_by(|one, other| one.run_id == other.run_id) {
         let mut happened = Vec::new();
         for one in of_one_run {
@@ -115,7 +116,7 @@ async fn set_due(tx: &mut Tx, step: Step) -> Result<(), LedgerError> {
             if due == one.due_at {
                 continue;
             }
-            rows.push(serde_json::json!([one.id, due]));
+            moved.push((one.id, due));
             let until = instant(due)?;
             let what = DeliveryEvent::Held { until, hold };
             let at = instant(step.to)?;
@@ -127,12 +128,12 @@ async fn set_due(tx: &mut Tx, step: Step) -> Result<(), LedgerError> {
             )?);
         }
         if let Some(one) = of_one_run.first() {
-            events::note(tx, one.run_id, &happened).await?;
+            events::note(tx, one.run_id, happened).await?;
         }
     }
-    if !rows.is_empty() {
+    if !moved.is_empty() {
         sqlx::query(sql::SET_DUE)
-            .bind(serde_json::Value::Array(rows).to_string())
+            .bind(rows(&moved, |(id, due)| json!([id, due])))
             .execute(&mut **tx)
             .await?;
     }

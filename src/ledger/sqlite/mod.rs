@@ -2,18 +2,16 @@
 //!
 //! WAL and `synchronous=FULL`: what was committed survives `kill -9` and power loss.
 
-mod arrivals;
 mod claim;
 mod clock;
-mod events;
 mod files;
 mod freeze;
 mod owners;
 mod place;
-mod rows;
 mod runs;
 mod schedules;
 mod schema;
+mod shared;
 mod statements;
 mod write;
 

@@ -35,9 +35,9 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use sqlx::FromRow;
 
+use super::super::rows::{instant, instants};
 use super::super::{Copied, LedgerError, Sign, Write};
-use super::claim::Tx;
-use super::rows::{instant, instants};
+use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
 use crate::domain::cause::because;
 
@@ -255,7 +255,7 @@ pub(super) async fn accept(ledger: &SqliteLedger, now: Timestamp) -> Result<(), 
 
 /// A new token, so that neither what was left behind nor an older backup passes for this one.
 async fn new_place(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     found: &Found,
     taken_at: Option<Timestamp>,
 ) -> Result<Place, LedgerError> {
@@ -275,7 +275,7 @@ struct Found {
 }
 
 impl Found {
-    async fn look(ledger: &SqliteLedger, tx: &mut Tx) -> Result<Self, LedgerError> {
+    async fn look(ledger: &SqliteLedger, tx: &mut Tx<'_>) -> Result<Self, LedgerError> {
         let place = sqlx::query_as(sql::PLACE).fetch_one(&mut **tx).await?;
         let file =
             std::fs::metadata(&ledger.path).map_err(|error| unusable(&ledger.path, &error))?;
@@ -388,7 +388,7 @@ pub(super) struct Mark {
 /// Raises the mark for a group that begins attempts.
 pub(super) async fn raise(
     ledger: &SqliteLedger,
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     group: &[Write],
 ) -> Result<Option<Mark>, LedgerError> {
     let begun = group.iter().filter_map(|write| match write {
