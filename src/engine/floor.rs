@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::admit;
@@ -14,10 +13,11 @@ use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle};
 use super::settle::later;
 use super::worker::{self, Broken, Shop};
 use crate::crash_points;
-use crate::domain::pace::HORIZON;
 use crate::domain::run::RunState;
 use crate::ledger::{Candidate, ClaimRequest, Claimed, LedgerError};
 
+/// Slots are reserved no further ahead than this.
+const HORIZON: SignedDuration = SignedDuration::from_secs(1);
 /// The ledger is asked at least this often, so that a pause by another process, or its end, is
 /// noticed.
 const POLL: SignedDuration = SignedDuration::from_secs(1);
@@ -103,7 +103,6 @@ impl<'a> Floor<'a> {
             if self.limit_left() == Some(0) {
                 return Ok(Ended::LimitReached);
             }
-            self.follow_clock();
             if self.engine.clock.now() >= self.look_at
                 && let Some(ended) = self.look_around().await?
             {
@@ -117,14 +116,6 @@ impl<'a> Floor<'a> {
                 return Ok(ended);
             }
             self.wait(stop).await?;
-        }
-    }
-
-    /// A clock that was set back must not put off what is looked at once a second.
-    fn follow_clock(&mut self) {
-        let now = self.engine.clock.now();
-        if self.look_at > later(now, POLL) {
-            (self.look_at, self.ask_at) = (now, now);
         }
     }
 
@@ -158,15 +149,11 @@ impl<'a> Floor<'a> {
     /// killed leaves its leases to us, and an operator may have changed the run's state.
     async fn look_around(&mut self) -> Result<Option<Ended>, LedgerError> {
         let engine = self.engine;
-        let now = || engine.clock.now();
-        for looked in [
-            engine.ledger.bury().await,
-            engine.ledger.follow_clock(&now).await,
-        ] {
-            match looked {
-                Ok(()) | Err(LedgerError::Locked) => {}
-                Err(error) => return Err(error),
-            }
+        let now = engine.clock.now();
+        engine.ledger.beat(&self.session.owner, now).await?;
+        match engine.ledger.bury(now).await {
+            Ok(()) | Err(LedgerError::Locked) => {}
+            Err(error) => return Err(error),
         }
         let record = engine.ledger.run(&engine.run.run).await?;
         let now = engine.clock.now();
@@ -246,9 +233,7 @@ impl<'a> Floor<'a> {
     fn start(&mut self, claimed: Claimed) {
         // What is in hand already must not leave through a gate that another process closed.
         for gate in &claimed.gates {
-            self.shop
-                .gates
-                .extend(gate, self.engine.clock.now(), Instant::now());
+            self.shop.gates.extend(gate);
         }
         let idle = claimed.claims.is_empty() && self.workers.is_empty();
         let waiting_until = claimed.next_at.filter(|_| idle);

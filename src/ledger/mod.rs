@@ -8,7 +8,9 @@
 mod arrivals;
 mod claim;
 mod events;
+mod faults;
 mod freeze;
+pub mod postgres;
 mod rows;
 mod runs;
 mod shapes;
@@ -45,6 +47,13 @@ pub enum LedgerError {
     Newer(i64),
     #[error("another program holds the ledger locked; it was not released in time")]
     Locked,
+    /// A ledger on a server that does not let us in; `place` names it without its password.
+    #[error("the ledger on {place} cannot be used: {reason}")]
+    Refused { place: String, reason: String },
+    /// A server that does not answer, or that went away and did not come back in time. What was
+    /// being written is there as a whole or not at all.
+    #[error("the ledger on {place} cannot be reached: {reason}")]
+    Unreachable { place: String, reason: String },
     #[error("the disk is full; nothing that was recorded is lost, free some space and resume")]
     DiskFull,
     #[error("the ledger is damaged: {0}")]
@@ -186,20 +195,6 @@ pub struct ClaimRequest<'a> {
     /// No slot later than this, so that a stop never leaves much reserved.
     pub horizon: Timestamp,
     pub limits: Limits,
-}
-
-impl ClaimRequest<'_> {
-    /// Until when those are due that stand as they were frozen: `now`, unless the run was made
-    /// later than that. Then the clock has been set back since, and what was to go at once still
-    /// is.
-    fn frozen_due(&self) -> Timestamp {
-        let (run, now) = (self.run, self.now);
-        if run.created_at > now && run.starts_at <= run.created_at {
-            now.max(run.starts_at)
-        } else {
-            now
-        }
-    }
 }
 
 /// What the domain says of a due delivery at the moment of the claim.
@@ -534,33 +529,6 @@ pub struct Missed {
     pub reason: String,
 }
 
-/// What the clock shows at the moment it is asked.
-pub type Now<'a> = &'a (dyn Fn() -> Timestamp + Send + Sync);
-
-/// A store that may not be the one that messages were last sent from: it has been put back from
-/// a backup, copied or moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copied {
-    /// Its name, for people.
-    pub store: String,
-    /// When the newest attempt that it knows of was begun.
-    pub known_until: Option<Timestamp>,
-    pub sign: Sign,
-}
-
-/// What gives a copy away.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sign {
-    /// More has been sent from here than it knows of; until when.
-    Behind { sent_until: Option<Timestamp> },
-    /// It has been sent from, and nothing here says that it was from here.
-    NoNote,
-    /// It was sent from here, and this is not the original.
-    OtherFile,
-    /// Another ledger was sent from here.
-    OtherLedger,
-}
-
 /// The store. One trait for every database; no method says how it is done.
 #[async_trait]
 pub trait Ledger: Debug + Send + Sync {
@@ -619,8 +587,12 @@ pub trait Ledger: Debug + Send + Sync {
     /// Leaves: all leases of the owner end.
     async fn retire(&self, owner: &Owner) -> Result<(), LedgerError>;
 
+    /// Says that an announced process lives. A process that is not heard of for long counts as
+    /// gone where the ledger has no other way to tell; to be called about once a second.
+    async fn beat(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError>;
+
     /// Ends the leases of processes that are known to be gone.
-    async fn bury(&self) -> Result<(), LedgerError>;
+    async fn bury(&self, now: Timestamp) -> Result<(), LedgerError>;
 
     async fn claim(
         &self,
@@ -681,21 +653,6 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// Occurrences of a campaign that were not sent, newest first.
     async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError>;
-
-    // The place
-
-    /// Makes sure, before anything is sent, that this is the store that has sent before; one that
-    /// never has settles where it is. From then on every group of attempts that this handle
-    /// begins leaves a mark, by which an older copy will be known.
-    async fn take_place(&self) -> Result<Option<Copied>, LedgerError>;
-
-    /// Makes the store at home where it is, on the word of a person, and notes that it was.
-    async fn accept_copy(&self, now: Timestamp) -> Result<(), LedgerError>;
-
-    /// Sets stored waits back when the clock was: none is hours longer for it, and none that the
-    /// provider asked for ends before its time. Asked at the start and about once a second; the
-    /// clock is read when the store is ready to compare.
-    async fn follow_clock(&self, now: Now<'_>) -> Result<(), LedgerError>;
 
     /// Lets go of the store. What was committed is kept without it; it only leaves less behind.
     async fn close(&self);

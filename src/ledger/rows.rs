@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 
 use super::{
-    Claim, ClaimRequest, DeliveryId, DeliveryRecord, Gate, Held, KnownChat, LedgerError, RunRecord,
+    Claim, DeliveryId, DeliveryRecord, Gate, Held, KnownChat, LedgerError, Missed, RunRecord,
 };
 use crate::domain::delivery::{DeliveryState, Hold, SkipReason};
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
+use std::collections::HashMap;
 
 /// An instant from its stored milliseconds.
 pub(super) fn instant(ms: i64) -> Result<Timestamp, LedgerError> {
@@ -141,8 +142,6 @@ pub(super) struct CandidateRow {
     fixed: Option<String>,
     begun_at: Option<i64>,
     unanswered_at: Option<i64>,
-    /// By how much the clock was set back since.
-    aged_ms: i64,
     row: i64,
     recipient_key: Option<String>,
     pub(super) phone: String,
@@ -184,8 +183,7 @@ impl CandidateRow {
             chat,
             begun_at: instants(self.begun_at)?,
             unanswered_since: if unanswered {
-                let since = self.unanswered_at.or(self.begun_at);
-                instants(since.map(|since| since - self.aged_ms))?
+                instants(self.unanswered_at.or(self.begun_at))?
             } else {
                 None
             },
@@ -208,11 +206,9 @@ pub(super) struct OnlyRow {
 
 impl OnlyRow {
     /// When it may be claimed, but for gates; in the past, or never set, counts as now.
-    pub(super) fn free_at(&self, request: &ClaimRequest<'_>) -> Result<Timestamp, LedgerError> {
-        let frozen_due = request.frozen_due().as_millisecond();
+    pub(super) fn free_at(&self, now: Timestamp) -> Result<Timestamp, LedgerError> {
         let lease_end = self.lease_until.filter(|_| self.orphaned != Some(true));
-        let pending = self.state == DeliveryState::Pending.as_str();
-        let due_at = if pending && self.due_at != frozen_due {
+        let due_at = if self.state == DeliveryState::Pending.as_str() {
             self.due_at
         } else {
             i64::MIN
@@ -220,7 +216,7 @@ impl OnlyRow {
         instant(
             due_at
                 .max(lease_end.unwrap_or(i64::MIN))
-                .max(request.now.as_millisecond()),
+                .max(now.as_millisecond()),
         )
     }
 }
@@ -278,6 +274,22 @@ pub(super) fn gate(gateway: &str, (line, until, reason): GateRow) -> Result<Gate
             Held::Line(line)
         },
         until: instant(until)?,
+        reason,
+    })
+}
+
+/// Known chats by phone.
+pub(super) fn known(rows: Vec<(String, String, String)>) -> HashMap<String, KnownChat> {
+    rows.into_iter()
+        .map(|(phone, chat_id, line)| (phone, KnownChat { chat_id, line }))
+        .collect()
+}
+
+/// An occurrence that was not sent.
+pub(super) fn missed((run, due_at, reason): (String, i64, String)) -> Result<Missed, LedgerError> {
+    Ok(Missed {
+        run: stored(RunId::parse(&run))?,
+        due_at: instant(due_at)?,
         reason,
     })
 }

@@ -3,20 +3,22 @@
 
 mod bench;
 mod claiming;
+mod cluster;
 mod doubts;
 mod freezing;
 mod gating;
 mod model;
 mod owning;
 mod pacing;
-mod placing;
+mod postgres_clocks;
+mod postgres_crashes;
+mod postgres_words;
+mod proxy;
 mod racing;
 mod runs;
 mod sending;
 mod settling;
 mod sqlite_files;
-mod sqlite_place;
-mod stepping;
 mod store;
 mod walks;
 
@@ -128,21 +130,6 @@ macro_rules! conformance {
                     a_run_is_frozen_by_exactly_one,
                     a_fresh_ledger_is_opened_by_many_at_once,
                 }
-                placing::{
-                    a_new_store_settles_without_a_question,
-                    many_handles_settle_at_once,
-                    a_store_that_was_sent_from_is_at_home,
-                    accepting_what_is_at_home_changes_nothing,
-                }
-                stepping::{
-                    what_was_due_stays_due,
-                    retries_are_not_put_off_by_a_clock_that_is_set_back,
-                    a_providers_wait_lasts_as_long_as_it_asked,
-                    a_lease_is_not_held_for_hours_more,
-                    a_clock_is_followed_once,
-                    slots_go_back_with_the_clock,
-                    a_clock_that_goes_forward_ends_waits_and_nothing_else,
-                }
                 model::{ every_walk_agrees_with_the_model }
             }
         }
@@ -150,3 +137,4 @@ macro_rules! conformance {
 }
 
 conformance!(on_sqlite, crate::ledger::store::SqliteFile);
+conformance!(on_postgres, crate::ledger::cluster::PostgresDatabase);

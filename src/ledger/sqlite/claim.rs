@@ -123,7 +123,6 @@ impl ClaimTx for Tx<'_> {
                 .bind(line)
                 .bind(request.now.as_millisecond())
                 .bind(most)
-                .bind(request.frozen_due().as_millisecond())
                 .fetch_all(&mut **self)
                 .await?;
             due.extend(of_line);

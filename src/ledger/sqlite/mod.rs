@@ -3,11 +3,9 @@
 //! WAL and `synchronous=FULL`: what was committed survives `kill -9` and power loss.
 
 mod claim;
-mod clock;
 mod files;
 mod freeze;
 mod owners;
-mod place;
 mod runs;
 mod schedules;
 mod schema;
@@ -26,8 +24,8 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use self::statements as sql;
 use super::{
-    Admit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
-    LedgerError, Missed, NewRun, Now, Owner, RunFacts, RunRecord, Write, Written,
+    Admit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
+    LedgerError, Missed, NewRun, Owner, RunFacts, RunRecord, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::delivery::Counts;
@@ -62,14 +60,12 @@ pub struct SqliteLedger {
     writer: SqlitePool,
     readers: SqlitePool,
     locks: owners::Locks,
-    home: place::Home,
 }
 
 impl SqliteLedger {
     /// Opens the file, creates it if it is not there, and brings its schema up to date. A file
     /// that is no ledger is left as it is.
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
-        schema::may_be_changed(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -108,7 +104,6 @@ impl SqliteLedger {
             writer,
             readers,
             locks: owners::Locks::default(),
-            home: place::Home::default(),
         })
     }
 
@@ -119,15 +114,7 @@ impl SqliteLedger {
 
     /// A write transaction that holds the write lock from its first moment.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        match self.writer.begin_with(sql::BEGIN_IMMEDIATE).await {
-            // Some faults, such as a full disk, end a transaction by themselves, and the connection
-            // goes on counting it as open: it is of no more use.
-            Err(sqlx::Error::InvalidSavePointStatement) => {
-                self.writer.acquire().await?.close().await.ok();
-                Ok(self.writer.begin_with(sql::BEGIN_IMMEDIATE).await?)
-            }
-            answer => Ok(answer?),
-        }
+        Ok(self.writer.begin_with(sql::BEGIN_IMMEDIATE).await?)
     }
 }
 
@@ -138,18 +125,13 @@ fn primary_code(error: &sqlx::Error) -> Option<u32> {
 }
 
 /// Result codes: <https://www.sqlite.org/rescode.html>
-fn fault(error: &sqlx::Error) -> LedgerError {
+pub(super) fn fault(error: &sqlx::Error) -> LedgerError {
     match primary_code(error) {
         Some(5 | 6) => LedgerError::Locked,
         Some(13) => LedgerError::DiskFull,
-        Some(11 | 26) => LedgerError::Damaged("its file is not as it was written".into()),
-        Some(8) => LedgerError::Fault(schema::READ_ONLY.into()),
+        Some(11 | 26) => LedgerError::Damaged("its file is corrupt; put a copy of it back".into()),
+        Some(8) => LedgerError::Fault("it may not be written to".into()),
         Some(10) => LedgerError::Fault("the disk answers with an error".into()),
-        Some(14) => LedgerError::Fault(
-            "its file cannot be opened any more; is its folder still there, and may this program \
-             have more files open?"
-                .into(),
-        ),
         Some(_) | None => unnamed(error),
     }
 }
@@ -166,12 +148,6 @@ fn unnamed(error: &sqlx::Error) -> LedgerError {
         LedgerError::Fault(inner.message().to_owned())
     } else {
         LedgerError::Fault(error.to_string())
-    }
-}
-
-impl From<sqlx::Error> for LedgerError {
-    fn from(error: sqlx::Error) -> Self {
-        fault(&error)
     }
 }
 
@@ -240,7 +216,12 @@ impl Ledger for SqliteLedger {
         owners::retire(self, owner).await
     }
 
-    async fn bury(&self) -> Result<(), LedgerError> {
+    /// Its lock says that it lives.
+    async fn beat(&self, _: &Owner, _: Timestamp) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    async fn bury(&self, _: Timestamp) -> Result<(), LedgerError> {
         owners::bury(self).await
     }
 
@@ -309,18 +290,6 @@ impl Ledger for SqliteLedger {
 
     async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError> {
         schedules::missed(self, campaign, most).await
-    }
-
-    async fn take_place(&self) -> Result<Option<Copied>, LedgerError> {
-        place::take(self).await
-    }
-
-    async fn accept_copy(&self, now: Timestamp) -> Result<(), LedgerError> {
-        place::accept(self, now).await
-    }
-
-    async fn follow_clock(&self, now: Now<'_>) -> Result<(), LedgerError> {
-        clock::follow(self, now).await
     }
 
     async fn close(&self) {

@@ -19,7 +19,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::{LedgerError, Owner};
 use super::{SqliteLedger, statements as sql};
-use crate::domain::cause::because;
 
 /// For so long after a process was found gone its leases may still stand in the ledger; they
 /// last for minutes.
@@ -55,7 +54,7 @@ pub(super) async fn enlist(
         path: path.clone(),
         reason: format!(
             "the lock beside the ledger cannot be made ({})",
-            because(&error)
+            error.kind()
         ),
     };
     let file = OpenOptions::new()

@@ -51,15 +51,12 @@ pub(super) async fn known(
     phones: &[&Phone],
 ) -> Result<HashMap<String, KnownChat>, LedgerError> {
     let phones: Vec<&str> = phones.iter().map(|phone| phone.expose()).collect();
-    let rows: Vec<(String, String, String)> = sqlx::query_as(sql::KNOWN_CHATS)
+    let chats = sqlx::query_as(sql::KNOWN_CHATS)
         .bind(gateway)
         .bind(stored(serde_json::to_string(&phones))?)
         .fetch_all(&ledger.readers)
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(phone, chat_id, line)| (phone, KnownChat { chat_id, line }))
-        .collect())
+    Ok(rows::known(chats))
 }
 
 pub(super) async fn messages_to(

@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::super::rows::{instant, stored};
+use super::super::rows::{instant, missed as missed_of};
 use super::super::{LedgerError, Missed};
 use super::{SqliteLedger, statements as sql};
-use crate::domain::run::RunId;
 
 pub(super) async fn since(
     ledger: &SqliteLedger,
@@ -54,18 +53,10 @@ pub(super) async fn missed(
     campaign: &str,
     most: u32,
 ) -> Result<Vec<Missed>, LedgerError> {
-    let rows: Vec<(String, i64, String)> = sqlx::query_as(sql::MISSED)
+    let rows = sqlx::query_as(sql::MISSED)
         .bind(campaign)
         .bind(most)
         .fetch_all(&ledger.readers)
         .await?;
-    rows.into_iter()
-        .map(|(run, due_at, reason)| {
-            Ok(Missed {
-                run: stored(RunId::parse(&run))?,
-                due_at: instant(due_at)?,
-                reason,
-            })
-        })
-        .collect()
+    rows.into_iter().map(missed_of).collect()
 }

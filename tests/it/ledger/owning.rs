@@ -48,13 +48,14 @@ pub(super) async fn leases_end_when_their_owner_is_gone(store: &dyn Store) {
     let process = busy_process(store, &bench, &owner("other")).await;
     drop(process);
     assert_eq!(left(&bench, 1).await, 2, "nobody has looked yet");
-    bench.ledger.bury().await.unwrap();
+    store.ended(&owner("other")).await;
+    bench.ledger.bury(at(0)).await.unwrap();
     let claims = bench.take(2, 10).await;
     assert_eq!(claims.len(), 3);
     assert_eq!(claims[0].unanswered_since, Some(at(0)));
     assert!(claims[1..].iter().all(|c| c.unanswered_since.is_none()));
     // Burying twice, and with nobody dead, changes nothing.
-    bench.ledger.bury().await.unwrap();
+    bench.ledger.bury(at(0)).await.unwrap();
     assert_eq!(left(&bench, 3).await, 0, "our own leases hold");
 }
 
@@ -63,13 +64,14 @@ pub(super) async fn a_living_owner_is_not_buried(store: &dyn Store) {
     let process = busy_process(store, &bench, &owner("other")).await;
     let third = store.open().await;
     for ledger in [&process, &bench.ledger, &third] {
-        ledger.bury().await.unwrap();
-        ledger.bury().await.unwrap();
+        ledger.bury(at(0)).await.unwrap();
+        ledger.bury(at(0)).await.unwrap();
     }
     assert_eq!(left(&bench, 1).await, 2);
     // And it can still be found dead afterwards.
     drop(process);
-    third.bury().await.unwrap();
+    store.ended(&owner("other")).await;
+    third.bury(at(0)).await.unwrap();
     assert_eq!(left(&bench, 2).await, 3);
 }
 
@@ -77,7 +79,8 @@ pub(super) async fn an_owner_that_lived_long_leaves_its_leases_too(store: &dyn S
     let bench = Bench::with(store, rows(1..=5, LINE_A)).await;
     let process = busy_process(store, &bench, &owner("other")).await;
     drop(process);
-    bench.ledger.bury().await.unwrap();
+    store.ended(&owner("other")).await;
+    bench.ledger.bury(at(0)).await.unwrap();
     // It had been enlisted for a month when it died a moment ago.
     let month_ms = 30 * 24 * 3_600_000;
     for n in 0..2 {
@@ -92,6 +95,7 @@ pub(super) async fn a_name_used_again_inherits_no_lease(store: &dyn Store) {
     let other = owner("other");
     let process = busy_process(store, &bench, &other).await;
     drop(process);
+    store.ended(&other).await;
     // Killed, not buried, and its name is taken by the next.
     let second = store.open().await;
     second.enlist(&other, at(1)).await.unwrap();

@@ -64,7 +64,7 @@ async fn a_file_that_is_no_ledger_is_left_as_it_is() {
     is_unopenable(
         &refused(path.parent().unwrap()).await,
         path.parent().unwrap(),
-        "it is a folder",
+        "may not be written to",
     );
 }
 
@@ -135,7 +135,7 @@ async fn a_ledger_under_two_names_knows_one_set_of_owners() {
     let alias = store.path().with_file_name("other name.db");
     std::os::unix::fs::symlink(store.path(), &alias).unwrap();
     let other = SqliteLedger::open(&alias, Durability::None).await.unwrap();
-    other.bury().await.unwrap();
+    other.bury(at(0)).await.unwrap();
     let through_alias = Bench {
         ledger: Arc::new(other),
         run: bench.run.clone(),
@@ -164,7 +164,7 @@ async fn a_lock_file_that_was_tidied_away_ends_no_lease() {
     let lock = format!("{}-owner-{}", store.path().display(), bench.me.0);
     fs::remove_file(lock).unwrap();
     let other = store.open().await;
-    other.bury().await.unwrap();
+    other.bury(at(0)).await.unwrap();
     assert!(bench.take_as(&owner("other"), 1).await.is_empty());
     bench.ledger.retire(&bench.me).await.unwrap();
     assert_eq!(bench.take_as(&owner("other"), 2).await.len(), 2);
@@ -181,11 +181,11 @@ async fn lock_files_go_with_their_owners() {
     ledger.retire(&owner("one")).await.unwrap();
     assert_eq!(lock_files(&store), 1);
     drop(killed);
-    ledger.bury().await.unwrap();
+    ledger.bury(at(0)).await.unwrap();
     assert_eq!(lock_files(&store), 0);
     // Killed between `gone` and the file's removal.
     fs::write(format!("{}-owner-two", store.path().display()), "").unwrap();
-    ledger.bury().await.unwrap();
+    ledger.bury(at(0)).await.unwrap();
     assert_eq!(lock_files(&store), 0);
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
-use sendoff::ledger::{DeliveryId, Ledger};
+use sendoff::ledger::{DeliveryId, Ledger, Owner};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, FromRow};
 use tempfile::TempDir;
@@ -18,6 +18,9 @@ pub(super) trait Store: Send + Sync {
     /// [`Ledger::retire`] is what a kill leaves behind.
     async fn open(&self) -> Arc<dyn Ledger>;
 
+    /// Lets come to light that a process has ended which did not retire.
+    async fn ended(&self, owner: &Owner);
+
     /// What is kept of a delivery's attempts, in order.
     async fn attempts(&self, id: DeliveryId) -> Vec<Attempt>;
 }
@@ -26,7 +29,7 @@ pub(super) trait Store: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub(super) struct Attempt {
     #[sqlx(rename = "attempt")]
-    pub(super) number: u32,
+    pub(super) number: i64,
     pub(super) outcome: String,
     pub(super) late: bool,
     pub(super) ended_at: Option<i64>,
@@ -34,7 +37,7 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    pub(super) fn in_short(&self) -> (u32, &str, bool) {
+    pub(super) fn in_short(&self) -> (i64, &str, bool) {
         (self.number, &self.outcome, self.late)
     }
 }
@@ -77,6 +80,9 @@ impl Store for SqliteFile {
                 .unwrap(),
         )
     }
+
+    /// Its lock fell with it.
+    async fn ended(&self, _: &Owner) {}
 
     async fn attempts(&self, id: DeliveryId) -> Vec<Attempt> {
         sqlx::query_as(

@@ -1,0 +1,291 @@
+//! The ledger on PostgreSQL: one database for any number of processes on any number of machines.
+//!
+//! Every change is one transaction that names the state and the attempt it expects, under locks
+//! that are taken in one order: the run, the gateway's pace, deliveries by number, then what they
+//! bring about. The server's clock decides; see [`clock`]. It may go away at any moment; see [`tx`].
+
+mod claim;
+mod clock;
+mod connect;
+mod faults;
+mod files;
+mod freeze;
+mod owners;
+mod runs;
+mod schedules;
+mod schema;
+mod shared;
+mod statements;
+mod translate;
+mod tx;
+mod write;
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use sqlx::PgPool;
+
+pub use self::clock::Time;
+use self::clock::{Asked, Offset, Shift};
+pub(super) use self::faults::fault;
+use self::statements as sql;
+use self::tx::Tx;
+use super::rows::stored;
+use super::{
+    Admit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
+    LedgerError, Missed, NewRun, Owner, RunFacts, RunRecord, Write, Written,
+};
+use crate::domain::account::AccountId;
+use crate::domain::delivery::Counts;
+use crate::domain::digest::Digest;
+use crate::domain::message::Media;
+use crate::domain::phone::Phone;
+use crate::domain::run::{RunId, RunState};
+
+/// How long a process that is not heard of counts as alive: a few seconds more than a restart of
+/// the server and a slow answer take together.
+pub const HEARTBEAT: SignedDuration = SignedDuration::from_secs(15);
+
+/// A ledger in a PostgreSQL database.
+#[derive(Debug)]
+pub struct PostgresLedger {
+    /// Names it to people, without its password.
+    place: String,
+    pool: PgPool,
+    time: Time,
+    heartbeat: SignedDuration,
+    offset: Offset,
+}
+
+impl PostgresLedger {
+    /// Opens the ledger at a `postgres://` address and brings its schema up to date. The
+    /// password may stand in the address, in `PGPASSWORD` or in the password file.
+    ///
+    /// # Errors
+    /// [`LedgerError::Refused`] when the address, the server or the database will not do,
+    /// [`LedgerError::Unreachable`] when nobody answers; neither says the password.
+    pub async fn open(url: &str) -> Result<Self, LedgerError> {
+        Self::open_with(url, Time::Database, HEARTBEAT).await
+    }
+
+    /// The same with another clock, and another time that a silent process counts as alive.
+    ///
+    /// # Errors
+    /// As [`PostgresLedger::open`].
+    pub async fn open_with(
+        url: &str,
+        time: Time,
+        heartbeat: SignedDuration,
+    ) -> Result<Self, LedgerError> {
+        let options = connect::options(url)?;
+        let place = connect::place(&options);
+        let here = |error| faults::at(&place, error);
+        connect::check(&options).await.map_err(here)?;
+        let pool = connect::pool(options);
+        let mut connection = pool.acquire().await.map_err(|error| here(fault(&error)))?;
+        schema::bring_up_to_date(&mut connection)
+            .await
+            .map_err(here)?;
+        drop(connection);
+        Ok(Self {
+            place,
+            pool,
+            time,
+            heartbeat,
+            offset: Offset::default(),
+        })
+    }
+
+    /// Which ledger it is, without its password.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The time that counts in a transaction; the caller's clock said `caller` when it `asked`.
+    async fn now(
+        &self,
+        tx: &mut Tx,
+        caller: Timestamp,
+        asked: &Asked,
+    ) -> Result<Timestamp, LedgerError> {
+        if self.time == Time::Caller {
+            return Ok(caller);
+        }
+        let server_us: i64 = sqlx::query_scalar(sql::CLOCK)
+            .fetch_one(tx.connection())
+            .await?;
+        self.now_is(server_us, caller, asked)
+    }
+
+    /// The same where the server's clock was read already.
+    fn now_is(
+        &self,
+        server_us: i64,
+        caller: Timestamp,
+        asked: &Asked,
+    ) -> Result<Timestamp, LedgerError> {
+        if self.time == Time::Caller {
+            return Ok(caller);
+        }
+        self.offset.measured(caller, server_us, asked.took());
+        stored(Timestamp::from_microsecond(server_us))
+    }
+
+    /// From the caller's clock to the one that counts. Before the first measurement, which comes
+    /// with the first claim or [`Ledger::enlist`], they are taken for one.
+    fn shift(&self) -> Shift {
+        match self.time {
+            Time::Caller => Shift::default(),
+            Time::Database => Shift::by_us(self.offset.us().unwrap_or(0)),
+        }
+    }
+}
+
+#[async_trait]
+impl Ledger for PostgresLedger {
+    async fn freeze(&self, run: &NewRun) -> Result<Box<dyn Freeze>, LedgerError> {
+        freeze::open(self, run).await
+    }
+
+    async fn account(&self, gateway: &str) -> Result<Option<AccountId>, LedgerError> {
+        runs::account(self, gateway).await
+    }
+
+    async fn known(
+        &self,
+        gateway: &str,
+        phones: &[&Phone],
+    ) -> Result<HashMap<String, KnownChat>, LedgerError> {
+        runs::known(self, gateway, phones).await
+    }
+
+    async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, LedgerError> {
+        runs::find(self, run).await
+    }
+
+    async fn runs(&self) -> Result<Vec<(RunRecord, Counts)>, LedgerError> {
+        runs::all(self).await
+    }
+
+    async fn next_rehearsal(&self, campaign: &str) -> Result<u32, LedgerError> {
+        runs::next_rehearsal(self, campaign).await
+    }
+
+    async fn set_state(
+        &self,
+        run: &RunId,
+        to: RunState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<RunRecord, LedgerError> {
+        runs::set_state(self, run, (to, reason), now).await
+    }
+
+    async fn finish_if_done(&self, run: &RunId, now: Timestamp) -> Result<bool, LedgerError> {
+        runs::finish_if_done(self, run, now).await
+    }
+
+    async fn facts(&self, run: &RunId, now: Timestamp) -> Result<RunFacts, LedgerError> {
+        runs::facts(self, run, now).await
+    }
+
+    async fn deliveries(
+        &self,
+        run: &RunId,
+        after: Option<DeliveryId>,
+        most: u32,
+    ) -> Result<Vec<DeliveryRecord>, LedgerError> {
+        runs::deliveries(self, run, after, most).await
+    }
+
+    async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
+        owners::enlist(self, owner, now).await
+    }
+
+    async fn retire(&self, owner: &Owner) -> Result<(), LedgerError> {
+        owners::retire(self, owner).await
+    }
+
+    async fn beat(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
+        owners::beat(self, owner, now).await
+    }
+
+    async fn bury(&self, now: Timestamp) -> Result<(), LedgerError> {
+        owners::bury(self, now).await
+    }
+
+    async fn claim(
+        &self,
+        request: &ClaimRequest<'_>,
+        admit: Admit<'_>,
+    ) -> Result<Claimed, LedgerError> {
+        claim::claim(self, request, admit).await
+    }
+
+    async fn write(&self, owner: &Owner, group: &[Write]) -> Result<Vec<Written>, LedgerError> {
+        write::write(self, owner, group).await
+    }
+
+    async fn messages_to(
+        &self,
+        gateway: &str,
+        phone: &Phone,
+    ) -> Result<HashSet<String>, LedgerError> {
+        runs::messages_to(self, gateway, phone).await
+    }
+
+    async fn media(&self, sha256: Digest) -> Result<Option<Media>, LedgerError> {
+        files::media(self, sha256).await
+    }
+
+    async fn upload(&self, gateway: &str, sha256: Digest) -> Result<Option<String>, LedgerError> {
+        files::upload(self, gateway, sha256).await
+    }
+
+    async fn keep_upload(
+        &self,
+        gateway: &str,
+        sha256: Digest,
+        attachment_id: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        files::keep_upload(self, gateway, sha256, (attachment_id, now)).await
+    }
+
+    async fn forget_uploads(
+        &self,
+        gateway: &str,
+        attachment_ids: &[String],
+    ) -> Result<(), LedgerError> {
+        files::forget_uploads(self, gateway, attachment_ids).await
+    }
+
+    async fn schedule_since(
+        &self,
+        campaign: &str,
+        now: Timestamp,
+    ) -> Result<Timestamp, LedgerError> {
+        schedules::since(self, campaign, now).await
+    }
+
+    async fn handled(
+        &self,
+        campaign: &str,
+        until: Timestamp,
+        missed: &[Missed],
+    ) -> Result<(), LedgerError> {
+        schedules::handled(self, campaign, until, missed).await
+    }
+
+    async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError> {
+        schedules::missed(self, campaign, most).await
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! Which processes claim, and which of them are gone. A process that lives says so about once a
+//! second; one that has not been heard of for a while, by the server's clock, counts as gone, be
+//! it dead, stopped or cut off. When it comes back, what others have taken over is theirs, and
+//! what it still holds goes on.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::{LedgerError, Owner};
+use super::clock::Asked;
+use super::tx::{Limit, Tx};
+use super::{PostgresLedger, statements as sql};
+
+/// For so long after a process was found gone its leases may still stand in the ledger; they
+/// last for minutes.
+const FORGET_AFTER: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+pub(super) async fn enlist(
+    ledger: &PostgresLedger,
+    owner: &Owner,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let asked = &Asked::now();
+    ledger
+        .transact(Limit::Short, |mut tx| async move {
+            let now = ledger.now(&mut tx, now, asked).await?;
+            tidy(&mut tx, now).await?;
+            let lives: Option<bool> = sqlx::query_scalar(sql::OWNER_LIVES)
+                .bind(&owner.0)
+                .bind(now.as_millisecond())
+                .fetch_optional(tx.connection())
+                .await?;
+            match lives {
+                Some(true) => {
+                    let taken = format!("the owner '{}' is taken", owner.0);
+                    return Err(LedgerError::Fault(taken));
+                }
+                // What a process of the same name left behind is not this one's.
+                Some(false) => {
+                    sqlx::query(sql::END_LEASES)
+                        .bind(&owner.0)
+                        .bind(now.as_millisecond())
+                        .execute(tx.connection())
+                        .await?;
+                }
+                None => {}
+            }
+            lives_on(&mut tx, sql::ENLIST, owner, (now, ledger.heartbeat)).await?;
+            Ok((tx, ()))
+        })
+        .await
+}
+
+/// Forgets who and what is long gone.
+async fn tidy(tx: &mut Tx, now: Timestamp) -> Result<(), LedgerError> {
+    let forget_at = now.saturating_add(FORGET_AFTER).unwrap_or(Timestamp::MAX);
+    let over = now.saturating_sub(FORGET_AFTER).unwrap_or(Timestamp::MIN);
+    for (statement, at) in [
+        (sql::FORGET_OWNERS, now),
+        (sql::FORGET_LATER, forget_at),
+        (sql::FORGET_GATES, over),
+    ] {
+        sqlx::query(statement)
+            .bind(at.as_millisecond())
+            .execute(tx.connection())
+            .await?;
+    }
+    Ok(())
+}
+
+async fn lives_on(
+    tx: &mut Tx,
+    statement: &'static str,
+    owner: &Owner,
+    (now, heartbeat): (Timestamp, SignedDuration),
+) -> Result<(), LedgerError> {
+    let until = now.saturating_add(heartbeat).unwrap_or(Timestamp::MAX);
+    sqlx::query(statement)
+        .bind(&owner.0)
+        .bind(now.as_millisecond())
+        .bind(until.as_millisecond())
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn beat(
+    ledger: &PostgresLedger,
+    owner: &Owner,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let asked = &Asked::now();
+    ledger
+        .transact(Limit::Short, |mut tx| async move {
+            let now = ledger.now(&mut tx, now, asked).await?;
+            lives_on(&mut tx, sql::BEAT, owner, (now, ledger.heartbeat)).await?;
+            Ok((tx, ()))
+        })
+        .await
+}
+
+pub(super) async fn retire(ledger: &PostgresLedger, owner: &Owner) -> Result<(), LedgerError> {
+    ledger
+        .transact(Limit::Short, |mut tx| async move {
+            sqlx::query(sql::GONE)
+                .bind(&owner.0)
+                .execute(tx.connection())
+                .await?;
+            Ok((tx, ()))
+        })
+        .await
+}
+
+pub(super) async fn bury(ledger: &PostgresLedger, now: Timestamp) -> Result<(), LedgerError> {
+    let asked = &Asked::now();
+    ledger
+        .transact(Limit::Short, |mut tx| async move {
+            let now = ledger.now(&mut tx, now, asked).await?;
+            sqlx::query(sql::BURY)
+                .bind(now.as_millisecond())
+                .execute(tx.connection())
+                .await?;
+            Ok((tx, ()))
+        })
+        .await
+}

@@ -1,0 +1,518 @@
+//! Every statement of the PostgreSQL ledger, named for its meaning. Tests prepare each of them
+//! against a freshly migrated database and an aged one. Small numbers are kept as `integer` and
+//! leave as `bigint`, as SQLite gives them.
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
+        $($(#[$doc])* pub(super) const $name: &str = $sql;)*
+
+        /// All of them, by name.
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+/// The server's clock in microseconds.
+macro_rules! clock {
+    () => {
+        "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint"
+    };
+}
+
+/// Owners whose leases count as expired at a time.
+macro_rules! dead {
+    ($now:literal) => {
+        concat!(
+            "(SELECT owner FROM owners WHERE gone OR alive_until <= ",
+            $now,
+            ")"
+        )
+    };
+}
+
+/// Nobody holds the delivery `d` at a time.
+macro_rules! free {
+    ($now:literal) => {
+        concat!(
+            "(d.lease_until IS NULL OR d.lease_until <= ",
+            $now,
+            " OR d.lease_owner IN ",
+            dead!($now),
+            ")"
+        )
+    };
+}
+
+/// A lock that belongs to a run, till the transaction ends: shared by those who send for it,
+/// alone for who changes its state. In memory only: no row is written, and none grows old.
+/// 1936614502 is `sndf`, so that other programs' locks are others.
+macro_rules! run_lock {
+    ($function:literal, $run:expr) => {
+        concat!(
+            $function,
+            "(1936614502, (",
+            $run,
+            " & 2147483647)::integer)"
+        )
+    };
+}
+
+macro_rules! delivery_columns {
+    () => {
+        "d.id, m.row::bigint, m.step::bigint, m.recipient_key, m.phone, d.line,
+            d.revision::bigint, d.state, d.reason, d.detail, d.hold, d.due_at, d.code,
+            d.attempt::bigint, d.message_id, d.chat_id, d.sent_at, d.delivered_at, d.read_at"
+    };
+}
+
+statements! {
+    // The server
+    CLOCK = concat!("SELECT ", clock!());
+    /// The number of a transaction that has written, by which its end can be asked for.
+    TRANSACTION = "SELECT pg_current_xact_id_if_assigned()::text";
+    /// What became of a transaction whose commit had no answer.
+    OUTCOME = "SELECT pg_xact_status($1::text::xid8)";
+    SERVER_VERSION = "
+        SELECT current_setting('server_version_num')::bigint, current_setting('server_version')";
+    SERVER = "SELECT current_setting('server_encoding'), pg_is_in_recovery()";
+    /// Whether our migrations were ever applied here, and whether anybody's tables are here that
+    /// bear the names of ours.
+    LOOK = "
+        SELECT to_regclass('sendoff_migrations') IS NOT NULL,
+            to_regclass('runs') IS NOT NULL OR to_regclass('messages') IS NOT NULL
+                OR to_regclass('deliveries') IS NOT NULL";
+    APPLIED = "SELECT version, checksum, success FROM sendoff_migrations ORDER BY version";
+
+    // Freezing
+    /// A long list takes longer than the send path may.
+    FREEZE_LIMITS = "
+        SELECT set_config('idle_in_transaction_session_timeout', '15min', TRUE),
+            set_config('lock_timeout', '5min', TRUE)";
+    RUN_EXISTS = "SELECT TRUE FROM runs WHERE run = $1";
+    /// Numbers for a billion deliveries belong to each run, so that lists can be frozen side by
+    /// side and each stands together.
+    INSERT_RUN = "
+        INSERT INTO runs (id, first_delivery, run, campaign, occurrence, gateway, state, terms,
+            files, total, created_at, starts_at)
+        SELECT s.id, s.id << 30, $1, $2, $3, $4, 'running', $5, '[]', 0, $6, $7
+        FROM (SELECT nextval(pg_get_serial_sequence('runs', 'id')) AS id) s
+        ON CONFLICT (run) DO NOTHING
+        RETURNING id, first_delivery";
+    SEAL_RUN = "UPDATE runs SET total = $1, files = $2, list_sum = $3, sum = $4 WHERE id = $5";
+    INSERT_RUN_LINES = "
+        INSERT INTO run_lines (run_id, line) SELECT $1, line FROM unnest($2::text[]) AS v (line)";
+    INSERT_MESSAGES = "
+        INSERT INTO messages (id, run_id, row, recipient_key, phone, timezone, content, addressed,
+            sum)
+        SELECT v.id, $1, v.row, v.recipient_key, v.phone, v.timezone, v.content,
+            v.content IS NOT NULL, v.sum
+        FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
+            $8::bigint[]) AS v (id, row, recipient_key, phone, timezone, content, sum)
+        ON CONFLICT DO NOTHING";
+    /// Where there is no line, the row is skipped.
+    INSERT_DELIVERIES = "
+        INSERT INTO deliveries (id, run_id, line, state, reason, detail, due_at)
+        SELECT v.id, $1, COALESCE(v.line, ''),
+            CASE WHEN v.line IS NULL THEN 'skipped' ELSE 'pending' END, v.reason, v.detail, $2
+        FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[])
+            AS v (id, line, reason, detail)";
+    MESSAGES_BETWEEN = "SELECT id FROM messages WHERE id BETWEEN $1 AND $2";
+    /// The first row for this phone or this key; where no key is kept, the phone is the key.
+    FIRST_ROW_OF = "
+        SELECT MIN(row)::bigint FROM (
+            SELECT row FROM messages
+            WHERE run_id = $1 AND step = 0 AND addressed AND phone = $2
+            UNION ALL
+            SELECT row FROM messages
+            WHERE run_id = $1 AND step = 0 AND addressed AND recipient_key = $3
+            UNION ALL
+            SELECT row FROM messages
+            WHERE run_id = $1 AND step = 0 AND addressed AND phone = $3
+              AND recipient_key IS NULL) AS same";
+    KNOWN_CHATS = "
+        SELECT phone, chat_id, line FROM chats WHERE gateway = $1 AND phone = ANY($2::text[])";
+    INSERT_MEDIA = "
+        INSERT INTO media (sha256, filename, content_type, bytes) VALUES ($1, $2, $3, $4)
+        ON CONFLICT DO NOTHING";
+    KEEP_ACCOUNT = "
+        INSERT INTO accounts (gateway, account) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    ACCOUNT = "SELECT account FROM accounts WHERE gateway = $1";
+
+    // Runs
+    HOLD_RUN = concat!(
+        "SELECT ", run_lock!("pg_advisory_xact_lock", "id"), " FROM runs WHERE run = $1");
+    RUN = "SELECT * FROM runs WHERE run = $1";
+    RUNS = "SELECT * FROM runs ORDER BY id DESC";
+    REHEARSALS = "
+        SELECT occurrence FROM runs WHERE campaign = $1 AND occurrence LIKE 'rehearsal-%'";
+    SET_STATE = "
+        UPDATE runs
+        SET state = $1, reason = $2,
+            finished_at = CASE WHEN $1 IN ('finished', 'cancelled')
+                THEN COALESCE(finished_at, $3) END
+        WHERE id = $4";
+    CANCEL_PENDING = "
+        UPDATE deliveries
+        SET state = 'cancelled', hold = NULL, lease_owner = NULL, lease_until = NULL
+        WHERE run_id = $1 AND state = 'pending'";
+    /// Nobody will ask for them again: only a person can tell whether they went out.
+    CANCEL_UNANSWERED = concat!("
+        UPDATE deliveries AS d
+        SET state = 'uncertain', lease_owner = NULL, lease_until = NULL,
+            detail = COALESCE(detail, 'the run was cancelled before an answer came')
+        WHERE d.run_id = $1 AND d.state = 'sending'
+          AND (d.lease_owner IS NULL OR ", free!("$2"), ")");
+    /// Those that [`CANCEL_UNANSWERED`] is about to give up.
+    UNANSWERED_IN_CANCELLED = concat!("
+        SELECT d.id, d.attempt::bigint, d.revision::bigint, d.begun_at FROM deliveries d
+        WHERE d.run_id = $1 AND d.state = 'sending'
+          AND (d.lease_owner IS NULL OR ", free!("$2"), ")");
+    FINISH = "
+        UPDATE runs SET state = 'finished', finished_at = $2
+        WHERE id = $1 AND state = 'running'
+          AND NOT EXISTS (SELECT 1 FROM deliveries WHERE run_id = $1 AND state = 'sending')
+          AND NOT EXISTS (SELECT 1 FROM deliveries WHERE run_id = $1 AND state = 'pending')";
+    COUNTS = "
+        SELECT state, COUNT(*) FROM deliveries WHERE id BETWEEN $1 AND $2 GROUP BY state";
+    FACTS = "
+        SELECT state, reason, hold, code,
+            CASE WHEN state IN ('failed', 'uncertain') THEN detail END AS text,
+            COUNT(*) AS n, MIN(due_at) AS due_at, MIN(sent_at) AS first_sent_at,
+            MAX(sent_at) AS last_sent_at
+        FROM deliveries WHERE id BETWEEN $1 AND $2
+        GROUP BY 1, 2, 3, 4, 5";
+    OPEN_GATES = "
+        SELECT line, until_at, reason FROM gates
+        WHERE gateway = $1 AND recipient = '' AND until_at > $2 ORDER BY line";
+    /// In every run of the gateway, by the index of each.
+    MESSAGES_TO = "
+        SELECT d.message_id FROM runs r
+        JOIN messages m ON m.run_id = r.id AND m.step = 0 AND m.phone = $2 AND m.addressed
+        JOIN deliveries d ON d.id = m.id
+        WHERE r.gateway = $1 AND d.message_id IS NOT NULL";
+    DELIVERIES = concat!("
+        SELECT ", delivery_columns!(), "
+        FROM deliveries d JOIN messages m ON m.id = d.id
+        WHERE d.id > $1 AND d.id <= $2 ORDER BY d.id LIMIT $3");
+
+    // History
+    COUNT_EVENTS = "
+        INSERT INTO event_counts (run_id, events) VALUES ($1, $2)
+        ON CONFLICT (run_id) DO UPDATE SET events = event_counts.events + excluded.events
+        RETURNING events";
+    INSERT_EVENTS = "
+        INSERT INTO events (run_id, seq, delivery_id, attempt, at, what, sum)
+        SELECT $1, v.seq, v.delivery_id, v.attempt, v.at, v.what, v.sum
+        FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
+            $7::bigint[]) AS v (seq, delivery_id, attempt, at, what, sum)";
+    KEEP_LOST = "
+        INSERT INTO attempts (delivery_id, attempt, revision, begun_at, outcome, sum)
+        SELECT v.id, v.attempt, v.revision, v.begun_at, 'lost', v.sum
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+            AS v (id, attempt, revision, begun_at, sum)
+        ON CONFLICT DO NOTHING";
+
+    // Owners
+    OWNER_LIVES = "
+        SELECT NOT gone AND alive_until > $2 FROM owners WHERE owner = $1 FOR UPDATE";
+    ENLIST = "
+        INSERT INTO owners (owner, enlisted_at, alive_until) VALUES ($1, $2, $3)
+        ON CONFLICT (owner) DO UPDATE
+        SET enlisted_at = excluded.enlisted_at, alive_until = excluded.alive_until, gone = FALSE,
+            forget_at = NULL";
+    /// One that was taken for dead is back, and what nobody has taken over is its own again.
+    BEAT = "
+        INSERT INTO owners (owner, enlisted_at, alive_until) VALUES ($1, $2, $3)
+        ON CONFLICT (owner) DO UPDATE
+        SET alive_until = excluded.alive_until, gone = FALSE, forget_at = NULL";
+    /// By the indexes of what is open; only for a name that is used again.
+    END_LEASES = "
+        UPDATE deliveries SET lease_owner = NULL, lease_until = $2
+        WHERE id IN (
+            SELECT id FROM deliveries WHERE state = 'pending' AND lease_owner = $1
+            UNION ALL
+            SELECT id FROM deliveries WHERE state = 'sending' AND lease_owner = $1)";
+    GONE = "UPDATE owners SET gone = TRUE WHERE owner = $1";
+    BURY = "UPDATE owners SET gone = TRUE WHERE NOT gone AND alive_until <= $1";
+    FORGET_LATER = "UPDATE owners SET forget_at = $1 WHERE gone AND forget_at IS NULL";
+    FORGET_OWNERS = "DELETE FROM owners WHERE gone AND forget_at < $1";
+    FORGET_GATES = "DELETE FROM gates WHERE until_at < $1";
+
+    // Claiming
+    /// No change of the run's state is on its way once this is answered; and where there are
+    /// limits, nobody else reserves a slot of the gateway's. The clock is read when all that is
+    /// so: a slot is not reckoned from a time before a long wait.
+    OPEN_CLAIM = concat!("SELECT ", run_lock!("pg_advisory_xact_lock_shared", "$1::bigint"), "::text,
+        CASE WHEN $3 THEN pg_advisory_xact_lock(1936614503, hashtext($2::text))::text END, ",
+        clock!());
+    RUN_STATE = "SELECT state FROM runs WHERE id = $1";
+    RUN_LINES = "SELECT line FROM run_lines WHERE run_id = $1 ORDER BY line";
+    /// In order, so that two processes never wait for each other.
+    FIRST_ARRIVALS = "
+        INSERT INTO pace (gateway, subject, tat_us)
+        SELECT $1, v.subject, 0 FROM unnest($2::text[]) AS v (subject) ORDER BY v.subject
+        ON CONFLICT DO NOTHING";
+    /// Locks them, in order: until this transaction ends, nobody else reserves a slot.
+    ARRIVALS = "
+        SELECT subject, tat_us FROM pace WHERE gateway = $1 AND subject = ANY($2::text[])
+        ORDER BY subject FOR UPDATE";
+    SET_ARRIVALS = "
+        UPDATE pace SET tat_us = GREATEST(pace.tat_us, v.tat_us)
+        FROM unnest($2::text[], $3::bigint[]) AS v (subject, tat_us)
+        WHERE pace.gateway = $1 AND pace.subject = v.subject";
+    /// Attempts without an outcome whose lease is over, by line.
+    UNANSWERED = concat!("
+        SELECT f.id FROM unnest($2::text[], $3::bigint[]) AS s (line, most)
+        CROSS JOIN LATERAL (
+            SELECT d.id FROM deliveries d
+            WHERE d.run_id = $1 AND d.state = 'sending' AND d.line = s.line
+              AND (d.lease_until <= $4 OR d.lease_owner IN ", dead!("$4"), ")
+            ORDER BY d.id LIMIT s.most FOR UPDATE SKIP LOCKED) f");
+    /// Steps over what others hold or are about to: that stands in front, and is little.
+    DUE = concat!("
+        SELECT f.due_at, f.id FROM unnest($2::text[], $3::bigint[]) AS s (line, most)
+        CROSS JOIN LATERAL (
+            SELECT d.due_at, d.id FROM deliveries d
+            WHERE d.run_id = $1 AND d.line = s.line AND d.state = 'pending' AND d.due_at <= $4
+              AND ", free!("$4"), "
+            ORDER BY d.due_at, d.id LIMIT s.most FOR UPDATE SKIP LOCKED) f");
+    /// The one delivery to a person, while it is open.
+    ONLY = concat!("
+        SELECT d.id, d.line, d.state, d.due_at, d.lease_until,
+            d.lease_owner IN ", dead!("$3"), " AS orphaned
+        FROM messages m JOIN deliveries d ON d.id = m.id
+        WHERE m.run_id = $1 AND m.step = 0 AND m.phone = $2 AND m.addressed
+          AND d.state IN ('pending', 'sending')
+        FOR UPDATE OF d");
+    CANDIDATES = "
+        SELECT d.id, d.line, d.state, d.attempt::bigint, d.tries::bigint, d.revision::bigint,
+            d.first_attempt_at, d.fixed, d.begun_at, d.unanswered_at, m.row::bigint,
+            m.recipient_key, m.phone, m.timezone, m.content, c.chat_id, c.line AS chat_line,
+            g.until_at AS gate_until
+        FROM unnest($1::bigint[]) WITH ORDINALITY AS j (id, place)
+        JOIN deliveries d ON d.id = j.id
+        JOIN messages m ON m.id = d.id
+        LEFT JOIN chats c ON c.gateway = $2 AND c.phone = m.phone
+        LEFT JOIN gates g ON g.gateway = $2 AND g.recipient = m.phone AND g.line = ''
+        ORDER BY j.place";
+    LEASE = "
+        UPDATE deliveries SET lease_owner = $1, lease_until = $2 WHERE id = ANY($3::bigint[])";
+    HOLD_BACK = "
+        UPDATE deliveries AS d
+        SET due_at = v.until_at, hold = v.hold, lease_owner = NULL, lease_until = NULL
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS v (id, until_at, hold)
+        WHERE d.id = v.id AND d.state = 'pending'";
+    HOLD_DOUBT = "
+        UPDATE deliveries AS d SET lease_owner = NULL, lease_until = v.until_at
+        FROM unnest($1::bigint[], $2::bigint[]) AS v (id, until_at)
+        WHERE d.id = v.id AND d.state = 'sending'";
+    SKIP = "
+        UPDATE deliveries AS d
+        SET state = 'skipped', reason = v.reason, hold = NULL, lease_owner = NULL,
+            lease_until = NULL
+        FROM unnest($1::bigint[], $2::text[]) AS v (id, reason)
+        WHERE d.id = v.id AND d.state = 'pending'";
+    /// Of each line, when the next is due that nobody holds; where none is free now, when the
+    /// first of those that somebody holds is free again.
+    NEXT_PENDING = concat!("
+        SELECT s.line, LEAST(f.due_at, g.given_back_at)
+        FROM unnest($2::text[]) AS s (line)
+        LEFT JOIN LATERAL (
+            SELECT d.due_at FROM deliveries d
+            WHERE d.run_id = $1 AND d.line = s.line AND d.state = 'pending'
+              AND ", free!("$3"), "
+            ORDER BY d.due_at, d.id LIMIT 1) f ON TRUE
+        LEFT JOIN LATERAL (
+            SELECT MIN(d.lease_until) AS given_back_at FROM deliveries d
+            WHERE d.run_id = $1 AND d.line = s.line AND d.state = 'pending'
+              AND d.due_at <= $3 AND d.lease_until > $3
+              AND (f.due_at IS NULL OR f.due_at > $3)) g ON TRUE
+        WHERE f.due_at IS NOT NULL OR g.given_back_at IS NOT NULL");
+    NEXT_UNANSWERED = concat!("
+        SELECT d.line, MIN(CASE WHEN d.lease_owner IN ", dead!("$2"), "
+            THEN d.begun_at ELSE d.lease_until END)
+        FROM deliveries d WHERE d.run_id = $1 AND d.state = 'sending' GROUP BY d.line");
+
+    // The writer
+    /// The runs of the deliveries that a group is about; see [`OPEN_CLAIM`].
+    SHARE_RUNS = concat!("
+        SELECT ", run_lock!("pg_advisory_xact_lock_shared", "r.run_id"), " FROM (
+            SELECT DISTINCT run_id FROM deliveries WHERE id = ANY($1::bigint[])
+            ORDER BY run_id) r");
+    /// Locks the deliveries that a group is about, in order: what is decided from their rows
+    /// holds until they are changed, and two groups never wait for each other.
+    HOLD_DELIVERIES = "
+        SELECT id, attempt::bigint, begun_at FROM deliveries WHERE id = ANY($1::bigint[])
+        ORDER BY id FOR UPDATE";
+    /// An earlier attempt whose process ended before its outcome was recorded.
+    KEEP_LOST_BEFORE = "
+        INSERT INTO attempts (delivery_id, attempt, revision, begun_at, outcome, sum)
+        SELECT d.id, d.attempt, v.revision, v.begun_at, 'lost', v.sum
+        FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+            AS v (id, attempt, revision, begun_at, sum)
+        JOIN deliveries d ON d.id = v.id AND d.attempt = v.attempt
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        WHERE d.state = 'sending' AND d.lease_owner = $1
+        ON CONFLICT DO NOTHING";
+    ANY_GATE = "SELECT EXISTS (SELECT 1 FROM gates WHERE until_at > $1)";
+    /// Claims of an owner that an open gate holds; the gate that opens last counts.
+    GATED = "
+        SELECT DISTINCT ON (d.id) d.id, d.run_id, d.attempt::bigint, d.state, g.line,
+            g.recipient, g.until_at
+        FROM unnest($1::bigint[], $2::bigint[]) AS v (id, attempt)
+        JOIN deliveries d ON d.id = v.id AND d.attempt = v.attempt
+        JOIN messages m ON m.id = d.id
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        JOIN gates g ON g.gateway = r.gateway AND g.until_at > $4
+            AND (g.recipient = '' AND g.line IN ('', d.line)
+                OR g.recipient = m.phone AND g.line = '')
+        WHERE d.lease_owner = $3 AND d.state IN ('pending', 'sending')
+        ORDER BY d.id, g.until_at DESC";
+    BEGIN = "
+        UPDATE deliveries AS d
+        SET state = 'sending', attempt = d.attempt + 1, revision = v.revision, fixed = v.fixed,
+            begun_at = v.at, lease_until = v.lease_until, lease_owner = $1, hold = NULL,
+            fixed_sum = v.fixed_sum, unanswered_at = COALESCE(d.unanswered_at, v.at),
+            first_attempt_at = COALESCE(d.first_attempt_at, v.at)
+        FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[],
+            $7::bigint[], $8::bigint[])
+            AS v (id, attempt, revision, fixed, at, lease_until, fixed_sum)
+        WHERE d.id = v.id AND d.attempt = v.attempt AND d.state IN ('pending', 'sending')
+          AND d.lease_owner = $1
+          AND EXISTS (SELECT 1 FROM runs r WHERE r.id = d.run_id AND r.state = 'running')
+        RETURNING d.id";
+    /// Claims that could not begin because the run is not running any more.
+    GIVE_BACK = "
+        UPDATE deliveries AS d SET lease_owner = NULL, lease_until = v.at
+        FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS v (id, attempt, at)
+        WHERE d.id = v.id AND d.attempt = v.attempt AND d.state IN ('pending', 'sending')
+          AND d.lease_owner = $1";
+    KEEP_ATTEMPTS = "
+        INSERT INTO attempts (delivery_id, attempt, revision, begun_at, ended_at, outcome, code,
+            http, text, trace_id, state, due_at, hold, tries, anew, message_id, chat_id, late, sum)
+        SELECT v.id, v.attempt, v.revision, v.begun_at, v.ended_at, v.outcome, v.code, v.http,
+            v.text, v.trace_id, v.state, v.due_at, v.hold, v.tries, v.anew, v.message_id,
+            v.chat_id, d.id IS NULL, CASE WHEN d.id IS NULL THEN v.late ELSE v.in_time END
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+            $6::text[], $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::text[],
+            $12::bigint[], $13::text[], $14::bigint[], $15::boolean[], $16::text[], $17::text[],
+            $18::bigint[], $19::bigint[])
+            AS v (id, attempt, revision, begun_at, ended_at, outcome, code, http, text, trace_id,
+                state, due_at, hold, tries, anew, message_id, chat_id, in_time, late)
+        LEFT JOIN deliveries d ON d.id = v.id AND d.attempt = v.attempt AND d.state = 'sending'
+        -- what is known is kept; only what was not known may still be learnt
+        ON CONFLICT (delivery_id, attempt) DO UPDATE
+        SET revision = excluded.revision, begun_at = excluded.begun_at,
+            ended_at = excluded.ended_at, outcome = excluded.outcome, late = excluded.late,
+            code = excluded.code, http = excluded.http, text = excluded.text,
+            trace_id = excluded.trace_id, state = excluded.state, due_at = excluded.due_at,
+            hold = excluded.hold, tries = excluded.tries, anew = excluded.anew,
+            message_id = excluded.message_id, chat_id = excluded.chat_id, sum = excluded.sum
+        WHERE attempts.outcome = 'lost'";
+    RECORD = "
+        UPDATE deliveries AS d
+        SET state = v.state, due_at = COALESCE(v.due_at, d.due_at), hold = v.hold,
+            tries = COALESCE(v.tries, d.tries), revision = d.revision + v.anew::integer,
+            fixed = CASE WHEN v.anew THEN NULL ELSE d.fixed END,
+            code = v.code, detail = v.detail, message_id = v.message_id, chat_id = v.chat_id,
+            sent_at = v.sent_at,
+            unanswered_at = CASE WHEN v.state IN ('sending', 'uncertain')
+                THEN d.unanswered_at END,
+            lease_owner = NULL,
+            -- still without an answer: to be asked again at that time
+            lease_until = CASE WHEN v.state = 'sending' THEN v.due_at END
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[],
+            $6::bigint[], $7::boolean[], $8::bigint[], $9::text[], $10::text[], $11::text[],
+            $12::bigint[])
+            AS v (id, attempt, state, due_at, hold, tries, anew, code, detail, message_id,
+                chat_id, sent_at)
+        WHERE d.id = v.id AND d.attempt = v.attempt AND d.state = 'sending'
+        RETURNING d.id";
+    /// What comes back from the wire to a run that was cancelled meanwhile is not tried again.
+    END_IN_CANCELLED = "
+        UPDATE deliveries AS d
+        SET state = CASE d.state WHEN 'pending' THEN 'cancelled' ELSE 'uncertain' END,
+            hold = NULL, lease_until = NULL
+        WHERE d.id = ANY($1::bigint[]) AND d.state IN ('pending', 'sending')
+          AND EXISTS (SELECT 1 FROM runs r WHERE r.id = d.run_id AND r.state = 'cancelled')";
+    /// A person stays with the line that wrote first.
+    KEEP_CHATS = "
+        INSERT INTO chats (gateway, phone, chat_id, line)
+        SELECT v.gateway, v.phone, v.chat_id, v.line
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+            AS v (gateway, phone, chat_id, line)
+        ON CONFLICT (gateway, phone) DO UPDATE SET chat_id = excluded.chat_id";
+    /// Ends the doubt about an attempt without an answer.
+    SETTLE = "
+        UPDATE deliveries
+        SET state = $4::text, message_id = $5, chat_id = $6, detail = $7, code = NULL, hold = NULL,
+            sent_at = CASE WHEN $4::text = 'sent' THEN begun_at END,
+            unanswered_at = CASE WHEN $4::text = 'uncertain' THEN unanswered_at END,
+            lease_owner = NULL, lease_until = NULL
+        WHERE id = $1 AND attempt = $2 AND state = 'sending' AND lease_owner = $3
+        RETURNING run_id";
+    EXTEND_GATE = "
+        INSERT INTO gates (gateway, line, recipient, until_at, reason)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (gateway, recipient, line) DO UPDATE
+        SET until_at = excluded.until_at, reason = excluded.reason
+        WHERE excluded.until_at > gates.until_at";
+    /// What is without an answer may be asked for again at once.
+    RELEASE_AS_IT_WAS = "
+        UPDATE deliveries AS d
+        SET lease_owner = NULL, lease_until = CASE WHEN d.state = 'sending' THEN d.begun_at END
+        FROM unnest($2::bigint[], $3::bigint[]) AS v (id, attempt)
+        WHERE d.id = v.id AND d.attempt = v.attempt AND d.state IN ('pending', 'sending')
+          AND d.lease_owner = $1
+        RETURNING d.id";
+    /// Still without an answer: to be looked at again at that time.
+    RELEASE_DOUBT = "
+        UPDATE deliveries AS d SET lease_owner = NULL, lease_until = v.again_at
+        FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS v (id, attempt, again_at)
+        WHERE d.id = v.id AND d.attempt = v.attempt AND d.state = 'sending'
+          AND d.lease_owner = $1
+        RETURNING d.id";
+    RELEASE = "
+        UPDATE deliveries AS d
+        SET state = v.state, due_at = COALESCE(v.due_at, d.due_at), hold = v.hold,
+            tries = COALESCE(v.tries, d.tries), code = v.code, detail = v.detail,
+            revision = d.revision + v.anew::integer,
+            fixed = CASE WHEN v.anew THEN NULL ELSE d.fixed END,
+            lease_owner = NULL, lease_until = NULL
+        FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[],
+            $7::bigint[], $8::bigint[], $9::text[], $10::boolean[])
+            AS v (id, attempt, state, due_at, hold, tries, code, detail, anew)
+        WHERE d.id = v.id AND d.attempt = v.attempt AND d.state = 'pending'
+          AND d.lease_owner = $1
+        RETURNING d.id, d.run_id";
+
+    // Files
+    MEDIA = "SELECT filename, content_type, bytes FROM media WHERE sha256 = $1";
+    UPLOAD = "SELECT attachment_id FROM uploads WHERE gateway = $1 AND sha256 = $2";
+    KEEP_UPLOAD = "
+        INSERT INTO uploads (gateway, sha256, attachment_id, uploaded_at)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT (gateway, sha256) DO UPDATE
+        SET attachment_id = excluded.attachment_id, uploaded_at = excluded.uploaded_at";
+    FORGET_UPLOADS = "
+        DELETE FROM uploads WHERE gateway = $1 AND attachment_id = ANY($2::text[])";
+
+    // Schedules
+    FIRST_SEEN = "
+        INSERT INTO schedules (campaign, since_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    SCHEDULE_SINCE = "SELECT since_at FROM schedules WHERE campaign = $1";
+    MOVE_SCHEDULE = "
+        INSERT INTO schedules (campaign, since_at) VALUES ($1, $2)
+        ON CONFLICT (campaign) DO UPDATE
+        SET since_at = GREATEST(schedules.since_at, excluded.since_at)";
+    KEEP_MISSED = "
+        INSERT INTO missed (run, due_at, reason)
+        SELECT v.run, v.due_at, v.reason
+        FROM unnest($1::text[], $2::bigint[], $3::text[]) AS v (run, due_at, reason)
+        ON CONFLICT DO NOTHING";
+    MISSED = "
+        SELECT run, due_at, reason FROM missed
+        -- 'A' is the character after '@'; LIKE would take '_' in a name for any character
+        WHERE run > $1 || '@' AND run < $1 || 'A'
+        ORDER BY due_at DESC, run LIMIT $2";
+}

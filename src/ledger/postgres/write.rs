@@ -1,0 +1,256 @@
+//! The group-committing writer's transaction on PostgreSQL: one round trip for each kind of
+//! change. The deliveries it is about are locked before anything is decided.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::super::rows::{GatedRow, instants};
+use super::super::shapes::{AttemptRow, Begun, Lost, Moved, Numbered, gate_key};
+use super::super::write::{WriteTx, delivery, write_group};
+use super::super::{DeliveryId, Gate, LedgerError, NewChat, Owner, Settle, Write, Written};
+use super::shared::{bind_lost, column};
+use super::translate::{Begins, to_caller, to_server};
+use super::tx::{Limit, Tx};
+use super::{PostgresLedger, statements as sql};
+
+pub(super) async fn write(
+    ledger: &PostgresLedger,
+    owner: &Owner,
+    group: &[Write],
+) -> Result<Vec<Written>, LedgerError> {
+    if group.is_empty() {
+        return Ok(Vec::new());
+    }
+    ledger
+        .transact(Limit::Short, |mut tx| async move {
+            let begins = tx.hold_deliveries(group).await?;
+            let shift = ledger.shift();
+            let group = to_server(group, shift, &begins);
+            let written = write_group(&mut tx, owner, &group).await?;
+            Ok((tx, to_caller(written, shift)))
+        })
+        .await
+}
+
+impl Tx {
+    /// Locks what the group is about; says when the last attempt of each was begun.
+    async fn hold_deliveries(&mut self, group: &[Write]) -> Result<Begins, LedgerError> {
+        let ids: Vec<DeliveryId> = group.iter().map(delivery).collect();
+        sqlx::query(sql::SHARE_RUNS)
+            .bind(&ids)
+            .execute(self.connection())
+            .await?;
+        let rows: Vec<(DeliveryId, i64, Option<i64>)> = sqlx::query_as(sql::HOLD_DELIVERIES)
+            .bind(&ids)
+            .fetch_all(self.connection())
+            .await?;
+        let mut begins = HashMap::with_capacity(rows.len());
+        for (id, attempt, begun_at) in rows {
+            if let Some(begun_at) = instants(begun_at)? {
+                begins.insert((id, attempt), begun_at);
+            }
+        }
+        Ok(Begins(begins))
+    }
+}
+
+impl WriteTx for Tx {
+    async fn any_gate(&mut self, now: Timestamp) -> Result<bool, LedgerError> {
+        Ok(sqlx::query_scalar(sql::ANY_GATE)
+            .bind(now.as_millisecond())
+            .fetch_one(self.connection())
+            .await?)
+    }
+
+    async fn gated(
+        &mut self,
+        owner: &Owner,
+        claims: &[Numbered],
+        now: Timestamp,
+    ) -> Result<Vec<GatedRow>, LedgerError> {
+        Ok(sqlx::query_as(sql::GATED)
+            .bind(column(claims, |(id, _)| *id))
+            .bind(column(claims, |(_, attempt)| *attempt))
+            .bind(&owner.0)
+            .bind(now.as_millisecond())
+            .fetch_all(self.connection())
+            .await?)
+    }
+
+    async fn settle(&mut self, owner: &Owner, settle: &Settle) -> Result<Option<i64>, LedgerError> {
+        let (message_id, chat_id, why) = settle.verdict.parts();
+        Ok(sqlx::query_scalar(sql::SETTLE)
+            .bind(settle.id)
+            .bind(i64::from(settle.attempt))
+            .bind(&owner.0)
+            .bind(settle.verdict.state().as_str())
+            .bind(message_id)
+            .bind(chat_id)
+            .bind(why)
+            .fetch_optional(self.connection())
+            .await?)
+    }
+
+    async fn keep_lost_before(&mut self, owner: &Owner, lost: &[Lost]) -> Result<(), LedgerError> {
+        bind_lost(sqlx::query(sql::KEEP_LOST_BEFORE).bind(&owner.0), lost)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn begin(
+        &mut self,
+        owner: &Owner,
+        rows: &[Begun],
+    ) -> Result<Vec<DeliveryId>, LedgerError> {
+        Ok(sqlx::query_scalar(sql::BEGIN)
+            .bind(&owner.0)
+            .bind(column(rows, |one| one.id))
+            .bind(column(rows, |one| i64::from(one.expected_attempt)))
+            .bind(column(rows, |one| i64::from(one.revision)))
+            .bind(column(rows, |one| one.fixed.as_str()))
+            .bind(column(rows, |one| one.at))
+            .bind(column(rows, |one| one.lease_until))
+            .bind(column(rows, |one| one.fixed_sum))
+            .fetch_all(self.connection())
+            .await?)
+    }
+
+    async fn give_back(&mut self, owner: &Owner, rows: &[Begun]) -> Result<(), LedgerError> {
+        sqlx::query(sql::GIVE_BACK)
+            .bind(&owner.0)
+            .bind(column(rows, |one| one.id))
+            .bind(column(rows, |one| i64::from(one.expected_attempt)))
+            .bind(column(rows, |one| one.at))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn keep_attempts(&mut self, rows: &[AttemptRow<'_>]) -> Result<(), LedgerError> {
+        let code = |one: &AttemptRow<'_>| one.failure()?.code.map(i64::from);
+        let http = |one: &AttemptRow<'_>| one.failure()?.http.map(i64::from);
+        sqlx::query(sql::KEEP_ATTEMPTS)
+            .bind(column(rows, |one| one.record.id))
+            .bind(column(rows, |one| i64::from(one.record.attempt)))
+            .bind(column(rows, |one| i64::from(one.record.revision)))
+            .bind(column(rows, |one| one.record.begun_at.as_millisecond()))
+            .bind(column(rows, |one| one.record.ended_at.as_millisecond()))
+            .bind(column(rows, |one| one.record.class.as_str()))
+            .bind(column(rows, code))
+            .bind(column(rows, http))
+            .bind(column(rows, AttemptRow::text))
+            .bind(column(rows, AttemptRow::trace_id))
+            .bind(column(rows, |one| one.record.next.state().as_str()))
+            .bind(column(rows, |one| one.wait.due_ms()))
+            .bind(column(rows, |one| one.wait.hold_name()))
+            .bind(column(rows, |one| one.wait.tries.map(i64::from)))
+            .bind(column(rows, |one| one.wait.anew))
+            .bind(column(rows, |one| one.sent.message_id))
+            .bind(column(rows, |one| one.sent.chat_id))
+            .bind(column(rows, |one| one.in_time))
+            .bind(column(rows, |one| one.late))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn record(&mut self, rows: &[AttemptRow<'_>]) -> Result<Vec<DeliveryId>, LedgerError> {
+        let code = |one: &AttemptRow<'_>| one.failure()?.code.map(i64::from);
+        Ok(sqlx::query_scalar(sql::RECORD)
+            .bind(column(rows, |one| one.record.id))
+            .bind(column(rows, |one| i64::from(one.record.attempt)))
+            .bind(column(rows, |one| one.record.next.state().as_str()))
+            .bind(column(rows, |one| one.wait.due_ms()))
+            .bind(column(rows, |one| one.wait.hold_name()))
+            .bind(column(rows, |one| one.wait.tries.map(i64::from)))
+            .bind(column(rows, |one| one.wait.anew))
+            .bind(column(rows, code))
+            .bind(column(rows, AttemptRow::text))
+            .bind(column(rows, |one| one.sent.message_id))
+            .bind(column(rows, |one| one.sent.chat_id))
+            .bind(column(rows, AttemptRow::sent_at))
+            .fetch_all(self.connection())
+            .await?)
+    }
+
+    async fn end_in_cancelled(&mut self, ids: &[DeliveryId]) -> Result<(), LedgerError> {
+        sqlx::query(sql::END_IN_CANCELLED)
+            .bind(ids)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn keep_chats(&mut self, chats: &[NewChat]) -> Result<(), LedgerError> {
+        sqlx::query(sql::KEEP_CHATS)
+            .bind(column(chats, |chat| chat.gateway.as_str()))
+            .bind(column(chats, |chat| chat.phone.expose()))
+            .bind(column(chats, |chat| chat.chat_id.as_str()))
+            .bind(column(chats, |chat| chat.line.as_str()))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn extend_gate(&mut self, gate: &Gate) -> Result<(), LedgerError> {
+        let (line, recipient) = gate_key(gate);
+        sqlx::query(sql::EXTEND_GATE)
+            .bind(&gate.gateway)
+            .bind(line)
+            .bind(recipient)
+            .bind(gate.until.as_millisecond())
+            .bind(&gate.reason)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn release_as_it_was(
+        &mut self,
+        owner: &Owner,
+        claims: &[Numbered],
+    ) -> Result<Vec<DeliveryId>, LedgerError> {
+        Ok(sqlx::query_scalar(sql::RELEASE_AS_IT_WAS)
+            .bind(&owner.0)
+            .bind(column(claims, |(id, _)| *id))
+            .bind(column(claims, |(_, attempt)| *attempt))
+            .fetch_all(self.connection())
+            .await?)
+    }
+
+    async fn release_doubts(
+        &mut self,
+        owner: &Owner,
+        rows: &[(Numbered, i64)],
+    ) -> Result<Vec<DeliveryId>, LedgerError> {
+        Ok(sqlx::query_scalar(sql::RELEASE_DOUBT)
+            .bind(&owner.0)
+            .bind(column(rows, |((id, _), _)| *id))
+            .bind(column(rows, |((_, attempt), _)| *attempt))
+            .bind(column(rows, |(_, again_at)| *again_at))
+            .fetch_all(self.connection())
+            .await?)
+    }
+
+    async fn release(
+        &mut self,
+        owner: &Owner,
+        rows: &[Moved<'_>],
+    ) -> Result<Vec<(DeliveryId, i64)>, LedgerError> {
+        Ok(sqlx::query_as(sql::RELEASE)
+            .bind(&owner.0)
+            .bind(column(rows, |one| one.release.id))
+            .bind(column(rows, |one| i64::from(one.release.attempt)))
+            .bind(column(rows, |one| one.next.state().as_str()))
+            .bind(column(rows, |one| one.wait.due_ms()))
+            .bind(column(rows, |one| one.wait.hold_name()))
+            .bind(column(rows, |one| one.wait.tries.map(i64::from)))
+            .bind(column(rows, |one| one.code().map(i64::from)))
+            .bind(column(rows, Moved::detail))
+            .bind(column(rows, |one| one.wait.anew))
+            .fetch_all(self.connection())
+            .await?)
+    }
+}
