@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{App, Stop};
 use crate::domain::run::RunId;
 use crate::intake::settings_file::{self, Settings};
+use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Durability, SqliteLedger};
 use crate::ledger::{Ledger, LedgerError, RunRecord};
 use crate::settings;
@@ -40,25 +41,41 @@ pub(super) fn settings(app: &App) -> Result<FoundSettings, Stop> {
     }
 }
 
-/// The ledger's file: from the environment, the settings, or the default.
-fn ledger_path(app: &App, settings: &Settings) -> Result<PathBuf, Stop> {
+/// Where the ledger is.
+enum Place {
+    File(PathBuf),
+    /// A server's address, perhaps with a password: not to be shown.
+    Server(String),
+}
+
+impl Place {
+    /// Whether there is a ledger to be read. On a server only opening it tells.
+    fn is_there(&self) -> bool {
+        match self {
+            Self::File(path) => path.exists(),
+            Self::Server(_) => true,
+        }
+    }
+}
+
+/// The ledger's place: from the environment, the settings, or the default.
+fn place(app: &App, settings: &Settings) -> Result<Place, Stop> {
     let url = settings::ledger(settings.ledger.as_deref(), &|name| app.variable(name))
         .map_err(|error| Stop::could_not_start(error.to_string()))?;
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Place::Server(url));
+    }
     let path = url
         .strip_prefix("sqlite://")
         .or_else(|| url.strip_prefix("sqlite:"));
     match path {
-        Some(path) if !path.is_empty() => {
-            app.ledger_name.get_or_init(|| path.to_owned());
-            Ok(path.into())
-        }
+        Some(path) if !path.is_empty() => Ok(Place::File(path.into())),
         Some(_) => Err(Stop::could_not_start("the ledger's address names no file")
             .help("write it like sqlite://sendoff.db")),
-        None => Err(Stop::could_not_start(format!(
-            "this version keeps its ledger in SQLite only, not in '{}'",
-            url.split("://").next().unwrap_or_default()
-        ))
-        .help("write the ledger's address like sqlite://sendoff.db")),
+        None => Err(Stop::could_not_start(
+            "the ledger's address begins neither with sqlite:// nor with postgres://",
+        )
+        .help("write it like sqlite://sendoff.db or postgres://user@host/database")),
     }
 }
 
@@ -67,17 +84,19 @@ pub(super) async fn ledger(app: &App, settings: &Settings) -> Result<Arc<dyn Led
     if let Some(open) = app.ledger.get() {
         return Ok(open.clone());
     }
-    let path = ledger_path(app, settings)?;
-    let opened: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&path, Durability::Full).await?);
+    let opened: Arc<dyn Ledger> = match place(app, settings)? {
+        Place::File(path) => Arc::new(SqliteLedger::open(&path, Durability::Full).await?),
+        Place::Server(url) => Arc::new(PostgresLedger::open(&url).await?),
+    };
     Ok(app.ledger.get_or_init(|| opened).clone())
 }
 
-/// Opens the ledger if there is one; makes none.
+/// Opens the ledger if there is one; makes no file.
 pub(super) async fn ledger_if_there(
     app: &App,
     settings: &Settings,
 ) -> Result<Option<Arc<dyn Ledger>>, Stop> {
-    if ledger_path(app, settings)?.exists() {
+    if place(app, settings)?.is_there() {
         ledger(app, settings).await.map(Some)
     } else {
         Ok(None)
@@ -87,8 +106,9 @@ pub(super) async fn ledger_if_there(
 /// Opens a ledger that must be there already.
 pub(super) async fn existing_ledger(app: &App) -> Result<Arc<dyn Ledger>, Stop> {
     let found = settings(app)?;
-    let path = ledger_path(app, &found.settings)?;
-    if !path.exists() {
+    if let Place::File(path) = place(app, &found.settings)?
+        && !path.exists()
+    {
         return Err(LedgerError::Missing(path).into());
     }
     ledger(app, &found.settings).await

@@ -10,11 +10,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, ClientBuilder, Request, Response, Url};
-use tokio::time::Instant;
 
 use super::GatewayError;
-use super::outage::Outage;
-use crate::domain::cause::is_too_many_files;
 use crate::domain::outcome::Failure;
 
 /// No answer of a provider is anywhere near this; more is a fault or an attack on our memory.
@@ -27,12 +24,11 @@ const MAX_IDLE: usize = 1_024;
 const IDLE: Duration = Duration::from_secs(45);
 
 /// A pool of connections to one provider.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Wire {
     client: Client,
     timeout: Duration,
     host: String,
-    outage: Outage,
 }
 
 /// A whole answer.
@@ -46,9 +42,8 @@ pub(super) struct Answer {
 /// An exchange that gave no whole answer.
 #[derive(Debug)]
 pub(super) enum Lost {
-    /// There was no connection: not one byte of the request has left. Nobody needs to try again
-    /// before the wait is over.
-    NotSent { failure: Failure, wait: Duration },
+    /// There was no connection: not one byte of the request has left.
+    NotSent(Failure),
     /// The request may have been taken.
     Unanswered(Failure),
     /// Status and headers came, the body did not, or not within bounds.
@@ -80,7 +75,6 @@ impl Wire {
             client,
             timeout,
             host: host_of(base),
-            outage: Outage::default(),
         })
     }
 
@@ -95,7 +89,6 @@ impl Wire {
             Ok(response) => response,
             Err(error) => return Err(self.lost(&error, limit)),
         };
-        self.outage.over();
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         let why = match read(response, &headers).await {
@@ -132,15 +125,10 @@ impl Wire {
         let text = if connecting && error.is_timeout() {
             let limit = self.timeout / 2;
             format!("no connection to '{host}' within {limit:?}")
-        } else if connecting && io_error(error).is_some_and(is_too_many_files) {
-            format!(
-                "no connection to '{host}': too many files are open; raise the limit, see \
-                 `ulimit -n`"
-            )
         } else if connecting && error.is_dns() {
             format!("the name '{host}' cannot be found; is this machine online?")
         } else if connecting {
-            match io_error(error).map(io::Error::kind) {
+            match io_kind(error) {
                 Some(io::ErrorKind::ConnectionRefused) => {
                     format!("'{host}' refuses connections; is it running?")
                 }
@@ -161,8 +149,7 @@ impl Wire {
             ..Failure::default()
         };
         if connecting || error.is_builder() {
-            let wait = self.outage.wait(Instant::now());
-            Lost::NotSent { failure, wait }
+            Lost::NotSent(failure)
         } else {
             Lost::Unanswered(failure)
         }
@@ -221,7 +208,7 @@ async fn read(mut response: Response, headers: &HeaderMap) -> Result<Bytes, Unre
 }
 
 /// What the operating system or TLS said, under however many wrappers.
-fn io_error(error: &reqwest::Error) -> Option<&io::Error> {
+fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
     let mut source = error.source();
     while let Some(cause) = source {
         source = cause.source();
@@ -229,7 +216,7 @@ fn io_error(error: &reqwest::Error) -> Option<&io::Error> {
             match io.get_ref() {
                 // The wrapped error is skipped by `source`.
                 Some(inner) if io.kind() == io::ErrorKind::Other => source = Some(inner),
-                _ => return Some(io),
+                _ => return Some(io.kind()),
             }
         }
     }
@@ -319,7 +306,7 @@ mod tests {
     #[test]
     fn a_local_provider_costs_no_certificates() {
         let base = base_url("http://127.0.0.1:4010/api/v1").unwrap();
-        let begun = Instant::now();
+        let begun = tokio::time::Instant::now();
         Wire::new(&base, Duration::from_secs(30)).unwrap();
         let took = begun.elapsed();
         assert!(took < Duration::from_millis(100), "{took:?}");
@@ -335,7 +322,6 @@ mod tests {
             client: client.build().unwrap(),
             timeout,
             host: host_of(&base),
-            outage: Outage::default(),
         };
         let exchange = wire.exchange(Request::new(reqwest::Method::POST, base));
         let server = async move {
@@ -356,7 +342,7 @@ mod tests {
             assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
             stream.write_all(b"HTTP/1.1 400 Bad\r\n\r\n").await.unwrap();
         });
-        let Lost::NotSent { failure, .. } = lost.await else {
+        let Lost::NotSent(failure) = lost.await else {
             panic!("something was sent");
         };
         assert!(failure.text.contains("no secure connection"), "{failure:?}");
@@ -371,7 +357,7 @@ mod tests {
                 .is_ok_and(|length| length > 0)
             {}
         });
-        let Lost::NotSent { failure, .. } = lost.await else {
+        let Lost::NotSent(failure) = lost.await else {
             panic!("something was sent");
         };
         assert!(failure.text.contains("within 150ms"), "{failure:?}");

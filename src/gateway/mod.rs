@@ -5,7 +5,6 @@
 
 pub mod chert;
 mod http;
-mod outage;
 mod wait;
 mod words;
 

@@ -276,8 +276,8 @@ pub enum PartShape {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Config", deny_unknown_fields)]
 pub struct ConfigShape {
-    /// Where everything sent is recorded: `sqlite://sendoff.db`. The variable
-    /// `SENDOFF_LEDGER` wins.
+    /// Where everything sent is recorded: `sqlite://sendoff.db`, or
+    /// `postgres://user@host/database`. The variable `SENDOFF_LEDGER` wins.
     pub ledger: Option<String>,
     /// Provider accounts, by the names that campaigns use.
     pub gateways: Option<BTreeMap<String, GatewayShape>>,

@@ -17,7 +17,8 @@ use crate::domain::run::is_campaign_name;
 /// What `sendoff.yaml` says.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// `sqlite://…`, as written; relative to the working directory.
+    /// `sqlite://…`, as written, relative to the working directory; or `postgres://…`, perhaps
+    /// with a password.
     pub ledger: Option<String>,
     /// By the name that campaigns use.
     pub gateways: BTreeMap<String, Account>,
@@ -100,7 +101,8 @@ fn settings(reader: &Reader, root: &Node, path: &Path) -> Option<Settings> {
 }
 
 fn ledger(reader: &Reader, node: &Node) -> Option<String> {
-    const USUAL: &str = "write `ledger: sqlite://sendoff.db`";
+    const USUAL: &str = "write `ledger: sqlite://sendoff.db` or \
+                         `ledger: postgres://user@host/database`";
     let text = reader.text(node, "the address of a ledger")?.trim();
     if text
         .strip_prefix("sqlite:")
@@ -108,20 +110,19 @@ fn ledger(reader: &Reader, node: &Node) -> Option<String> {
     {
         return Some(text.to_owned());
     }
-    let problem = if text.starts_with("postgres") {
-        Problem::error("this version does not support a ledger on PostgreSQL yet")
-            .label("cannot be opened")
-            .help(USUAL)
-    } else if text.contains("://") {
-        Problem::error("a ledger's address begins with `sqlite://`")
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Some(text.to_owned());
+    }
+    let problem = if text.contains("://") {
+        Problem::error("a ledger's address begins with `sqlite://` or `postgres://`")
             .label("no such kind of ledger")
             .help(USUAL)
     } else if text.contains('.') && !text.contains('@') {
-        Problem::error("a ledger's address begins with `sqlite://`")
+        Problem::error("a ledger's address begins with `sqlite://` or `postgres://`")
             .label("not an address")
             .help(format!("write `ledger: sqlite://{text}`"))
     } else {
-        Problem::error("a ledger's address begins with `sqlite://`")
+        Problem::error("a ledger's address begins with `sqlite://` or `postgres://`")
             .label("not an address")
             .help(USUAL)
     };

@@ -14,7 +14,6 @@ mod gateway;
 mod init;
 mod layers;
 mod ledger;
-mod machine;
 mod preview;
 mod readme;
 mod sandbox;

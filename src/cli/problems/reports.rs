@@ -167,7 +167,7 @@ fn settings_that_this_version_cannot_honour() {
     insta::assert_snapshot!(
         "settings",
         settings(&format!(
-            "ledger: postgres://db.example/sendoff\n{SETTINGS}    first_touch: {{ per_day: 30, gap: 10m }}\n  wa: {{ kind: huechat, plan: pro }}\n"
+            "{SETTINGS}    first_touch: {{ per_day: 30, gap: 10m }}\n  wa: {{ kind: huechat, plan: pro }}\n"
         ))
     );
     insta::assert_snapshot!(
@@ -256,7 +256,8 @@ fn a_secret_in_plain_is_refused_and_never_shown() {
         ),
         format!("{SETTINGS}    signing_secret: {SECRET}\n"),
         format!("{SETTINGS}    api_key: !x {SECRET}\n"),
-        format!("ledger: postgres://me:{SECRET}@db.example/x\n{SETTINGS}"),
+        format!("ledger: postgress://me:{SECRET}@db.example/x\n{SETTINGS}"),
+        format!("ledger: [postgres://me:{SECRET}@db.example/x]\n{SETTINGS}"),
         format!("secret: &s {SECRET}\n{SETTINGS}    rate: *s\n"),
         format!("gateways: {SECRET}\n"),
         format!("{SECRET}\n"),
