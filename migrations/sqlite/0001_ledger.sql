@@ -138,7 +138,8 @@ CREATE TABLE media (
     sha256       TEXT PRIMARY KEY,
     filename     TEXT NOT NULL,
     content_type TEXT NOT NULL,
-    bytes        BLOB NOT NULL
+    bytes        BLOB NOT NULL,
+    sum          INTEGER NOT NULL -- checksum of all but the bytes
 );
 
 CREATE TABLE uploads (
@@ -188,6 +189,7 @@ CREATE TABLE pace (
 CREATE TABLE owners (
     owner       TEXT    PRIMARY KEY,
     enlisted_at INTEGER NOT NULL,
+    run_id      INTEGER, -- what it works on
     gone        INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)),
     forget_at   INTEGER -- long after it was found gone; until then a lease may name it
 ) WITHOUT ROWID;

@@ -22,6 +22,7 @@ pub mod schedule_words;
 mod schema;
 mod states;
 mod status;
+mod verify;
 mod when;
 
 use std::ffi::OsString;
@@ -116,6 +117,8 @@ enum Command {
     Status(status::StatusArgs),
     /// What became of a run: a summary, JSON, or a CSV with one line per delivery
     Report(report::ReportArgs),
+    /// Prove a run: every row, attempt and event against its checksum and its history
+    Verify(verify::VerifyArgs),
     /// The next occurrences of campaigns, in words
     Schedule(schedule::ScheduleArgs),
     /// The provider as a local server, for trying things out
@@ -309,6 +312,7 @@ async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
         Command::Cancel(args) => states::cancel(app, args).await,
         Command::Status(args) => status::status(app, args).await,
         Command::Report(args) => report::report(app, args).await,
+        Command::Verify(args) => verify::verify(app, args).await,
         Command::Schedule(args) => schedule::schedule(app, args).await,
         Command::Sandbox(args) => sandbox::serve(app, args).await,
         Command::Schema(args) => schema::print(app, &args),

@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod pace;
 pub mod phone;
 pub mod problem;
+pub mod proof;
 pub mod recipient;
 pub mod retry;
 pub mod run;

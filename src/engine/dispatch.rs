@@ -102,6 +102,7 @@ pub async fn dispatch(
         .ledger
         .enlist(&session.owner, engine.clock.now())
         .await?;
+    engine.ledger.attend(&session.owner, &engine.run).await?;
     let (recorder, writer) = Recorder::new(engine.ledger.clone(), session.owner.clone());
     let writer = tokio::spawn(writer);
     let shop = Arc::new(shop(engine, session, shutdown, recorder));

@@ -5,6 +5,8 @@
 //! A crash at any instant leaves a whole transaction or none. What that means for one delivery
 //! is said at each call.
 
+mod audit;
+mod history;
 pub mod sqlite;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,6 +17,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::audit::Audit;
+pub use self::history::{History, Lease, Outlook, Present, Resolution, Retry, RetryKey, Whom};
 use crate::domain::account::AccountId;
 use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
@@ -467,6 +471,7 @@ pub struct RunFacts {
     pub gates: Vec<Gate>,
     pub first_sent_at: Option<Timestamp>,
     pub last_sent_at: Option<Timestamp>,
+    pub outlook: Outlook,
 }
 
 /// Failures that are alike.
@@ -536,7 +541,55 @@ pub trait Ledger: Debug + Send + Sync {
         most: u32,
     ) -> Result<Vec<DeliveryRecord>, LedgerError>;
 
+    // What has happened
+
+    /// Opens a view of everything at this moment, for a proof.
+    async fn audit(&self) -> Result<Box<dyn Audit>, LedgerError>;
+
+    /// The deliveries of a person, by the list; those that are to be written to come before
+    /// rows that were left out. None: the person is not in the run.
+    async fn find(&self, run: &RunId, whom: &Whom) -> Result<Vec<DeliveryId>, LedgerError>;
+
+    /// Everything that is kept of one delivery of the run.
+    async fn history(&self, run: &RunId, id: DeliveryId) -> Result<History, LedgerError>;
+
+    /// The first deliveries of the list in a state.
+    async fn in_state(
+        &self,
+        run: &RunId,
+        state: DeliveryState,
+        most: u32,
+    ) -> Result<Vec<DeliveryRecord>, LedgerError>;
+
+    /// Who works on a run, and when something of it is due. Only looks.
+    async fn outlook(&self, run: &RunId) -> Result<Outlook, LedgerError>;
+
+    // An operator's word
+
+    /// Puts failed deliveries back to `pending`, due now, with all their tries; says how many by
+    /// code. A finished run is running again. [`LedgerError::BadTransition`] for a cancelled one.
+    async fn retry(
+        &self,
+        run: &RunId,
+        wanted: &Retry,
+        now: Timestamp,
+    ) -> Result<Vec<(Option<u32>, u64)>, LedgerError>;
+
+    /// Settles an uncertain delivery: `sent` when its last attempt was begun, or back to
+    /// `pending`, due now, with the same key and body; a finished run is running again then, and
+    /// in a cancelled one it is cancelled. False: it is not uncertain, and nothing has changed.
+    async fn resolve(
+        &self,
+        run: &RunId,
+        id: DeliveryId,
+        resolution: Resolution,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError>;
+
     // The send path
+
+    /// Says which run an enlisted process works on.
+    async fn attend(&self, owner: &Owner, run: &RunRecord) -> Result<(), LedgerError>;
 
     /// Announces a process. Its leases count as expired from the moment it is gone.
     async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError>;

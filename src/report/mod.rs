@@ -7,6 +7,7 @@ mod layout;
 mod status;
 mod style;
 mod text;
+mod verify;
 mod words;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use self::json::{Json, run_json, runs_json};
 pub use self::status::status_table;
 pub use self::style::{Colour, Style};
 pub use self::text::{Text, text};
+pub use self::verify::{Hear, Proof, verify};
 use crate::ledger::{Ledger, LedgerError, RunRecord};
 
 /// Why a report is incomplete.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::{DeliveryId, LedgerError};
 use super::claim::Tx;
-use super::rows::{number, stored};
+use super::rows::{instant, number, stored};
 use super::statements as sql;
 use crate::domain::history::{Attempt, DeliveryEvent, Event, RunEvent, event_sum};
 use crate::domain::outcome::{Class, Failure};
@@ -91,6 +91,25 @@ pub(super) async fn note(
         .bind(Value::Array(rows).to_string())
         .execute(&mut **tx)
         .await?;
+    Ok(())
+}
+
+/// Keeps attempts as lost, unless more is known of them: id, attempt, revision, begun at.
+pub(super) async fn keep_lost(
+    tx: &mut Tx,
+    rows: Vec<(DeliveryId, i64, i64, i64)>,
+) -> Result<(), LedgerError> {
+    let mut lost = Vec::with_capacity(rows.len());
+    for (id, attempt, revision, begun_at) in rows {
+        let (attempt, revision) = (number(attempt)?, number(revision)?);
+        lost.push(lost_row(id, attempt, revision, instant(begun_at)?));
+    }
+    if !lost.is_empty() {
+        sqlx::query(sql::KEEP_LOST)
+            .bind(Value::Array(lost).to_string())
+            .execute(&mut **tx)
+            .await?;
+    }
     Ok(())
 }
 

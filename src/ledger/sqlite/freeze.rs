@@ -178,11 +178,13 @@ impl Freeze for SqliteFreeze {
 
     async fn add_media(&mut self, media: Vec<Media>) -> Result<(), LedgerError> {
         for file in media {
+            let sum = history::media_sum(file.sha256, &file.filename, &file.content_type);
             sqlx::query(sql::INSERT_MEDIA)
                 .bind(file.sha256.to_string())
                 .bind(file.filename)
                 .bind(file.content_type)
                 .bind(file.bytes.to_vec())
+                .bind(sum)
                 .execute(&mut *self.tx)
                 .await?;
         }

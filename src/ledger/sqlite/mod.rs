@@ -3,10 +3,12 @@
 //! WAL and `synchronous=FULL`: what was committed survives `kill -9` and power loss.
 
 mod arrivals;
+mod audit;
 mod claim;
 mod events;
 mod files;
 mod freeze;
+mod history;
 mod owners;
 mod rows;
 mod runs;
@@ -26,11 +28,12 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use self::statements as sql;
 use super::{
-    Admit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
-    LedgerError, Missed, NewRun, Owner, RunFacts, RunRecord, Write, Written,
+    Admit, Audit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, History, KnownChat,
+    Ledger, LedgerError, Missed, NewRun, Outlook, Owner, Resolution, Retry, RunFacts, RunRecord,
+    Whom, Write, Written,
 };
 use crate::domain::account::AccountId;
-use crate::domain::delivery::Counts;
+use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
 use crate::domain::phone::Phone;
@@ -209,6 +212,54 @@ impl Ledger for SqliteLedger {
         most: u32,
     ) -> Result<Vec<DeliveryRecord>, LedgerError> {
         runs::deliveries(self, run, after, most).await
+    }
+
+    async fn audit(&self) -> Result<Box<dyn Audit>, LedgerError> {
+        audit::open(self).await
+    }
+
+    async fn find(&self, run: &RunId, whom: &Whom) -> Result<Vec<DeliveryId>, LedgerError> {
+        history::find(self, run, whom).await
+    }
+
+    async fn history(&self, run: &RunId, id: DeliveryId) -> Result<History, LedgerError> {
+        history::history(self, run, id).await
+    }
+
+    async fn in_state(
+        &self,
+        run: &RunId,
+        state: DeliveryState,
+        most: u32,
+    ) -> Result<Vec<DeliveryRecord>, LedgerError> {
+        history::in_state(self, run, state, most).await
+    }
+
+    async fn outlook(&self, run: &RunId) -> Result<Outlook, LedgerError> {
+        history::outlook(self, run).await
+    }
+
+    async fn retry(
+        &self,
+        run: &RunId,
+        wanted: &Retry,
+        now: Timestamp,
+    ) -> Result<Vec<(Option<u32>, u64)>, LedgerError> {
+        history::retry(self, run, wanted, now).await
+    }
+
+    async fn resolve(
+        &self,
+        run: &RunId,
+        id: DeliveryId,
+        resolution: Resolution,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        history::resolve(self, run, id, resolution, now).await
+    }
+
+    async fn attend(&self, owner: &Owner, run: &RunRecord) -> Result<(), LedgerError> {
+        owners::attend(self, owner, run.id).await
     }
 
     async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {

@@ -40,7 +40,7 @@ pub(super) struct RunRow {
     pub(super) id: i64,
     run: String,
     gateway: String,
-    state: String,
+    pub(super) state: String,
     reason: Option<String>,
     terms: String,
     files: String,

@@ -11,6 +11,7 @@ use super::super::{
 };
 use super::claim::Tx;
 use super::events;
+use super::history;
 use super::rows::{DeliveryRow, RunRow, instant, instants, named, number, stored};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::account::AccountId;
@@ -29,7 +30,7 @@ async fn row(ledger: &SqliteLedger, run: &RunId) -> Result<Option<RunRow>, Ledge
         .await?)
 }
 
-async fn existing(ledger: &SqliteLedger, run: &RunId) -> Result<RunRow, LedgerError> {
+pub(super) async fn existing(ledger: &SqliteLedger, run: &RunId) -> Result<RunRow, LedgerError> {
     row(ledger, run)
         .await?
         .ok_or_else(|| LedgerError::NoSuchRun(run.clone()))
@@ -143,23 +144,9 @@ pub(super) async fn set_state(
             to,
         });
     }
-    sqlx::query(sql::SET_STATE)
-        .bind(to.as_str())
-        .bind(reason)
-        .bind(now.as_millisecond())
-        .bind(record.id)
-        .execute(&mut *tx)
-        .await?;
+    // The first reason stands: whoever comes second changes nothing.
     if record.state != to {
-        let reason = reason.map(str::to_owned);
-        let what = match to {
-            RunState::Running => RunEvent::Resumed,
-            RunState::Paused => RunEvent::Paused { reason },
-            RunState::Halted => RunEvent::Halted { reason },
-            RunState::Finished => RunEvent::Finished,
-            RunState::Cancelled => RunEvent::Cancelled,
-        };
-        events::note_run(&mut tx, record.id, now, &what).await?;
+        enter(&mut tx, record.id, to, reason, now).await?;
     }
     if to == RunState::Cancelled {
         sqlx::query(sql::CANCEL_PENDING)
@@ -181,23 +168,40 @@ pub(super) async fn set_state(
     row.try_into()
 }
 
+/// The new state, and the event that tells of it.
+pub(super) async fn enter(
+    tx: &mut Tx,
+    run_id: i64,
+    to: RunState,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let words = reason.map(str::to_owned);
+    let (reason, what) = match to {
+        RunState::Running => (None, RunEvent::Resumed),
+        RunState::Paused => (reason, RunEvent::Paused { reason: words }),
+        RunState::Halted => (reason, RunEvent::Halted { reason: words }),
+        RunState::Finished => (None, RunEvent::Finished),
+        RunState::Cancelled => (reason, RunEvent::Cancelled { reason: words }),
+    };
+    sqlx::query(sql::SET_STATE)
+        .bind(to.as_str())
+        .bind(reason)
+        .bind(now.as_millisecond())
+        .bind(run_id)
+        .execute(&mut **tx)
+        .await?;
+    events::note_run(tx, run_id, now, &what).await
+}
+
 /// Attempts that are given up without an answer.
 async fn keep_lost(tx: &mut Tx, run_id: i64, now: Timestamp) -> Result<(), LedgerError> {
-    let rows: Vec<(DeliveryId, i64, i64, i64)> = sqlx::query_as(sql::UNANSWERED_IN_CANCELLED)
+    let rows = sqlx::query_as(sql::UNANSWERED_IN_CANCELLED)
         .bind(run_id)
         .bind(now.as_millisecond())
         .fetch_all(&mut **tx)
         .await?;
-    let mut lost = Vec::with_capacity(rows.len());
-    for (id, attempt, revision, begun_at) in rows {
-        let (attempt, revision) = (number(attempt)?, number(revision)?);
-        lost.push(events::lost_row(id, attempt, revision, instant(begun_at)?));
-    }
-    sqlx::query(sql::KEEP_LOST)
-        .bind(serde_json::Value::Array(lost).to_string())
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+    events::keep_lost(tx, rows).await
 }
 
 pub(super) async fn finish_if_done(
@@ -292,6 +296,7 @@ pub(super) async fn facts(
         .sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.text.cmp(&b.text)));
     facts.failures.truncate(FAILURE_GROUPS);
     facts.gates = gates(ledger, &record.try_into()?, now).await?;
+    facts.outlook = history::outlook(ledger, run).await?;
     Ok(facts)
 }
 

@@ -25,6 +25,8 @@ enum Found {
     /// Empty, or from an earlier version.
     Behind,
     Foreign,
+    /// A ledger, but its tables have names that nobody gave them.
+    Garbled,
 }
 
 /// Tries again while others bring the same file up to date: the change to write-ahead logging
@@ -48,6 +50,8 @@ async fn prepare(writer: &SqlitePool, path: &Path) -> Result<(), LedgerError> {
     let mut connection = writer.acquire().await.map_err(unopenable)?;
     match found {
         Found::Foreign => return Err(not_a_ledger(path)),
+        // The library that reads the tables would not survive such names.
+        Found::Garbled => return Err(garbled()),
         Found::Behind => {
             drop(connection);
             // Whoever comes second waits here, and then finds it done.
@@ -55,8 +59,10 @@ async fn prepare(writer: &SqlitePool, path: &Path) -> Result<(), LedgerError> {
                 .begin_with(sql::BEGIN_IMMEDIATE)
                 .await
                 .map_err(unopenable)?;
-            if matches!(look(&mut tx).await.map_err(unopenable)?, Found::Foreign) {
-                return Err(not_a_ledger(path));
+            match look(&mut tx).await.map_err(unopenable)? {
+                Found::UpToDate | Found::Behind => {}
+                Found::Foreign => return Err(not_a_ledger(path)),
+                Found::Garbled => return Err(garbled()),
             }
             migrate(&mut tx, path).await?;
             tx.commit().await.map_err(unopenable)?;
@@ -73,6 +79,12 @@ async fn look(connection: &mut SqliteConnection) -> Result<Found, sqlx::Error> {
         .fetch_one(&mut *connection)
         .await?;
     if id == APPLICATION_ID {
+        let plain: bool = sqlx::query_scalar(sql::SCHEMA_IS_PLAIN)
+            .fetch_one(&mut *connection)
+            .await?;
+        if !plain {
+            return Ok(Found::Garbled);
+        }
         let applied: i64 = sqlx::query_scalar(sql::MIGRATIONS_APPLIED)
             .fetch_one(&mut *connection)
             .await?;
@@ -128,6 +140,10 @@ fn unopenable(path: &Path, reason: &str) -> LedgerError {
 
 fn not_a_ledger(path: &Path) -> LedgerError {
     unopenable(path, "the file is not a ledger; name another file")
+}
+
+fn garbled() -> LedgerError {
+    LedgerError::Damaged("its tables have other names; put a copy of it back".to_owned())
 }
 
 /// What a failure means while the file is being opened.

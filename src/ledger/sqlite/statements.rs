@@ -91,6 +91,10 @@ statements! {
     /// Holds the write lock from its first moment, so that no read in it can grow stale.
     BEGIN_IMMEDIATE = "BEGIN IMMEDIATE";
     GET_APPLICATION_ID = "PRAGMA application_id";
+    /// Whether every name and type is plain text; they are in every ledger that is whole.
+    SCHEMA_IS_PLAIN = "
+        SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema
+            WHERE name || tbl_name || COALESCE(sql, '') GLOB '*[^ -~' || char(10) || ']*')";
     MIGRATIONS_APPLIED = "SELECT COUNT(*) FROM _sqlx_migrations";
     TABLES = "SELECT COUNT(*) FROM sqlite_schema";
     WRITE_AHEAD = "PRAGMA journal_mode = WAL";
@@ -134,7 +138,7 @@ statements! {
         SELECT phone, chat_id, line FROM chats
         WHERE gateway = ? AND phone IN (SELECT value FROM json_each(?))";
     INSERT_MEDIA = "
-        INSERT INTO media (sha256, filename, content_type, bytes) VALUES (?, ?, ?, ?)
+        INSERT INTO media (sha256, filename, content_type, bytes, sum) VALUES (?, ?, ?, ?, ?)
         ON CONFLICT DO NOTHING";
 
     KEEP_ACCOUNT = "
@@ -212,7 +216,98 @@ statements! {
         SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, 'lost', v.value ->> 4
         FROM json_each(?) v WHERE TRUE ON CONFLICT DO NOTHING";
 
+    // Proof
+    STRUCTURE = "PRAGMA integrity_check(20)";
+    RUNS_KEPT = "SELECT * FROM runs ORDER BY id";
+    ORPHANS = "
+        SELECT DISTINCT run_id FROM run_lines WHERE run_id NOT IN (SELECT id FROM runs)";
+    /// What is open in a run, by its own indexes, and not in its list.
+    STRAYS = "
+        SELECT id FROM deliveries
+        WHERE run_id = ?1 AND state = 'pending' AND (id < ?2 OR id >= ?3)
+        UNION ALL
+        SELECT id FROM deliveries
+        WHERE run_id = ?1 AND state = 'sending' AND (id < ?2 OR id >= ?3)
+        LIMIT 20";
+    /// A place that is no number is none: behind it there would always be another.
+    EVENTS_OF_RUN = "
+        SELECT * FROM events
+        WHERE run_id = ? AND seq > ? AND typeof(seq) = 'integer' ORDER BY seq LIMIT ?";
+    MESSAGES_KEPT = "SELECT * FROM messages WHERE id BETWEEN ? AND ?";
+    DELIVERIES_KEPT = "SELECT * FROM deliveries WHERE id BETWEEN ? AND ?";
+    ATTEMPTS_KEPT = "
+        SELECT * FROM attempts WHERE delivery_id BETWEEN ? AND ? ORDER BY delivery_id, attempt";
+    EVENTS_KEPT = "
+        SELECT * FROM events WHERE delivery_id BETWEEN ? AND ? ORDER BY delivery_id, seq";
+    MEDIA_KEPT = "SELECT filename, content_type, bytes, sum FROM media WHERE sha256 = ?";
+
+    // One person, and an operator's word
+    /// By phone or key; those that are to be written to first. Rows that were left out stand in
+    /// no index: they are looked for in the run's own list.
+    FIND = "
+        SELECT id, addressed FROM messages
+        WHERE run_id = ?1 AND step = 0 AND addressed = 1 AND phone = ?2
+        UNION
+        SELECT id, addressed FROM messages
+        WHERE run_id = ?1 AND step = 0 AND addressed = 1 AND recipient_key = ?3
+        UNION
+        SELECT id, addressed FROM messages
+        WHERE id BETWEEN ?4 AND ?5 AND addressed = 0 AND (phone = ?2 OR recipient_key = ?3)
+        ORDER BY 2 DESC, 1 LIMIT 100";
+    DELIVERY = "
+        SELECT d.*, m.row, m.step, m.recipient_key, m.phone, m.content, o.gone AS owner_gone
+        FROM deliveries d JOIN messages m ON m.id = d.id
+        LEFT JOIN owners o ON o.owner = d.lease_owner
+        WHERE d.id = ?";
+    EVENTS_OF_RUN_ITSELF = "
+        SELECT * FROM events WHERE run_id = ? AND delivery_id IS NULL ORDER BY seq";
+    /// The newest earlier run of the gateway whose message to this person went out by this line.
+    KNOWN_FROM = "
+        SELECT r.run FROM deliveries d
+        JOIN messages m ON m.id = d.id
+        JOIN runs now ON now.id = d.run_id
+        JOIN runs r ON r.gateway = now.gateway AND r.id < now.id
+        CROSS JOIN messages e ON e.run_id = r.id AND e.step = 0 AND e.phone = m.phone
+            AND e.addressed = 1
+        JOIN deliveries s ON s.id = e.id AND s.line = d.line AND s.sent_at IS NOT NULL
+        WHERE d.id = ? ORDER BY r.id DESC LIMIT 1";
+    IN_STATE = "
+        SELECT d.*, m.row, m.step, m.recipient_key, m.phone
+        FROM deliveries d JOIN messages m ON m.id = d.id
+        WHERE d.id BETWEEN ?1 AND ?2 AND d.state = ?3 ORDER BY d.id LIMIT ?4";
+    NEXT_DUE = "
+        SELECT MIN(due_at) FROM (
+            SELECT (SELECT MIN(d.due_at) FROM deliveries d
+                WHERE d.run_id = l.run_id AND d.line = l.line AND d.state = 'pending') AS due_at
+            FROM run_lines l WHERE l.run_id = ?)";
+    FAILED = "
+        SELECT id, attempt, code FROM deliveries
+        WHERE id > ?1 AND id <= ?2 AND state = 'failed' AND (?3 IS NULL OR code = ?3)
+        ORDER BY id LIMIT ?4";
+    PUT_BACK = "
+        UPDATE deliveries
+        SET state = 'pending', hold = NULL, code = NULL, detail = NULL, message_id = NULL,
+            chat_id = NULL, sent_at = NULL, due_at = ?2, tries = 0, revision = revision + ?3,
+            fixed = CASE WHEN ?3 THEN NULL ELSE fixed END,
+            fixed_sum = CASE WHEN ?3 THEN NULL ELSE fixed_sum END,
+            first_attempt_at = NULL, unanswered_at = NULL, lease_owner = NULL, lease_until = NULL
+        WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'failed'";
+    /// Key and body stay: if the person is wrong, the key still protects.
+    RESOLVE = "
+        UPDATE deliveries
+        SET state = ?3, hold = NULL, code = NULL, detail = NULL, message_id = NULL, chat_id = NULL,
+            sent_at = CASE ?3 WHEN 'sent' THEN begun_at END,
+            due_at = CASE ?3 WHEN 'sent' THEN due_at ELSE ?4 END,
+            tries = CASE ?3 WHEN 'sent' THEN tries ELSE 0 END,
+            first_attempt_at = NULL, unanswered_at = NULL, lease_owner = NULL, lease_until = NULL
+        WHERE id = ?1 AND run_id = ?2 AND state = 'uncertain'
+        RETURNING attempt";
+
     // Owners
+    ATTEND = "UPDATE owners SET run_id = ?2 WHERE owner = ?1";
+    PRESENT = "
+        SELECT owner, enlisted_at FROM owners
+        WHERE run_id = ? AND gone = 0 ORDER BY enlisted_at, owner";
     OWNERS = "SELECT owner, gone FROM owners";
     OWNER_KNOWN = "SELECT 1 FROM owners WHERE owner = ?";
     ENLIST = "
@@ -343,11 +438,13 @@ statements! {
         SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4,
             v.value ->> 5, v.value ->> 6, v.value ->> 7, v.value ->> 8, v.value ->> 9,
             v.value ->> 10, v.value ->> 11, v.value ->> 12, v.value ->> 13, v.value ->> 14,
-            v.value ->> 15, v.value ->> 16, d.id IS NULL,
-            CASE WHEN d.id IS NULL THEN v.value ->> 18 ELSE v.value ->> 17 END
+            v.value ->> 15, v.value ->> 16,
+            NOT (d.attempt = v.value ->> 1 AND d.state = 'sending'),
+            CASE WHEN d.attempt = v.value ->> 1 AND d.state = 'sending'
+                THEN v.value ->> 17 ELSE v.value ->> 18 END
         FROM json_each(?) v
-        LEFT JOIN deliveries d ON d.id = v.value ->> 0 AND d.attempt = v.value ->> 1
-            AND d.state = 'sending'
+        -- of an attempt that was never begun there is nothing to keep
+        JOIN deliveries d ON d.id = v.value ->> 0 AND d.attempt >= v.value ->> 1
         WHERE TRUE
         -- what is known is kept; only what was not known may still be learnt
         ON CONFLICT (delivery_id, attempt) DO UPDATE
@@ -356,12 +453,14 @@ statements! {
             trace_id = excluded.trace_id, state = excluded.state, due_at = excluded.due_at,
             hold = excluded.hold, tries = excluded.tries, anew = excluded.anew,
             message_id = excluded.message_id, chat_id = excluded.chat_id, sum = excluded.sum
-        WHERE attempts.outcome = 'lost'";
+        WHERE attempts.outcome = 'lost'
+        RETURNING delivery_id";
     RECORD = "
         UPDATE OR FAIL deliveries
         SET state = v.value ->> 2, due_at = COALESCE(v.value ->> 3, due_at), hold = v.value ->> 4,
             tries = COALESCE(v.value ->> 5, tries), revision = revision + (v.value ->> 6),
             fixed = CASE WHEN v.value ->> 6 THEN NULL ELSE fixed END,
+            fixed_sum = CASE WHEN v.value ->> 6 THEN NULL ELSE fixed_sum END,
             code = v.value ->> 7, detail = v.value ->> 8, message_id = v.value ->> 9,
             chat_id = v.value ->> 10, sent_at = v.value ->> 11,
             unanswered_at = CASE WHEN v.value ->> 2 IN ('sending', 'uncertain')
@@ -376,10 +475,20 @@ statements! {
     END_IN_CANCELLED = "
         UPDATE deliveries
         SET state = CASE state WHEN 'pending' THEN 'cancelled' ELSE 'uncertain' END,
+            detail = CASE state WHEN 'sending'
+                THEN COALESCE(detail, 'the run was cancelled before an answer came')
+                ELSE detail END,
             hold = NULL, lease_until = NULL
         WHERE id IN (SELECT value FROM json_each(?)) AND state IN ('pending', 'sending')
+          AND lease_owner IS NULL
           AND EXISTS (SELECT 1 FROM runs r
             WHERE r.id = deliveries.run_id AND r.state = 'cancelled')";
+    /// Attempts without an answer that [`END_IN_CANCELLED`] is about to give up.
+    UNANSWERED_AMONG = "
+        SELECT d.id, d.attempt, d.revision, d.begun_at
+        FROM json_each(?) j
+        JOIN deliveries d ON d.id = j.value AND d.state = 'sending' AND d.lease_owner IS NULL
+        JOIN runs r ON r.id = d.run_id AND r.state = 'cancelled'";
     /// A person stays with the line that wrote first.
     KEEP_CHATS = "
         INSERT OR FAIL INTO chats (gateway, phone, chat_id, line)
@@ -422,6 +531,7 @@ statements! {
             hold = v.value ->> 3, tries = COALESCE(v.value ->> 4, tries),
             code = v.value ->> 5, detail = v.value ->> 6, revision = revision + (v.value ->> 7),
             fixed = CASE WHEN v.value ->> 7 THEN NULL ELSE fixed END,
+            fixed_sum = CASE WHEN v.value ->> 7 THEN NULL ELSE fixed_sum END,
             lease_owner = NULL, lease_until = NULL
         FROM json_each(?2) v
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 8

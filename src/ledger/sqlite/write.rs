@@ -253,14 +253,18 @@ async fn begin_all(
         .bind(&owner.0)
         .fetch_all(&mut **tx)
         .await?;
+    let begun: HashSet<DeliveryId> = begun.into_iter().collect();
     if begun.len() < begins.len() {
         sqlx::query(sql::GIVE_BACK)
             .bind(&rows)
             .bind(&owner.0)
             .execute(&mut **tx)
             .await?;
+        let ids = begins.iter().map(|begin| begin.id);
+        let not_begun: Vec<DeliveryId> = ids.filter(|id| !begun.contains(id)).collect();
+        end_in_cancelled(tx, &not_begun).await?;
     }
-    Ok(begun.into_iter().collect())
+    Ok(begun)
 }
 
 async fn record_all(tx: &mut Tx, records: &[&Record]) -> Result<HashSet<DeliveryId>, LedgerError> {
@@ -268,12 +272,18 @@ async fn record_all(tx: &mut Tx, records: &[&Record]) -> Result<HashSet<Delivery
         return Ok(HashSet::new());
     }
     let attempts: Vec<Value> = records.iter().map(|record| attempt_row(record)).collect();
-    let outcomes: Vec<Value> = records.iter().map(|record| outcome_row(record)).collect();
-    // First the attempts: whether one is late shows only before the delivery is changed.
-    sqlx::query(sql::KEEP_ATTEMPTS)
+    // First the attempts: whether one is late shows only before the delivery is changed. One
+    // that is known already is not kept again, and changes nothing.
+    let kept: Vec<DeliveryId> = sqlx::query_scalar(sql::KEEP_ATTEMPTS)
         .bind(Value::Array(attempts).to_string())
-        .execute(&mut **tx)
+        .fetch_all(&mut **tx)
         .await?;
+    let kept: HashSet<DeliveryId> = kept.into_iter().collect();
+    let outcomes: Vec<Value> = records
+        .iter()
+        .filter(|record| kept.contains(&record.id))
+        .map(|record| outcome_row(record))
+        .collect();
     let recorded: Vec<DeliveryId> = sqlx::query_scalar(sql::RECORD)
         .bind(Value::Array(outcomes).to_string())
         .fetch_all(&mut **tx)
@@ -284,14 +294,27 @@ async fn record_all(tx: &mut Tx, records: &[&Record]) -> Result<HashSet<Delivery
         .filter(|record| !record.next.state().is_settled() && recorded.contains(&record.id))
         .map(|record| record.id)
         .collect();
-    if !open.is_empty() {
-        sqlx::query(sql::END_IN_CANCELLED)
-            .bind(stored(serde_json::to_string(&open))?)
-            .execute(&mut **tx)
-            .await?;
-    }
+    end_in_cancelled(tx, &open).await?;
     keep_chats(tx, records.iter().filter_map(|record| record.chat.as_ref())).await?;
     Ok(recorded)
+}
+
+/// Nobody will take these up again if their run was cancelled meanwhile.
+async fn end_in_cancelled(tx: &mut Tx, ids: &[DeliveryId]) -> Result<(), LedgerError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ids = stored(serde_json::to_string(ids))?;
+    let unanswered = sqlx::query_as(sql::UNANSWERED_AMONG)
+        .bind(&ids)
+        .fetch_all(&mut **tx)
+        .await?;
+    events::keep_lost(tx, unanswered).await?;
+    sqlx::query(sql::END_IN_CANCELLED)
+        .bind(ids)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 async fn keep_chats(
@@ -338,6 +361,7 @@ async fn release_all(
                 .bind(Value::Array(rows).to_string())
                 .fetch_all(&mut **tx)
                 .await?;
+            end_in_cancelled(tx, &ids).await?;
             given_back.extend(ids);
         }
     }
