@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod drive;
 mod exit;
+mod explain;
 mod freeze;
 mod init;
 mod open;
@@ -14,7 +15,9 @@ pub mod problems;
 mod progress;
 mod rehearsal;
 mod report;
+mod resolve;
 mod resume;
+mod retry;
 mod run;
 mod sandbox;
 mod schedule;
@@ -24,6 +27,7 @@ mod states;
 mod status;
 mod verify;
 mod when;
+mod whom;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -117,6 +121,12 @@ enum Command {
     Status(status::StatusArgs),
     /// What became of a run: a summary, JSON, or a CSV with one line per delivery
     Report(report::ReportArgs),
+    /// One person's story: did it go out, what happened when, what to do now
+    Explain(explain::ExplainArgs),
+    /// Put failed deliveries back; `resume` sends them
+    Retry(retry::RetryArgs),
+    /// Settle an uncertain delivery by a person's word
+    Resolve(resolve::ResolveArgs),
     /// Prove a run: every row, attempt and event against its checksum and its history
     Verify(verify::VerifyArgs),
     /// The next occurrences of campaigns, in words
@@ -312,6 +322,9 @@ async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
         Command::Cancel(args) => states::cancel(app, args).await,
         Command::Status(args) => status::status(app, args).await,
         Command::Report(args) => report::report(app, args).await,
+        Command::Explain(args) => explain::explain(app, args).await,
+        Command::Retry(args) => retry::retry(app, args).await,
+        Command::Resolve(args) => resolve::resolve(app, args).await,
         Command::Verify(args) => verify::verify(app, args).await,
         Command::Schedule(args) => schedule::schedule(app, args).await,
         Command::Sandbox(args) => sandbox::serve(app, args).await,

@@ -40,6 +40,16 @@ pub struct History {
     pub known_from: Option<RunId>,
 }
 
+impl Owner {
+    /// `process 1234`
+    pub fn in_words(&self) -> String {
+        match self.0.rsplit_once('-') {
+            Some((_, id)) if id.bytes().all(|b| b.is_ascii_digit()) => format!("process {id}"),
+            _ => "another process".to_owned(),
+        }
+    }
+}
+
 /// A claim that expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {

@@ -2,6 +2,7 @@
 //! Reads the ledger and never prints; one file per format.
 
 mod csv;
+mod explain;
 mod json;
 mod layout;
 mod status;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use self::csv::{Csv, HEADER as CSV_HEADER, csv};
+pub use self::explain::{Told, explain_json, explain_text};
 pub use self::json::{Json, run_json, runs_json};
 pub use self::status::status_table;
 pub use self::style::{Colour, Style};
