@@ -12,8 +12,6 @@
 mod support;
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -23,30 +21,7 @@ use sendoff::engine::plan::{CHUNKS_AHEAD, Reading, read_in};
 use sendoff::intake::{campaign_file, rows};
 use sendoff::ledger::NewRun;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
-
-const CAMPAIGN: &str = r#"
-name: bench
-gateway: chert
-from: ["+15555550100", "+15555550101"]
-recipients:
-  csv: list.csv
-  columns: { phone: Mobile, key: CustomerID }
-  region: US
-  where: "visits > 0"
-message: message.yaml
-vars: { business: "Texas Prime Plumbing" }
-"#;
-
-const MESSAGE: &str = "
-parts:
-  - type: text
-    value: |-
-      Hi {{ first_name }}, this is {{ technician }} from {{ business }}.
-      I would really appreciate a Google review.
-  - type: rich_link
-    url: https://search.example.com/local/writereview?placeid={{ place_id }}
-    title: Leave a review
-";
+use support::project;
 
 fn main() {
     let count = std::env::args()
@@ -54,35 +29,12 @@ fn main() {
         .find_map(|arg| arg.parse().ok())
         .unwrap_or(1_000_000);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    write_files(folder.path(), count);
+    project::write(folder.path(), count, "");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(bench(folder.path(), count));
-}
-
-fn write_files(folder: &Path, count: u32) {
-    fs::write(folder.join("campaign.yaml"), CAMPAIGN).unwrap();
-    fs::write(folder.join("message.yaml"), MESSAGE).unwrap();
-    let mut list = BufWriter::new(File::create(folder.join("list.csv")).unwrap());
-    writeln!(
-        list,
-        "CustomerID,First Name,Mobile,Technician,Place ID,Visits"
-    )
-    .unwrap();
-    // Numbers stand in no order, as in a real list.
-    for n in 0..count {
-        let subscriber = (u64::from(n) * 7_919_993) % 8_000_000;
-        let (exchange, line) = (200 + subscriber / 10_000, subscriber % 10_000);
-        writeln!(
-            list,
-            "C{n},Person {n},(202) {exchange}-{line:04},Marco,pl-{n},{}",
-            1 + n % 7
-        )
-        .unwrap();
-    }
-    list.flush().unwrap();
 }
 
 async fn bench(folder: &Path, count: u32) {

@@ -13,9 +13,7 @@
 mod support;
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{BufRead, BufReader};
 use std::num::NonZeroU32;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -37,6 +35,8 @@ use sendoff::gateway::chert::Chert;
 use sendoff::gateway::{Envelope, Gateway};
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
 use sendoff::ledger::{Ledger, Limits, NewRun, Owner, RunRecord};
+
+use support::sandbox::SandboxProcess;
 
 /// Requests on the wire at the same time, for both.
 const CONCURRENCY: u32 = 64;
@@ -61,15 +61,18 @@ async fn bench(deliveries: u32) {
     let mut ratios = Vec::new();
     for round in 1..=ROUNDS {
         sandbox.reset().await;
-        let engine = engine_round(&sandbox, round, deliveries).await;
+        let (engine, cost) = engine_round(&sandbox, round, deliveries).await;
         if round == 1 {
             println!("{}", support::memory_in_words());
         }
         sandbox.reset().await;
+        let before = support::processor_time();
         let bare = bare_round(&sandbox, round, deliveries).await;
+        let bare_cost = support::each_in_words(deliveries, before);
         let ratio = bare.as_secs_f64() / engine.as_secs_f64();
         println!(
-            "round {round}: engine {:.0}/s, bare client {:.0}/s, ratio {ratio:.2}",
+            "round {round}: engine {:.0}/s ({cost}), bare client {:.0}/s ({bare_cost}), \
+             ratio {ratio:.2}",
             support::per_second(deliveries, engine),
             support::per_second(deliveries, bare),
         );
@@ -79,76 +82,22 @@ async fn bench(deliveries: u32) {
     println!("median ratio {:.2}", ratios.get(ratios.len() / 2).unwrap());
 }
 
-/// The provider, in a process of its own.
-struct SandboxProcess {
-    child: Child,
-    base_url: String,
-    tenant: String,
-    secret: String,
-}
-
-impl SandboxProcess {
-    fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sendoff"))
-            .args(["sandbox", "--listen", "127.0.0.1:0", "--rate", "none"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut find = |start: &str| {
-            lines
-                .by_ref()
-                .find_map(|line| line.unwrap().trim().strip_prefix(start).map(str::to_owned))
-                .unwrap()
-        };
-        let base_url = find("base_url: ");
-        let tenant = find("tenant: ");
-        let secret = find("export SENDOFF_SANDBOX_SECRET=");
-        Self {
-            child,
-            base_url,
-            tenant,
-            secret,
-        }
-    }
-
-    async fn reset(&self) {
-        let url = self.base_url.replace("/api/v1", "/_sandbox/reset");
-        assert!(
-            reqwest::Client::new()
-                .post(url)
-                .send()
-                .await
-                .unwrap()
-                .status()
-                .is_success()
-        );
-    }
-
-    fn gateway(&self) -> Chert {
-        let account = ChertAccount {
-            base_url: self.base_url.clone(),
-            tenant: Some(self.tenant.clone()),
-            auth: ChertAuth::Bearer,
-            signing_secret: SecretSource::Env(String::new()),
-            limit: None,
-            timeout: SignedDuration::from_secs(30),
-            idempotency_retention: SignedDuration::from_hours(24),
-        };
-        Chert::new(
-            account,
-            self.secret.clone().into(),
-            Arc::new(Timestamp::now),
-        )
-        .unwrap()
-    }
-}
-
-impl Drop for SandboxProcess {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+fn gateway(sandbox: &SandboxProcess) -> Chert {
+    let account = ChertAccount {
+        base_url: sandbox.base_url.clone(),
+        tenant: Some(sandbox.tenant.clone()),
+        auth: ChertAuth::Bearer,
+        signing_secret: SecretSource::Env(String::new()),
+        limit: None,
+        timeout: SignedDuration::from_secs(30),
+        idempotency_retention: SignedDuration::from_hours(24),
+    };
+    Chert::new(
+        account,
+        sandbox.secret.clone().into(),
+        Arc::new(Timestamp::now),
+    )
+    .unwrap()
 }
 
 fn run_id(round: u32) -> RunId {
@@ -176,7 +125,7 @@ fn message(n: u32) -> Message {
 }
 
 /// The whole send path, from the first claim to the last recorded outcome.
-async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> Duration {
+async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> (Duration, String) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("ledger.db");
     let ledger: Arc<dyn Ledger> =
@@ -191,7 +140,7 @@ async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> 
     ));
     let engine = Engine {
         ledger: ledger.clone(),
-        gateway: Arc::new(sandbox.gateway()),
+        gateway: Arc::new(gateway(sandbox)),
         clock: Arc::new(SystemClock),
         run,
         limits: Limits::default(),
@@ -204,15 +153,17 @@ async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> 
         when_idle: WhenIdle::Wait,
         seed: u64::from(round),
     };
+    let before = support::processor_time();
     let begun = Instant::now();
     let ended = dispatch(&engine, &session, &Shutdown::default())
         .await
         .unwrap();
     let took = begun.elapsed();
+    let cost = support::each_in_words(deliveries, before);
     assert_eq!(ended, Ended::Finished);
     assert_eq!(tally.snapshot().counts.accepted(), u64::from(deliveries));
     ledger.close().await;
-    took
+    (took, cost)
 }
 
 async fn freeze(ledger: &dyn Ledger, round: u32, deliveries: u32) -> RunRecord {
@@ -274,7 +225,7 @@ async fn freeze(ledger: &dyn Ledger, round: u32, deliveries: u32) -> RunRecord {
 
 /// The same requests, built beforehand, by as many loops as there may be requests at a time.
 async fn bare_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> Duration {
-    let gateway = sandbox.gateway();
+    let gateway = gateway(sandbox);
     let line = Phone::from_e164(LINE).unwrap();
     let bodies: Arc<Vec<bytes::Bytes>> = Arc::new(
         (0..deliveries)

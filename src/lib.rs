@@ -5,7 +5,7 @@
 //! | module | what it is | may use |
 //! |---|---|---|
 //! | [`cli`] | one file per command; the only place that prints | all |
-//! | [`engine`] | runs a plan: claims, paces, sends, records, recovers | `domain`, `ledger`, `gateway` |
+//! | [`engine`] | runs a plan: claims, paces, sends, records, recovers | `domain`, `ledger`, `gateway`, `crash_points` |
 //! | [`report`] | reads the ledger, makes bytes | `domain`, `ledger` |
 //! | [`gateway`] | the only outbound HTTP | `domain` |
 //! | [`ledger`] | the only SQL | `domain` |
@@ -13,9 +13,11 @@
 //! | [`sandbox`] | local providers that behave as the contract says | `domain` |
 //! | [`settings`] | where `sendoff.yaml`, the ledger and the secrets are | `domain` |
 //! | [`telemetry`] | the log | `domain` |
+//! | `crash_points` | where a test build can be made to end | nothing of ours |
 //! | [`domain`] | the rules: pure | nothing of ours |
 
 pub mod cli;
+mod crash_points;
 pub mod domain;
 pub mod engine;
 pub mod gateway;

@@ -1,10 +1,20 @@
-//! What both benches need: memory and time as the operating system sees them.
+//! What the benches share: memory and time as the operating system sees them, a project with a
+//! long list, and the sandbox in a process of its own.
+#![allow(dead_code, reason = "no bench uses all of it")]
+
+pub(crate) mod project;
+pub(crate) mod sandbox;
 
 use std::time::Duration;
 
 /// The largest resident size of this process so far, in MB; `None` where `/proc` is not there.
 pub(crate) fn peak_memory_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    peak_memory_mb_of("self")
+}
+
+/// The same of any process, by its id.
+pub(crate) fn peak_memory_mb_of(process: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024.0 / 1e6)
@@ -16,6 +26,27 @@ pub(crate) fn memory_in_words() -> String {
         || "peak memory not known on this system".to_owned(),
         |mb| format!("peak memory {mb:.0} MB"),
     )
+}
+
+/// The processor time of this process so far, on all cores; `None` where `/proc` is not there.
+/// Counted in hundredths of a second.
+pub(crate) fn processor_time() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // After the name, which may hold blanks: state is field 3, user and system time 14 and 15.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 10))
+}
+
+/// What one of many cost of a processor, in microseconds, since `before`.
+pub(crate) fn each_in_words(count: u32, before: Option<Duration>) -> String {
+    match (before, processor_time()) {
+        (Some(before), Some(after)) => {
+            let each = after.saturating_sub(before).as_secs_f64() * 1e6 / f64::from(count);
+            format!("{each:.0} us of processor each")
+        }
+        _ => "processor time not known on this system".to_owned(),
+    }
 }
 
 /// Things per second.

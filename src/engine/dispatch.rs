@@ -19,15 +19,20 @@ use super::recorder::Recorder;
 use super::tally::Tally;
 use super::uploads::Uploads;
 use super::worker::Shop;
+use crate::crash_points;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 use crate::gateway::Gateway;
 use crate::ledger::{Ledger, LedgerError, Limits, Owner, RunRecord};
 
-/// Deliveries begun beside those on the wire.
+/// Deliveries begun beside those on the wire, and those that are next at it.
 const AHEAD: usize = 256;
 /// The same where the provider honours no keys.
 const AHEAD_WITHOUT_KEYS: usize = 8;
+/// No more than so many for each place on the wire, so that a lease need not last for hours.
+const AHEAD_OF_EACH: usize = 16;
+/// A gateway whose timeout would make it longer is never waited for so long.
+const LONGEST_LEASE: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 /// A run and what it is driven with.
 #[derive(Debug, Clone)]
@@ -108,6 +113,7 @@ pub async fn dispatch(
     let shop = Arc::new(shop(engine, session, shutdown, recorder));
     let floor = Floor::new(engine, session, shop);
     let ended = floor.drive(shutdown, writer).await;
+    crash_points::reach("retire.before").await;
     engine.ledger.retire(&session.owner).await?;
     let ended = ended?;
     if let Ended::Halted { reason } = ended {
@@ -147,6 +153,7 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
     } else {
         AHEAD_WITHOUT_KEYS
     };
+    let begun = begun(concurrency, ahead);
     Shop {
         run: engine.run.clone(),
         ledger: engine.ledger.clone(),
@@ -161,14 +168,53 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
             engine.run.gateway.clone(),
         ),
         tally: engine.tally.clone(),
-        ahead: Semaphore::new(concurrency * 2 + ahead),
+        ahead: Semaphore::new(begun),
         wire: Semaphore::new(concurrency),
         stop: shutdown.stop.child_token(),
-        // Three deliveries may stand before one at the wire, each for a whole timeout.
-        lease: engine.gateway.timeout() * 4 + SignedDuration::from_secs(30),
+        lease: lease(engine.gateway.timeout(), begun.div_ceil(concurrency.max(1))),
         gates: Gates::default(),
         halted: Mutex::default(),
         due_again: Mutex::default(),
         chance: Mutex::new(fastrand::Rng::with_seed(session.seed)),
+    }
+}
+
+/// How many deliveries may be begun and without an answer.
+fn begun(concurrency: usize, ahead: usize) -> usize {
+    concurrency * 2 + ahead.min(concurrency * AHEAD_OF_EACH)
+}
+
+/// Long enough that an attempt which waits for the wire behind others has its answer within its
+/// lease, even if each of them lasts for a whole timeout: `deep` are begun for each place on the
+/// wire. And half a minute for everything else.
+fn lease(timeout: SignedDuration, deep: usize) -> SignedDuration {
+    let exchanges = i32::try_from(deep).unwrap_or(i32::MAX).saturating_add(1);
+    let waits = timeout.checked_mul(exchanges).unwrap_or(LONGEST_LEASE);
+    waits.min(LONGEST_LEASE) + SignedDuration::from_secs(30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_lasts_until_the_last_of_those_begun_has_its_answer() {
+        let timeout = SignedDuration::from_secs(30);
+        for (concurrency, ahead) in [(1, AHEAD), (16, AHEAD), (512, AHEAD), (4, 8)] {
+            let begun = begun(concurrency, ahead);
+            assert!(begun > concurrency, "the wire would stand idle");
+            let rounds = begun.div_ceil(concurrency);
+            let lease = lease(timeout, rounds);
+            assert!(lease >= timeout * i32::try_from(rounds + 1).unwrap());
+            assert!(lease <= SignedDuration::from_mins(11), "{lease:?}");
+        }
+    }
+
+    #[test]
+    fn no_timeout_makes_a_lease_that_cannot_be_counted() {
+        assert_eq!(
+            lease(SignedDuration::MAX, usize::MAX),
+            LONGEST_LEASE + SignedDuration::from_secs(30)
+        );
     }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle};
 use super::settle::later;
 use super::worker::{self, Broken, Shop};
+use crate::crash_points;
 use crate::domain::campaign::Terms;
 use crate::domain::delivery::{Hold, SkipReason};
 use crate::domain::run::RunState;
@@ -222,8 +223,11 @@ impl<'a> Floor<'a> {
             limits: engine.limits,
         };
         let (terms, starts_at) = (&engine.run.terms, engine.run.starts_at);
-        let admit = |candidate: Candidate<'_>| admit(terms, starts_at, now, candidate);
-        engine.ledger.claim(&request, &admit).await
+        let admit = |candidate: Candidate<'_>| admit(terms, starts_at, candidate);
+        crash_points::reach("claim.before").await;
+        let claimed = engine.ledger.claim(&request, &admit).await;
+        crash_points::reach("claim.committed").await;
+        claimed
     }
 
     fn start(&mut self, claimed: Claimed) {
@@ -246,7 +250,9 @@ impl<'a> Floor<'a> {
             if self.session.only.is_some() {
                 return Ok(Some(Ended::LimitReached));
             }
+            crash_points::reach("finish.before").await;
             let done = engine.ledger.finish_if_done(&engine.run.run, now).await?;
+            crash_points::reach("finish.committed").await;
             return Ok(done.then_some(Ended::Finished));
         };
         let far = next_at.duration_since(now) > SHORT_WAIT;
@@ -308,12 +314,8 @@ impl<'a> Floor<'a> {
 
 /// What the domain says of a due delivery: what has begun must be settled; what is past its
 /// time is skipped; what is outside the window waits.
-fn admit(
-    terms: &Terms,
-    starts_at: Timestamp,
-    now: Timestamp,
-    candidate: Candidate<'_>,
-) -> Admission {
+fn admit(terms: &Terms, starts_at: Timestamp, candidate: Candidate<'_>) -> Admission {
+    let now = candidate.now;
     let expired = terms
         .expires
         .is_some_and(|kept| now.duration_since(starts_at) >= kept);

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::settle::{Settled, Settling, settle};
 use super::worker::{Broken, Shop};
+use crate::crash_points;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::outcome::{Class, Failure, Outcome};
 use crate::ledger::{
@@ -62,6 +63,7 @@ impl Shop {
         begun_at: Timestamp,
         outcome: Outcome,
     ) -> Result<(), Broken> {
+        crash_points::reach("answer.received").await;
         let now = self.clock.now();
         let settled = self.settle(claim, &outcome, (begun_at, now));
         if let Outcome::MediaLost { .. } = outcome {
@@ -101,6 +103,7 @@ impl Shop {
                 gate: settled.gate,
             })))
             .await?;
+        crash_points::reach("record.committed").await;
         self.note_due(&settled.next);
         match written {
             Written::Done => self.tally.shift(DeliveryState::Sending, to),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::crash_points;
 use crate::domain::campaign::FrozenFile;
 use crate::domain::delivery::SkipReason;
 use crate::domain::message::{Breach, Media};
@@ -44,7 +45,10 @@ impl std::fmt::Debug for Draft {
 impl Draft {
     /// Commits the run; it exists from now on.
     pub async fn seal(self, files: Vec<FrozenFile>) -> Result<RunRecord, LedgerError> {
-        self.freeze.seal(files).await
+        crash_points::reach("freeze.before_seal").await;
+        let sealed = self.freeze.seal(files).await;
+        crash_points::reach("freeze.sealed").await;
+        sealed
     }
 
     /// Leaves nothing behind and says what it would have been.

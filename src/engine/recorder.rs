@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::crash_points;
 use crate::ledger::{Ledger, LedgerError, Owner, Write, Written};
 
 /// Changes that may wait for the writer; more than that many workers never run.
@@ -64,6 +65,7 @@ async fn drive(
             .unzip();
         match commit(&*ledger, &owner, &writes).await {
             Ok(written) => {
+                crash_points::reach("group.committed").await;
                 for (done, answer) in waiting.into_iter().zip(written) {
                     // A worker that was aborted no longer listens; its change is committed.
                     done.send(Ok(answer)).ok();

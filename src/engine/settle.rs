@@ -74,6 +74,8 @@ pub(super) fn settle(outcome: &Outcome, at: Settling<'_>) -> Settled {
         Outcome::Permanent { failure } if failure.code.is_some() => Settled::to(Next::Failed),
         Outcome::Permanent { .. } => Settled::to(at.given_up()),
         Outcome::Uncertain { .. } => Settled::to(at.unanswered()),
+        // A new body means a new key, and the one before may have been taken: two messages.
+        Outcome::MediaLost { .. } if at.may_be_out => Settled::to(at.given_up()),
         Outcome::MediaLost { .. } => Settled::to(at.counted(at.now, Body::Anew)),
         Outcome::StopRun { failure } => Settled {
             halt: Some(failure.text.clone()),
@@ -348,8 +350,9 @@ mod tests {
             failure: failure(),
         });
         let no_word = Outcome::Permanent { failure: failure() };
+        let no_file = Outcome::MediaLost { failure: failure() };
         let stopped = Outcome::StopRun { failure: failure() };
-        for outcome in refused.into_iter().chain([no_word, stopped]) {
+        for outcome in refused.into_iter().chain([no_word, no_file, stopped]) {
             for tries in 0..9 {
                 let doubtful = Settling {
                     may_be_out: true,

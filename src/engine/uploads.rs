@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::clock::Clock;
+use crate::crash_points;
 use crate::domain::digest::Digest;
 use crate::domain::message::Message;
 use crate::domain::outcome::{Failure, Outcome};
@@ -100,12 +101,14 @@ impl Uploads {
             .upload(&media)
             .await
             .map_err(UploadError::Refused)?;
+        crash_points::reach("upload.done").await;
         let now = self.clock.now();
         let kept = self
             .ledger
             .keep_upload(&self.account, sha256, &id, now)
             .await;
         kept.map_err(UploadError::Ledger)?;
+        crash_points::reach("upload.kept").await;
         tracing::info!(file = %media.filename, bytes = media.bytes.len(), "file uploaded");
         Ok(id)
     }

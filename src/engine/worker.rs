@@ -20,6 +20,7 @@ use super::recorder::{NotWritten, Recorder};
 use super::settle::later;
 use super::tally::Tally;
 use super::uploads::{UploadError, Uploads, as_outcome};
+use crate::crash_points;
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
@@ -82,6 +83,7 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
     let Some(ahead) = shop.place_ahead().await else {
         return shop.release(&claim, None, None).await;
     };
+    crash_points::reach("slot.waited").await;
     if claim.unanswered_since.is_none()
         && let Some(next) = shop.barred(&claim)
     {
@@ -98,6 +100,7 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
     {
         return shop.other_body(&claim).await;
     }
+    crash_points::reach("begin.before").await;
     let begun_at = shop.clock.now();
     match shop.begin(&claim, &fixed, begun_at).await? {
         Written::Done => {}
@@ -113,7 +116,8 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
             return Ok(());
         }
     }
-    let outcome = shop.send(&claim, &request).await;
+    crash_points::reach("begin.committed").await;
+    let outcome = shop.send(&claim, &request, begun_at).await;
     drop(ahead);
     match outcome {
         Ok(outcome) => shop.record(&claim, fixed, begun_at, outcome).await,
@@ -233,7 +237,12 @@ impl Shop {
 
     /// The one HTTP exchange. Never inside a `select!`: it ends by its own timeout. The inner
     /// error is where the delivery goes instead when nothing may leave any more.
-    async fn send(&self, claim: &Claim, request: &Request) -> Result<Outcome, Next> {
+    async fn send(
+        &self,
+        claim: &Claim,
+        request: &Request,
+        begun_at: Timestamp,
+    ) -> Result<Outcome, Next> {
         let _wire = tokio::select! {
             biased;
             // cancel-safe: nothing is held while waiting; what follows finds the door barred
@@ -242,10 +251,20 @@ impl Shop {
             permit = self.wire.acquire() => permit.ok(),
         };
         self.limiter.ready(&claim.line).await;
-        match self.barred(claim) {
+        match self.barred(claim).or_else(|| self.stale(claim, begun_at)) {
             Some(next) => Err(next),
             None => Ok(self.gateway.send(request).await),
         }
+    }
+
+    /// The same for an attempt that was begun too long ago, because the wire was slow or the
+    /// machine asleep: whoever takes over a lease that is over must find nothing on the wire,
+    /// and the key of an unanswered attempt must not be used once the provider may forget it.
+    fn stale(&self, claim: &Claim, begun_at: Timestamp) -> Option<Next> {
+        let now = self.clock.now();
+        let last_moment = later(begun_at, self.lease - self.gateway.timeout());
+        (now >= last_moment || self.unrepeatable(claim).is_some())
+            .then(|| put_back(claim, now, Hold::Retry))
     }
 
     /// Where a delivery goes when its request must not leave now: the provider has asked for a
@@ -257,18 +276,23 @@ impl Shop {
             None if self.stop.is_cancelled() => (now, Hold::Retry),
             None => return None,
         };
-        Some(if claim.unanswered_since.is_some() {
-            Next::Unanswered {
-                again_at: until,
-                tries: claim.tries,
-            }
-        } else {
-            Next::Pending {
-                due_at: until,
-                hold,
-                tries: claim.tries,
-                anew: false,
-            }
-        })
+        Some(put_back(claim, until, hold))
+    }
+}
+
+/// As it was before the attempt, and due at `at`.
+fn put_back(claim: &Claim, at: Timestamp, hold: Hold) -> Next {
+    if claim.unanswered_since.is_some() {
+        Next::Unanswered {
+            again_at: at,
+            tries: claim.tries,
+        }
+    } else {
+        Next::Pending {
+            due_at: at,
+            hold,
+            tries: claim.tries,
+            anew: false,
+        }
     }
 }

@@ -5,9 +5,19 @@
 //! A crash at any instant leaves a whole transaction or none. What that means for one delivery
 //! is said at each call.
 
+mod arrivals;
 mod audit;
+mod claim;
+mod events;
+mod freeze;
 mod history;
+mod operator;
+mod rows;
+mod runs;
+mod shapes;
 pub mod sqlite;
+mod tx;
+mod write;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
@@ -202,6 +212,8 @@ pub struct Candidate<'a> {
     pub timezone: Option<&'a str>,
     /// An earlier attempt is without an outcome: the delivery must be settled, not held back.
     pub begun: bool,
+    /// The time that counts, which need not be the caller's: a shared ledger has its own clock.
+    pub now: Timestamp,
 }
 
 /// Decides on a due delivery. Called inside the claim's transaction: pure and quick.
@@ -404,6 +416,26 @@ pub enum Verdict {
     },
     /// Nothing can tell; a person must.
     Uncertain { why: String },
+}
+
+impl Verdict {
+    fn state(&self) -> DeliveryState {
+        match self {
+            Self::Found { .. } => DeliveryState::Sent,
+            Self::Uncertain { .. } => DeliveryState::Uncertain,
+        }
+    }
+
+    /// The message, its chat, and why nothing can tell.
+    fn parts(&self) -> (Option<&str>, Option<&str>, Option<&str>) {
+        match self {
+            Self::Found {
+                message_id,
+                chat_id,
+            } => (Some(message_id), chat_id.as_deref(), None),
+            Self::Uncertain { why } => (None, None, Some(why)),
+        }
+    }
 }
 
 /// Gives a claim back before any attempt was begun; none is burnt.

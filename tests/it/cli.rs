@@ -9,6 +9,7 @@ mod plain;
 mod schedule;
 mod shapes;
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 
 use crate::support::{Ended, Project};
@@ -38,6 +39,7 @@ pub(crate) fn output(mut command: std::process::Command) -> Ended {
     let output = command.stdin(std::process::Stdio::null()).output().unwrap();
     Ended {
         code: output.status.code(),
+        signal: output.status.signal(),
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }

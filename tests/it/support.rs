@@ -3,6 +3,7 @@
 //! no promise itself.
 
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,6 +25,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How often something is looked at that is waited for.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// The number of the signal that nothing survives.
+pub(crate) const KILL: i32 = 9;
 /// The lines of a sandbox that is told none.
 pub(crate) const LINES: [&str; 2] = ["+15555550100", "+15555550101"];
 /// The variable that the settings read the secret from.
@@ -85,7 +88,13 @@ impl Project {
     pub(crate) fn sendoff(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sendoff"));
         command.args(args).current_dir(self.folder.path());
-        for variable in ["SENDOFF_LEDGER", "SENDOFF_LOG", "RUST_LOG", SECRET_VARIABLE] {
+        for variable in [
+            "SENDOFF_LEDGER",
+            "SENDOFF_LOG",
+            "SENDOFF_CRASH_AT",
+            "RUST_LOG",
+            SECRET_VARIABLE,
+        ] {
             command.env_remove(variable);
         }
         command.env("NO_COLOR", "1").env("TZ", "UTC");
@@ -97,6 +106,11 @@ impl Project {
 
     /// Starts the program; it is killed when the value goes.
     pub(crate) fn spawn(&self, args: &[&str]) -> Process {
+        self.spawn_with(args, &[])
+    }
+
+    /// The same, with further variables.
+    pub(crate) fn spawn_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Process {
         let number = self.outputs.fetch_add(1, Ordering::Relaxed);
         let (out, err) = (
             self.path(format!(".out-{number}")),
@@ -104,6 +118,7 @@ impl Project {
         );
         let child = self
             .sendoff(args)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(&out).unwrap())
             .stderr(File::create(&err).unwrap())
@@ -162,6 +177,8 @@ pub(crate) struct Process {
 pub(crate) struct Ended {
     /// None: a signal ended it.
     pub(crate) code: Option<i32>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
 }
@@ -185,10 +202,17 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// `kill -9`.
-    pub(crate) fn kill(&mut self) {
+    /// `kill -9`. Whether it was that which ended it, and not its own end just before.
+    pub(crate) fn kill(&mut self) -> bool {
         self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.wait().unwrap().signal() == Some(KILL)
+    }
+
+    /// It stands still, by `kill -STOP` or of its own will.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_, after_name) = stat.rsplit_once(')').unwrap();
+        after_name.trim_start().starts_with('T')
     }
 
     /// Sends a signal by its name, such as `INT`.
@@ -216,6 +240,7 @@ impl Process {
         };
         Ended {
             code: status.code(),
+            signal: status.signal(),
             out: self.out(),
             err: self.err(),
         }

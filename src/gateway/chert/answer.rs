@@ -218,6 +218,8 @@ pub(super) fn refused(answer: &Answer, now: impl FnOnce() -> Timestamp) -> Outco
 fn retry(code: Option<u32>, http: u16, after: Option<SignedDuration>, failure: Failure) -> Outcome {
     match after {
         Some(after) if code == Some(codes::LINES_BUSY) => Outcome::LineBusy { after, failure },
+        // Tried again all the same, but never called failed or cancelled.
+        None if codes::leaves_doubt(code, http) => Outcome::Uncertain { failure },
         _ => Outcome::Retry {
             after,
             scope: if http == 429 || code == Some(codes::RATE_LIMITED) {

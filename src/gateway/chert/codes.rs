@@ -16,7 +16,9 @@ const FORBIDDEN: u32 = 2005;
 const EMAIL_NOT_VERIFIED: u32 = 2007;
 const ACCOUNT_LIMIT: u32 = 2008;
 const NO_CREDENTIALS: u32 = 2012;
+const INTERNAL: u32 = 3001;
 const NOT_CONFIGURED: u32 = 3003;
+const DELIVERY_SERVICE_ERROR: u32 = 3004;
 
 const ATTACHMENT_UNKNOWN: u32 = 5001;
 const ATTACHMENT_NOT_UPLOADED: u32 = 5004;
@@ -31,6 +33,16 @@ pub(super) fn stops_the_run(code: Option<u32>, http: u16) -> bool {
         ) => true,
         Some(LINE_NOT_OURS) => false,
         Some(_) | None => matches!(http, 401..=403),
+    }
+}
+
+/// Something broke inside, and nothing says how far the message had come by then. All other
+/// codes are given before it is passed on, or for want of success.
+pub(super) fn leaves_doubt(code: Option<u32>, http: u16) -> bool {
+    match code {
+        Some(INTERNAL | DELIVERY_SERVICE_ERROR) => true,
+        Some(_) => false,
+        None => http >= 500 && http != 503,
     }
 }
 
@@ -113,13 +125,13 @@ fn meaning(code: u32) -> Option<(&'static str, Words)> {
             "this machine's clock is more than five minutes off; set it, then resume",
             Ours,
         ),
-        3001 => ("Chert had an internal fault", Ours),
+        INTERNAL => ("Chert had an internal fault", Ours),
         3002 => ("Chert's delivery is down for the moment", Ours),
         NOT_CONFIGURED => (
             "this account is not fully set up; ask Chert's support",
             Ours,
         ),
-        3004 => ("Chert's delivery service had a fault", Ours),
+        DELIVERY_SERVICE_ERROR => ("Chert's delivery service had a fault", Ours),
         4001 => ("the message was rejected on its way to the device", Both),
         LINES_BUSY => ("no sender line has capacity for this recipient now", Ours),
         4099 => ("Chert cannot do this on this line or chat", Both),

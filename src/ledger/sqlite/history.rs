@@ -1,28 +1,23 @@
-//! The history of one person in a run, and an operator's word on what failed or is uncertain.
-//! Each word is one transaction with its event.
-
-use std::collections::BTreeMap;
+//! The history of one person in a run, and an operator's word on what failed or is uncertain,
+//! on SQLite. What the word means is [`super::super::operator`]'s.
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row};
 
+use super::super::operator::{self, FailedRow, OperatorTx};
+use super::super::rows::{DeliveryRow, RunRow, instant, instants, stored};
 use super::super::{
     DeliveryId, DeliveryRecord, History, Lease, LedgerError, Outlook, Owner, Resolution, Retry,
     RetryKey, Whom,
 };
 use super::audit::{self, sound};
-use super::claim::Tx;
-use super::events::{self, Happened};
-use super::rows::{DeliveryRow, RunRow, instant, instants, named, number, stored};
+use super::shared::Tx;
 use super::{SqliteLedger, owners, runs, statements as sql};
 use crate::domain::delivery::DeliveryState;
-use crate::domain::history::DeliveryEvent;
+use crate::domain::phone::Phone;
 use crate::domain::proof::{KeptAttempt, KeptEvent};
-use crate::domain::run::{RunId, RunState};
-
-/// Deliveries that are put back in one step.
-const CHUNK: u32 = 2_000;
+use crate::domain::run::RunId;
 
 pub(super) async fn find(
     ledger: &SqliteLedger,
@@ -44,7 +39,7 @@ pub(super) async fn find(
     };
     let rows: Vec<(DeliveryId, bool)> = sqlx::query_as(sql::FIND)
         .bind(run.id)
-        .bind(phone.as_ref().map(crate::domain::phone::Phone::expose))
+        .bind(phone.as_ref().map(Phone::expose))
         .bind(key)
         .bind(run.first_delivery)
         .bind(last)
@@ -124,7 +119,7 @@ pub(super) async fn history(
 }
 
 async fn between(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     statement: &'static str,
     id: DeliveryId,
 ) -> Result<Vec<SqliteRow>, LedgerError> {
@@ -177,67 +172,9 @@ pub(super) async fn retry(
     now: Timestamp,
 ) -> Result<Vec<(Option<u32>, u64)>, LedgerError> {
     let mut tx = ledger.begin().await?;
-    let row = open_run(&mut tx, run).await?;
-    let state = named(RunState::parse(&row.state), &row.state)?;
-    if state == RunState::Cancelled {
-        return Err(LedgerError::BadTransition {
-            run: run.clone(),
-            from: state,
-            to: RunState::Running,
-        });
-    }
-    let revise = wanted.key == RetryKey::Revised;
-    let end = row.first_delivery + row.total - 1;
-    let (mut after, last) = match wanted.only {
-        Some(id) => (id - 1, id.min(end)),
-        None => (row.first_delivery - 1, end),
-    };
-    after = after.max(row.first_delivery - 1);
-    let mut put_back: BTreeMap<Option<i64>, u64> = BTreeMap::new();
-    loop {
-        let failed: Vec<(DeliveryId, i64, Option<i64>)> = sqlx::query_as(sql::FAILED)
-            .bind(after)
-            .bind(last)
-            .bind(wanted.code)
-            .bind(CHUNK)
-            .fetch_all(&mut *tx)
-            .await?;
-        let Some(&(newest, ..)) = failed.last() else {
-            break;
-        };
-        after = newest;
-        let mut happened = Vec::with_capacity(failed.len());
-        let mut ids = Vec::with_capacity(failed.len());
-        for (id, attempt, code) in failed {
-            let what = DeliveryEvent::Retried { revise };
-            happened.push(Happened::to_delivery(id, number(attempt)?, now, &what)?);
-            ids.push(id);
-            *put_back.entry(code).or_default() += 1;
-        }
-        events::note(&mut tx, row.id, &happened).await?;
-        sqlx::query(sql::PUT_BACK)
-            .bind(stored(serde_json::to_string(&ids))?)
-            .bind(now.as_millisecond())
-            .bind(revise)
-            .execute(&mut *tx)
-            .await?;
-    }
-    if state == RunState::Finished && !put_back.is_empty() {
-        runs::enter(&mut tx, row.id, RunState::Running, None, now).await?;
-    }
+    let put_back = operator::retry(&mut tx, run, wanted, now).await?;
     tx.commit().await?;
-    put_back
-        .into_iter()
-        .map(|(code, n)| Ok((code.map(number).transpose()?, n)))
-        .collect()
-}
-
-async fn open_run(tx: &mut Tx, run: &RunId) -> Result<RunRow, LedgerError> {
-    sqlx::query_as(sql::RUN)
-        .bind(run.as_str())
-        .fetch_optional(&mut **tx)
-        .await?
-        .ok_or_else(|| LedgerError::NoSuchRun(run.clone()))
+    Ok(put_back)
 }
 
 pub(super) async fn resolve(
@@ -248,35 +185,55 @@ pub(super) async fn resolve(
     now: Timestamp,
 ) -> Result<bool, LedgerError> {
     let mut tx = ledger.begin().await?;
-    let row = open_run(&mut tx, run).await?;
-    let state = named(RunState::parse(&row.state), &row.state)?;
-    let to = match (resolution, state) {
-        (Resolution::Sent, _) => DeliveryState::Sent,
-        // Nothing of it is sent any more.
-        (Resolution::Unsent, RunState::Cancelled) => DeliveryState::Cancelled,
-        (
-            Resolution::Unsent,
-            RunState::Running | RunState::Paused | RunState::Halted | RunState::Finished,
-        ) => DeliveryState::Pending,
-    };
-    let attempt: Option<i64> = sqlx::query_scalar(sql::RESOLVE)
-        .bind(id)
-        .bind(row.id)
-        .bind(to.as_str())
-        .bind(now.as_millisecond())
-        .fetch_optional(&mut *tx)
-        .await?;
-    let Some(attempt) = attempt else {
-        return Ok(false);
-    };
-    let what = DeliveryEvent::Resolved {
-        sent: resolution == Resolution::Sent,
-    };
-    let event = Happened::to_delivery(id, number(attempt)?, now, &what)?;
-    events::note(&mut tx, row.id, &[event]).await?;
-    if state == RunState::Finished && to == DeliveryState::Pending {
-        runs::enter(&mut tx, row.id, RunState::Running, None, now).await?;
-    }
+    let done = operator::resolve(&mut tx, run, id, resolution, now).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(done)
+}
+
+impl OperatorTx for Tx<'_> {
+    async fn failed(
+        &mut self,
+        (after, last): (DeliveryId, DeliveryId),
+        code: Option<u32>,
+        most: u32,
+    ) -> Result<Vec<FailedRow>, LedgerError> {
+        Ok(sqlx::query_as(sql::FAILED)
+            .bind(after)
+            .bind(last)
+            .bind(code)
+            .bind(most)
+            .fetch_all(&mut **self)
+            .await?)
+    }
+
+    async fn put_back(
+        &mut self,
+        ids: &[DeliveryId],
+        key: RetryKey,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        sqlx::query(sql::PUT_BACK)
+            .bind(stored(serde_json::to_string(ids))?)
+            .bind(now.as_millisecond())
+            .bind(key == RetryKey::Revised)
+            .execute(&mut **self)
+            .await?;
+        Ok(())
+    }
+
+    async fn resolve(
+        &mut self,
+        run_id: i64,
+        id: DeliveryId,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Option<i64>, LedgerError> {
+        Ok(sqlx::query_scalar(sql::RESOLVE)
+            .bind(id)
+            .bind(run_id)
+            .bind(to.as_str())
+            .bind(now.as_millisecond())
+            .fetch_optional(&mut **self)
+            .await?)
+    }
 }

@@ -2,18 +2,16 @@
 //!
 //! WAL and `synchronous=FULL`: what was committed survives `kill -9` and power loss.
 
-mod arrivals;
 mod audit;
 mod claim;
-mod events;
 mod files;
 mod freeze;
 mod history;
 mod owners;
-mod rows;
 mod runs;
 mod schedules;
 mod schema;
+mod shared;
 mod statements;
 mod write;
 
@@ -85,7 +83,12 @@ impl SqliteLedger {
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone().pragma("cache_size", CACHE_KIB))
+            .connect_with(
+                options
+                    .clone()
+                    .pragma("cache_size", CACHE_KIB)
+                    .row_buffer_size(ROWS_AHEAD),
+            )
             .await
             .map_err(|error| schema::opening(path, &error))?;
         schema::bring_up_to_date(&writer, path).await?;

@@ -17,8 +17,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::rows::instant;
 use super::super::{LedgerError, Owner, Present};
-use super::rows::instant;
 use super::{SqliteLedger, statements as sql};
 
 /// For so long after a process was found gone its leases may still stand in the ledger; they

@@ -86,6 +86,107 @@ macro_rules! message_rows {
     };
 }
 
+/// A list of rows, named `v`, before the statement that goes through it.
+macro_rules! with_rows {
+    ($columns:literal, $rows:expr, $statement:literal) => {
+        concat!(
+            "WITH v (",
+            $columns,
+            ") AS (VALUES ",
+            $rows,
+            ")",
+            $statement
+        )
+    };
+}
+
+macro_rules! begin {
+    ($rows:expr) => {
+        with_rows!(
+            "id, attempt, revision, fixed, at, lease_until, fixed_sum, owner",
+            $rows,
+            "
+        UPDATE OR FAIL deliveries
+        SET state = 'sending', attempt = deliveries.attempt + 1, revision = v.revision,
+            fixed = v.fixed, begun_at = v.at, lease_until = v.lease_until, hold = NULL,
+            fixed_sum = v.fixed_sum, unanswered_at = COALESCE(unanswered_at, v.at),
+            first_attempt_at = COALESCE(first_attempt_at, v.at)
+        FROM v
+        WHERE deliveries.id = v.id AND deliveries.attempt = v.attempt
+          AND state IN ('pending', 'sending') AND lease_owner = v.owner
+          AND EXISTS (SELECT 1 FROM runs r WHERE r.id = deliveries.run_id AND r.state = 'running')
+        RETURNING deliveries.id"
+        )
+    };
+}
+
+macro_rules! keep_attempts {
+    ($rows:expr) => {
+        with_rows!(
+            "delivery_id, attempt, revision, begun_at, ended_at, outcome, code, http, text,
+            trace_id, state, due_at, hold, tries, anew, message_id, chat_id, in_time, late",
+            $rows,
+            "
+        INSERT OR FAIL INTO attempts (delivery_id, attempt, revision, begun_at, ended_at, outcome,
+            code, http, text, trace_id, state, due_at, hold, tries, anew, message_id, chat_id,
+            late, sum)
+        SELECT v.delivery_id, v.attempt, v.revision, v.begun_at, v.ended_at, v.outcome, v.code,
+            v.http, v.text, v.trace_id, v.state, v.due_at, v.hold, v.tries, v.anew, v.message_id,
+            v.chat_id, NOT (d.attempt = v.attempt AND d.state = 'sending'),
+            CASE WHEN d.attempt = v.attempt AND d.state = 'sending' THEN v.in_time ELSE v.late END
+        FROM v
+        -- of an attempt that was never begun there is nothing to keep
+        JOIN deliveries d ON d.id = v.delivery_id AND d.attempt >= v.attempt
+        WHERE TRUE
+        -- what is known is kept; only what was not known may still be learnt
+        ON CONFLICT (delivery_id, attempt) DO UPDATE
+        SET ended_at = excluded.ended_at, outcome = excluded.outcome, late = excluded.late,
+            code = excluded.code, http = excluded.http, text = excluded.text,
+            trace_id = excluded.trace_id, state = excluded.state, due_at = excluded.due_at,
+            hold = excluded.hold, tries = excluded.tries, anew = excluded.anew,
+            message_id = excluded.message_id, chat_id = excluded.chat_id, sum = excluded.sum
+        WHERE attempts.outcome = 'lost'
+        RETURNING delivery_id"
+        )
+    };
+}
+
+macro_rules! record {
+    ($rows:expr) => {
+        with_rows!(
+            "id, attempt, state, due_at, hold, tries, anew, code, detail, message_id, chat_id,
+            sent_at",
+            $rows,
+            "
+        UPDATE OR FAIL deliveries
+        SET state = v.state, due_at = COALESCE(v.due_at, deliveries.due_at), hold = v.hold,
+            tries = COALESCE(v.tries, deliveries.tries), revision = revision + v.anew,
+            fixed = CASE WHEN v.anew THEN NULL ELSE fixed END,
+            fixed_sum = CASE WHEN v.anew THEN NULL ELSE fixed_sum END,
+            code = v.code, detail = v.detail, message_id = v.message_id,
+            chat_id = v.chat_id, sent_at = v.sent_at,
+            unanswered_at = CASE WHEN v.state IN ('sending', 'uncertain') THEN unanswered_at END,
+            lease_owner = NULL,
+            -- still without an answer: to be asked again at that time
+            lease_until = CASE WHEN v.state = 'sending' THEN v.due_at END
+        FROM v
+        WHERE deliveries.id = v.id AND deliveries.attempt = v.attempt
+          AND deliveries.state = 'sending'
+        RETURNING deliveries.id"
+        )
+    };
+}
+
+macro_rules! keep_chats {
+    ($rows:expr) => {
+        concat!(
+            "INSERT OR FAIL INTO chats (gateway, phone, chat_id, line) VALUES ",
+            $rows,
+            " ON CONFLICT (gateway, phone) DO UPDATE SET chat_id = excluded.chat_id"
+        )
+    };
+}
+
 statements! {
     // The file
     /// Holds the write lock from its first moment, so that no read in it can grow stale.
@@ -331,7 +432,7 @@ statements! {
           AND (lease_until <= ?3 OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
         ORDER BY id LIMIT ?4";
     DUE = "
-        SELECT id, due_at FROM deliveries
+        SELECT due_at, id FROM deliveries
         WHERE run_id = ?1 AND line = ?2 AND state = 'pending' AND due_at <= ?3
           AND (lease_until IS NULL OR lease_until <= ?3
             OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
@@ -413,64 +514,22 @@ statements! {
             AND (g.recipient = '' AND g.line IN ('', d.line) OR g.recipient = m.phone AND g.line = '')
         WHERE d.lease_owner = ?2 AND d.state IN ('pending', 'sending')
         GROUP BY d.id";
-    BEGIN = "
-        UPDATE OR FAIL deliveries
-        SET state = 'sending', attempt = attempt + 1, revision = v.value ->> 2,
-            fixed = v.value ->> 3, begun_at = v.value ->> 4, lease_until = v.value ->> 5,
-            lease_owner = ?2, hold = NULL, fixed_sum = v.value ->> 6,
-            unanswered_at = COALESCE(unanswered_at, v.value ->> 4),
-            first_attempt_at = COALESCE(first_attempt_at, v.value ->> 4)
-        FROM json_each(?1) v
-        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
-          AND state IN ('pending', 'sending') AND lease_owner = ?2
-          AND EXISTS (SELECT 1 FROM runs r WHERE r.id = deliveries.run_id AND r.state = 'running')
-        RETURNING deliveries.id";
+    // The rows of a group go as plain values, so many at a time.
+    BEGIN_64 = begin!(x8!(x8!("(?,?,?,?,?,?,?,?)")));
+    BEGIN_8 = begin!(x8!("(?,?,?,?,?,?,?,?)"));
+    BEGIN_1 = begin!("(?,?,?,?,?,?,?,?)");
     /// Claims that could not begin because the run is not running any more.
     GIVE_BACK = "
         UPDATE deliveries SET lease_owner = NULL, lease_until = v.value ->> 4
         FROM json_each(?1) v
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
           AND state IN ('pending', 'sending') AND lease_owner = ?2";
-    KEEP_ATTEMPTS = "
-        INSERT OR FAIL INTO attempts (delivery_id, attempt, revision, begun_at, ended_at, outcome,
-            code, http, text, trace_id, state, due_at, hold, tries, anew, message_id, chat_id,
-            late, sum)
-        SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4,
-            v.value ->> 5, v.value ->> 6, v.value ->> 7, v.value ->> 8, v.value ->> 9,
-            v.value ->> 10, v.value ->> 11, v.value ->> 12, v.value ->> 13, v.value ->> 14,
-            v.value ->> 15, v.value ->> 16,
-            NOT (d.attempt = v.value ->> 1 AND d.state = 'sending'),
-            CASE WHEN d.attempt = v.value ->> 1 AND d.state = 'sending'
-                THEN v.value ->> 17 ELSE v.value ->> 18 END
-        FROM json_each(?) v
-        -- of an attempt that was never begun there is nothing to keep
-        JOIN deliveries d ON d.id = v.value ->> 0 AND d.attempt >= v.value ->> 1
-        WHERE TRUE
-        -- what is known is kept; only what was not known may still be learnt
-        ON CONFLICT (delivery_id, attempt) DO UPDATE
-        SET ended_at = excluded.ended_at, outcome = excluded.outcome, late = excluded.late,
-            code = excluded.code, http = excluded.http, text = excluded.text,
-            trace_id = excluded.trace_id, state = excluded.state, due_at = excluded.due_at,
-            hold = excluded.hold, tries = excluded.tries, anew = excluded.anew,
-            message_id = excluded.message_id, chat_id = excluded.chat_id, sum = excluded.sum
-        WHERE attempts.outcome = 'lost'
-        RETURNING delivery_id";
-    RECORD = "
-        UPDATE OR FAIL deliveries
-        SET state = v.value ->> 2, due_at = COALESCE(v.value ->> 3, due_at), hold = v.value ->> 4,
-            tries = COALESCE(v.value ->> 5, tries), revision = revision + (v.value ->> 6),
-            fixed = CASE WHEN v.value ->> 6 THEN NULL ELSE fixed END,
-            fixed_sum = CASE WHEN v.value ->> 6 THEN NULL ELSE fixed_sum END,
-            code = v.value ->> 7, detail = v.value ->> 8, message_id = v.value ->> 9,
-            chat_id = v.value ->> 10, sent_at = v.value ->> 11,
-            unanswered_at = CASE WHEN v.value ->> 2 IN ('sending', 'uncertain')
-                THEN unanswered_at END,
-            lease_owner = NULL,
-            -- still without an answer: to be asked again at that time
-            lease_until = CASE WHEN v.value ->> 2 = 'sending' THEN v.value ->> 3 END
-        FROM json_each(?) v
-        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1 AND state = 'sending'
-        RETURNING deliveries.id";
+    KEEP_ATTEMPTS_64 = keep_attempts!(x8!(x8!("(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")));
+    KEEP_ATTEMPTS_8 = keep_attempts!(x8!("(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
+    KEEP_ATTEMPTS_1 = keep_attempts!("(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    RECORD_64 = record!(x8!(x8!("(?,?,?,?,?,?,?,?,?,?,?,?)")));
+    RECORD_8 = record!(x8!("(?,?,?,?,?,?,?,?,?,?,?,?)"));
+    RECORD_1 = record!("(?,?,?,?,?,?,?,?,?,?,?,?)");
     /// What comes back from the wire to a run that was cancelled meanwhile is not tried again.
     END_IN_CANCELLED = "
         UPDATE deliveries
@@ -490,11 +549,9 @@ statements! {
         JOIN deliveries d ON d.id = j.value AND d.state = 'sending' AND d.lease_owner IS NULL
         JOIN runs r ON r.id = d.run_id AND r.state = 'cancelled'";
     /// A person stays with the line that wrote first.
-    KEEP_CHATS = "
-        INSERT OR FAIL INTO chats (gateway, phone, chat_id, line)
-        SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3
-        FROM json_each(?) v WHERE TRUE
-        ON CONFLICT (gateway, phone) DO UPDATE SET chat_id = excluded.chat_id";
+    KEEP_CHATS_64 = keep_chats!(x8!(x8!("(?,?,?,?)")));
+    KEEP_CHATS_8 = keep_chats!(x8!("(?,?,?,?)"));
+    KEEP_CHATS_1 = keep_chats!("(?,?,?,?)");
     /// Ends the doubt about an attempt without an answer.
     SETTLE = "
         UPDATE deliveries
@@ -536,7 +593,7 @@ statements! {
         FROM json_each(?2) v
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 8
           AND state = 'pending' AND lease_owner = ?1
-        RETURNING deliveries.id, run_id, attempt";
+        RETURNING deliveries.id, run_id";
 
     // Files
     MEDIA = "SELECT filename, content_type, bytes FROM media WHERE sha256 = ?";

@@ -190,24 +190,28 @@ pub(super) fn record_of(claim: &Claim, now_ms: i64, next: Next) -> Record {
 }
 
 /// The end of the doubt about the attempt that a claim found without an answer.
-pub(super) fn settle_of(claim: &Claim, now_ms: i64, found: bool) -> Settle {
+pub(super) fn settle_of(claim: &Claim, now_ms: i64, verdict: Verdict) -> Settle {
     Settle {
         id: claim.id,
         attempt: claim.attempt,
         revision: claim.revision,
         begun_at: claim.begun_at.unwrap_or(at(now_ms)),
         at: at(now_ms),
-        verdict: if found {
-            Verdict::Found {
-                message_id: "msg-found".to_owned(),
-                chat_id: Some("chat-1".to_owned()),
-            }
-        } else {
-            Verdict::Uncertain {
-                why: "nobody can tell".to_owned(),
-            }
-        },
+        verdict,
         chat: None,
+    }
+}
+
+pub(super) fn found() -> Verdict {
+    Verdict::Found {
+        message_id: "msg-found".to_owned(),
+        chat_id: Some("chat-1".to_owned()),
+    }
+}
+
+pub(super) fn uncertain() -> Verdict {
+    Verdict::Uncertain {
+        why: "nobody can tell".to_owned(),
     }
 }
 

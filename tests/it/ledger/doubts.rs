@@ -4,7 +4,8 @@ use sendoff::domain::delivery::DeliveryState;
 use sendoff::ledger::{Next, Write, Written};
 
 use super::bench::{
-    Bench, LEASE_MS, LINE_A, at, owner, pending, record_of, release_of, rows, settle_of,
+    Bench, LEASE_MS, LINE_A, at, found, owner, pending, record_of, release_of, rows, settle_of,
+    uncertain,
 };
 use super::store::Store;
 
@@ -14,20 +15,25 @@ pub(super) async fn the_doubt_about_an_attempt_ends_once(store: &dyn Store) {
         bench.begin(&claim, 0).await;
     }
     let doubts = bench.take(LEASE_MS, 2).await;
-    let settle = |claim, found| Write::Settle(Box::new(settle_of(claim, LEASE_MS, found)));
+    let settle = |claim, verdict| Write::Settle(Box::new(settle_of(claim, LEASE_MS, verdict)));
     let other = owner("other");
-    let stranger = bench.write_as(&other, settle(&doubts[0], false)).await;
+    let stranger = bench
+        .write_as(&other, settle(&doubts[0], uncertain()))
+        .await;
     assert_eq!(stranger, Written::Late, "it is not theirs");
-    for (claim, found) in [(&doubts[0], true), (&doubts[1], false)] {
-        let write = settle(claim, found);
+    for (claim, verdict, other) in [
+        (&doubts[0], found(), uncertain()),
+        (&doubts[1], uncertain(), found()),
+    ] {
+        let write = settle(claim, verdict);
         assert_eq!(bench.write_as(&bench.me, write).await, Written::Done);
-        let again = settle(claim, !found);
+        let again = settle(claim, other);
         assert_eq!(bench.write_as(&bench.me, again).await, Written::Late);
     }
-    let found = bench.row(1).await;
-    assert_eq!(found.state, DeliveryState::Sent);
-    assert_eq!(found.message_id.as_deref(), Some("msg-found"));
-    assert_eq!(found.sent_at, Some(at(0)), "when it left");
+    let known = bench.row(1).await;
+    assert_eq!(known.state, DeliveryState::Sent);
+    assert_eq!(known.message_id.as_deref(), Some("msg-found"));
+    assert_eq!(known.sent_at, Some(at(0)), "when it left");
     let left = bench.row(2).await;
     assert_eq!(left.state, DeliveryState::Uncertain);
     assert_eq!(left.detail.as_deref(), Some("nobody can tell"));

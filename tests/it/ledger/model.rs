@@ -9,12 +9,12 @@ use proptest::test_runner::TestRunner;
 use sendoff::domain::delivery::{DeliveryState, Hold, SkipReason};
 use sendoff::domain::run::RunState;
 use sendoff::ledger::{
-    Admission, Candidate, Claim, Next, Resolution, Retry, RetryKey, Write, Written,
+    Admission, Candidate, Claim, Next, Resolution, Retry, RetryKey, Verdict, Write, Written,
 };
 
 use super::bench::{
-    Bench, LEASE_MS, LINE_A, LINE_B, at, begin_of, owner, record_of, release_of, row, settle_of,
-    skipped,
+    Bench, LEASE_MS, LINE_A, LINE_B, at, begin_of, found, owner, record_of, release_of, row,
+    settle_of, skipped, uncertain,
 };
 use super::proving::assert_proved;
 use super::store::Store;
@@ -310,8 +310,12 @@ impl Walker {
     }
 
     /// The doubt about an attempt ends: found in its chat, or left to a person.
-    async fn settle(&mut self, (n, claim): (usize, Claim), found: bool) {
-        let write = Write::Settle(Box::new(settle_of(&claim, self.now_ms, found)));
+    async fn settle(&mut self, (n, claim): (usize, Claim), verdict: Verdict) {
+        let to = match &verdict {
+            Verdict::Found { .. } => DeliveryState::Sent,
+            Verdict::Uncertain { .. } => DeliveryState::Uncertain,
+        };
+        let write = Write::Settle(Box::new(settle_of(&claim, self.now_ms, verdict)));
         let written = self.bench.write_as(&self.name(n), write).await;
         let row = self.rows.get_mut(&claim.id).unwrap();
         let mine = row.holder == Some(n)
@@ -321,11 +325,7 @@ impl Walker {
         if mine {
             row.holder = None;
             row.until_ms = 0;
-            row.state = if found {
-                DeliveryState::Sent
-            } else {
-                DeliveryState::Uncertain
-            };
+            row.state = to;
         }
     }
 
@@ -466,7 +466,8 @@ impl Walker {
             }
             Step::Settle { claim, found } => {
                 if let Some(claim) = pick(claim, &self.claims) {
-                    self.settle(claim, found).await;
+                    self.settle(claim, if found { self::found() } else { uncertain() })
+                        .await;
                 }
             }
             Step::Wait { ms } => self.now_ms += ms,

@@ -6,6 +6,7 @@ use sendoff::ledger::{Begin, Next, Write, Written};
 
 use super::bench::{
     Bench, LEASE_MS, LINE_A, at, begin_of, chat, owner, pending, record_of, rows, sent, settle_of,
+    uncertain,
 };
 use super::store::Store;
 
@@ -142,7 +143,7 @@ pub(super) async fn a_known_outcome_is_never_overwritten(store: &dyn Store) {
     let claim = bench.take_one(0).await;
     bench.begin(&claim, 0).await;
     let doubt = bench.take_one(LEASE_MS).await;
-    let settle = Write::Settle(Box::new(settle_of(&doubt, LEASE_MS, false)));
+    let settle = Write::Settle(Box::new(settle_of(&doubt, LEASE_MS, uncertain())));
     assert_eq!(bench.write_as(&bench.me, settle).await, Written::Done);
     let answer = bench.record(record_of(&claim, 50, sent())).await;
     assert_eq!(answer, Written::Late);

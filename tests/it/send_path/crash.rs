@@ -1,5 +1,5 @@
-//! `kill -9` at chosen moments, and at seeded random ones under faults: afterwards everybody has
-//! the message once. A moment is an event in the sandbox's record, never a length of time.
+//! `kill -9` at chosen moments: afterwards everybody has the message once. A moment is an event in
+//! the sandbox's record, never a length of time. Random moments are the soak's.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::by_key;
-use crate::support::{Process, RUN, Stage, until};
+use crate::support::{RUN, Stage, until};
 
 /// What a killed process held is free at once: far less than a lease.
 const NO_LEASE: Duration = Duration::from_secs(10);
@@ -85,61 +85,4 @@ async fn a_run_killed_while_it_is_frozen_leaves_nothing_or_all_of_it() {
     let ended = stage.send().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     stage.assert_everybody_once().await;
-}
-
-/// One round of the soak: random people, faults and kills, all from the seed.
-async fn soak(seed: u64) {
-    let mut chance = fastrand::Rng::with_seed(seed);
-    let people = chance.usize(20..60);
-    let terms = "pace: { concurrency: 8 }\nretry: { attempts: 20, base: 20ms, max: 100ms }";
-    let stage = Stage::with(people, terms, "timeout: 400ms").await;
-    let share = chance.f64() * 0.12;
-    let rules = json!([
-        { "kind": "drop", "share": share },
-        { "kind": "drop_before", "share": share },
-        { "kind": "half_answer", "share": share },
-        { "kind": "error", "code": 3002, "share": share },
-        { "kind": "error_after_accept", "code": 3001, "share": share },
-        { "kind": "non_json_after_accept", "share": share },
-        { "kind": "slow_after_accept", "delay_ms": 600, "share": share / 3.0 },
-        { "kind": "slow", "delay_ms": 500, "share": share / 3.0 },
-        { "kind": "throttle", "wait": 1, "times": 1 },
-        { "kind": "slow_after_accept", "delay_ms": 10 },
-    ]);
-    stage.provider.faults(seed, &rules).await;
-    let mut companion = None;
-    for _ in 0..chance.usize(1..4) {
-        let target = stage.provider.totals().await.message_posts + chance.usize(1..people / 2);
-        let mut process = stage.start(&[]);
-        // Another one beside it now and then, which may outlive it into the next kill.
-        companion = chance.bool().then(|| stage.start(&[])).or(companion);
-        reach(&stage, &mut process, target).await;
-        process.kill();
-    }
-    let ended = stage.send().await;
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    if let Some(companion) = companion {
-        let ended = companion.end().await;
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-    }
-    stage.assert_everybody_once().await;
-}
-
-/// Waits for a number of posts, or for the run to end before.
-async fn reach(stage: &Stage, process: &mut Process, posts: usize) {
-    until("posts or the end", async || {
-        let there = stage.provider.totals().await.message_posts >= posts;
-        (there || !process.is_running()).then_some(())
-    })
-    .await;
-}
-
-#[expect(clippy::print_stderr, reason = "names the round that failed")]
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_the_kills_and_faults_everybody_gets_it_once() {
-    for round in 0..10 {
-        let seed = 0x5eed + round;
-        eprintln!("seed {seed}");
-        soak(seed).await;
-    }
 }

@@ -65,7 +65,9 @@ async fn a_follow_up_with_an_old_key_is_found_in_its_chat() {
             .messages
             .iter()
             .filter(|one| one.to == [row.phone.clone()]);
-        let second = theirs.last().unwrap();
+        let second = theirs
+            .max_by_key(|one| one.key.as_deref() == Some(&*row.idempotency_key))
+            .unwrap();
         assert_eq!(
             second.message_id, row.message_id,
             "the second, not the first"

@@ -76,6 +76,26 @@ async fn a_picture_that_the_provider_has_lost_is_uploaded_anew_under_a_new_key()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_picture_lost_after_a_lost_answer_never_means_a_second_message() {
+    let stage = gallery(12).await;
+    let to = phone(5);
+    let rules = json!([
+        { "kind": "drop", "attempts": 1, "match": { "to": to } },
+        { "kind": "error", "code": 5001, "match": { "to": to } },
+    ]);
+    stage.provider.faults(1, &rules).await;
+    let ended = stage.send().await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let journal = stage.assert_nobody_twice().await;
+    assert_eq!(journal.totals.people, 12, "the first try was taken");
+    let rows = stage.project.rows(RUN).await;
+    let row = rows.iter().find(|row| row.phone == to).unwrap();
+    assert_eq!(row.state, "uncertain", "{row:?}");
+    let keys = by_key(&journal);
+    assert_eq!(keys.len(), 12, "a new key for what may be out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_picture_lost_for_many_at_once_is_uploaded_again_once() {
     let stage = gallery(60).await;
     let lost = json!([{ "kind": "error", "code": 5001, "times": 8 }]);

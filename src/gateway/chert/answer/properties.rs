@@ -77,7 +77,10 @@ proptest! {
         status in 400u16..600, code in any::<u32>(), retryable in any::<bool>(),
     ) {
         let outcome = of(status, &enveloped(status, code, &format!(r#""retryable":{retryable}"#)));
-        let again = matches!(outcome, Outcome::Retry { .. } | Outcome::LineBusy { .. });
+        let again = matches!(
+            outcome,
+            Outcome::Retry { .. } | Outcome::LineBusy { .. } | Outcome::Uncertain { .. }
+        );
         prop_assert_eq!(again, retryable);
     }
 }

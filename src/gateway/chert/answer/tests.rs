@@ -141,7 +141,9 @@ fn retryable_decides_in_both_shapes() {
     for (http, code, rest, expected) in [
         (400, 1003, r#""retryable":false"#, "permanent"),
         (400, 1003, r#""retryable":true"#, "retry Recipient -"),
-        (500, 3001, r#""retryable":true"#, "retry Recipient -"),
+        (500, 3001, r#""retryable":true"#, "uncertain"),
+        (502, 3004, r#""retryable":true"#, "uncertain"),
+        (503, 3002, r#""retryable":true"#, "retry Recipient -"),
         (500, 3001, r#""retryable":false"#, "permanent"),
         (502, 4001, r#""retryable":true"#, "retry Recipient -"),
         (

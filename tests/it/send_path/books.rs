@@ -1,0 +1,175 @@
+//! The ledger as it lies on the disk, for what no report shows: attempts one by one, leases,
+//! waits. Reads a copy, so that looking at what a killed process left does not mend it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection as _, FromRow, Row as _};
+
+use crate::support::{Journal, Stage};
+
+/// The ledger of every stage.
+pub(super) const LEDGER: &str = "sendoff.db";
+
+/// A row of `deliveries`, with its person.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub(super) struct Delivery {
+    pub(super) id: i64,
+    pub(super) phone: String,
+    pub(super) line: String,
+    pub(super) state: String,
+    /// Attempts begun.
+    pub(super) attempt: u32,
+    pub(super) due_at: i64,
+    pub(super) lease_owner: Option<String>,
+    pub(super) lease_until: Option<i64>,
+    pub(super) message_id: Option<String>,
+}
+
+/// A row of `attempts`.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub(super) struct Attempt {
+    #[sqlx(rename = "delivery_id")]
+    pub(super) delivery: i64,
+    /// From 1.
+    #[sqlx(rename = "attempt")]
+    pub(super) number: u32,
+    pub(super) begun_at: i64,
+    /// None: the process ended before it knew.
+    pub(super) ended_at: Option<i64>,
+    pub(super) outcome: String,
+    pub(super) late: bool,
+    pub(super) http: Option<u16>,
+    /// When the delivery is due again.
+    pub(super) due_at: Option<i64>,
+}
+
+/// What the ledger holds, as far as these tests look at it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Books {
+    pub(super) deliveries: BTreeMap<i64, Delivery>,
+    /// By delivery, in order.
+    pub(super) attempts: BTreeMap<i64, Vec<Attempt>>,
+}
+
+impl Books {
+    /// The ledger of a stage at which nobody works now. Empty where there is none, or no run.
+    pub(super) async fn of(stage: &Stage) -> Self {
+        let copy = tempfile::tempdir().unwrap();
+        let path = copy.path().join(LEDGER);
+        for end in ["", "-wal"] {
+            let from = stage.project.path(format!("{LEDGER}{end}"));
+            if from.exists() {
+                fs::copy(from, copy.path().join(format!("{LEDGER}{end}"))).unwrap();
+            }
+        }
+        if path.exists() {
+            Self::read(&path).await
+        } else {
+            Self::default()
+        }
+    }
+
+    async fn read(path: &Path) -> Self {
+        let mut ledger = open(path, Access::Whole).await;
+        let tables = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = 'attempts'");
+        if tables.fetch_optional(&mut ledger).await.unwrap().is_none() {
+            return Self::default();
+        }
+        let deliveries: Vec<Delivery> = sqlx::query_as(
+            "SELECT d.id, m.phone, d.line, d.state, d.attempt, d.due_at, d.lease_owner,
+                 d.lease_until, d.message_id
+             FROM deliveries d JOIN messages m ON m.id = d.id",
+        )
+        .fetch_all(&mut ledger)
+        .await
+        .unwrap();
+        let rows: Vec<Attempt> = sqlx::query_as(
+            "SELECT delivery_id, attempt, begun_at, ended_at, outcome, late, http, due_at
+             FROM attempts
+             ORDER BY delivery_id, attempt",
+        )
+        .fetch_all(&mut ledger)
+        .await
+        .unwrap();
+        let mut attempts: BTreeMap<i64, Vec<Attempt>> = BTreeMap::new();
+        for row in rows {
+            attempts.entry(row.delivery).or_default().push(row);
+        }
+        Self {
+            deliveries: deliveries.into_iter().map(|one| (one.id, one)).collect(),
+            attempts,
+        }
+    }
+
+    pub(super) fn in_state<'a>(&'a self, state: &'a str) -> impl Iterator<Item = &'a Delivery> {
+        self.deliveries
+            .values()
+            .filter(move |one| one.state == state)
+    }
+
+    /// Every attempt of everybody.
+    pub(super) fn all_attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.attempts.values().flatten()
+    }
+
+    /// The story is whole: every attempt that was begun is written down, in order, and no
+    /// request has left without one that had been begun before.
+    pub(super) fn assert_whole(&self, journal: &Journal) {
+        let mut posts: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
+        for post in journal.posts() {
+            let to = post.to.as_deref().unwrap();
+            posts.entry(to).or_default().push(post.at);
+        }
+        for delivery in self.deliveries.values() {
+            let attempts = &self.attempts[&delivery.id];
+            let numbers: Vec<u32> = attempts.iter().map(|one| one.number).collect();
+            let begun: Vec<u32> = (1..=delivery.attempt).collect();
+            assert_eq!(numbers, begun, "{delivery:?}");
+            let posts = posts.get(&*delivery.phone).map_or(&[][..], Vec::as_slice);
+            for (number, at) in (1..).zip(posts) {
+                let before = |one: &&Attempt| one.begun_at <= at.as_millisecond();
+                let begun = attempts.iter().filter(before).count();
+                assert!(begun >= number, "sent before it was begun: {delivery:?}");
+            }
+        }
+    }
+}
+
+/// Who has attempts on their way at this moment.
+pub(super) async fn sending(stage: &Stage) -> Vec<String> {
+    let mut ledger = open(&stage.project.path(LEDGER), Access::Look).await;
+    let owners = sqlx::query(
+        "SELECT DISTINCT lease_owner FROM deliveries
+         WHERE state = 'sending' AND lease_owner IS NOT NULL",
+    );
+    let owners = owners.fetch_all(&mut ledger).await.unwrap();
+    owners.iter().map(|row| row.get(0)).collect()
+}
+
+/// Whether nobody is in the middle of a change. A process that is stopped there keeps all others
+/// from the ledger until it goes on, which is SQLite's way and not what a test is about.
+pub(super) async fn is_free(stage: &Stage) -> bool {
+    let mut ledger = open(&stage.project.path(LEDGER), Access::Whole).await;
+    let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut ledger).await;
+    begun.is_ok()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Beside processes that work on it.
+    Look,
+    Whole,
+}
+
+async fn open(path: &Path, access: Access) -> SqliteConnection {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::ZERO)
+        .read_only(access == Access::Look);
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
