@@ -6,18 +6,17 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::admit;
 use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle};
 use super::settle::later;
 use super::worker::{self, Broken, Shop};
 use crate::crash_points;
-use crate::domain::campaign::Terms;
-use crate::domain::delivery::{Hold, SkipReason};
 use crate::domain::pace::HORIZON;
 use crate::domain::run::RunState;
-use crate::domain::schedule::zone;
-use crate::ledger::{Admission, Candidate, ClaimRequest, Claimed, LedgerError};
+use crate::ledger::{Candidate, ClaimRequest, Claimed, LedgerError};
 
 /// The ledger is asked at least this often, so that a pause by another process, or its end, is
 /// noticed.
@@ -121,10 +120,16 @@ impl<'a> Floor<'a> {
         }
     }
 
+    /// The clock was set back since the last look around; what the ledger says of waits is
+    /// reckoned from the clock as it was until the next one.
+    fn is_set_back(&self, now: Timestamp) -> bool {
+        self.look_at > later(now, POLL)
+    }
+
     /// A clock that was set back must not put off what is looked at once a second.
     fn follow_clock(&mut self) {
         let now = self.engine.clock.now();
-        if self.look_at > later(now, POLL) {
+        if self.is_set_back(now) {
             (self.look_at, self.ask_at) = (now, now);
         }
     }
@@ -245,6 +250,13 @@ impl<'a> Floor<'a> {
     }
 
     fn start(&mut self, claimed: Claimed) {
+        // What is in hand already must not leave through a gate that another process closed.
+        let now = self.engine.clock.now();
+        if !self.is_set_back(now) {
+            for gate in &claimed.gates {
+                self.shop.gates.extend(gate, now, Instant::now());
+            }
+        }
         let idle = claimed.claims.is_empty() && self.workers.is_empty();
         let waiting_until = claimed.next_at.filter(|_| idle);
         self.engine
@@ -323,32 +335,6 @@ impl<'a> Floor<'a> {
                 },
             }
         }
-    }
-}
-
-/// What the domain says of a due delivery: what has begun must be settled; what is past its
-/// time is skipped; what is outside the window waits.
-fn admit(terms: &Terms, starts_at: Timestamp, candidate: Candidate<'_>) -> Admission {
-    let now = candidate.now;
-    let expired = terms
-        .expires
-        .is_some_and(|kept| now.duration_since(starts_at) >= kept);
-    if candidate.begun {
-        Admission::Now
-    } else if expired {
-        Admission::Skip(SkipReason::Expired)
-    } else if let Some(window) = &terms.window {
-        let zone = candidate.timezone.and_then(zone::find);
-        match window.next_open(now, zone.as_ref(), candidate.phone) {
-            Ok(open) if open <= now => Admission::Now,
-            Ok(until) => Admission::Hold {
-                until,
-                hold: Hold::Window,
-            },
-            Err(_) => Admission::Skip(SkipReason::NoWindow),
-        }
-    } else {
-        Admission::Now
     }
 }
 

@@ -236,6 +236,7 @@ pub struct Claim {
     pub row: u64,
     pub recipient_key: String,
     pub phone: Phone,
+    pub timezone: Option<String>,
     pub line: String,
     pub message: Message,
     /// Attempts begun so far; the fence for [`Begin`].
@@ -289,6 +290,8 @@ pub struct Claimed {
     pub next_at: Option<Timestamp>,
     /// Deliveries moved by [`Admit`] to a later time or out of the run.
     pub moved: u64,
+    /// Open waits of the account and of lines, by whichever process they were learnt.
+    pub gates: Vec<Gate>,
 }
 
 /// An attempt to be committed before its request leaves.

@@ -170,6 +170,7 @@ impl CandidateRow {
             row: number(self.row)?,
             recipient_key: self.recipient_key.unwrap_or(self.phone),
             phone,
+            timezone: self.timezone,
             line: self.line,
             message: stored(serde_json::from_str(&self.content))?,
             attempt: number(self.attempt)?,

@@ -2,6 +2,7 @@
 //! Reads the ledger and never prints; one file per format.
 
 mod csv;
+mod html;
 mod json;
 mod layout;
 mod status;
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use self::csv::{Csv, HEADER as CSV_HEADER, csv};
+pub use self::html::Html;
 pub use self::json::{Json, run_json, runs_json};
 pub use self::status::status_table;
 pub use self::style::{Colour, Style};
