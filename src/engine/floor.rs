@@ -1,6 +1,7 @@
 //! The loop that drives a run: claims what is due, hands it to workers, waits for what comes
 //! next, and looks around for what other processes do. Sends nothing itself.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::worker::{self, Broken, Shop};
 use crate::crash_points;
 use crate::domain::pace::HORIZON;
 use crate::domain::run::RunState;
-use crate::ledger::{Candidate, ClaimRequest, Claimed, LedgerError};
+use crate::ledger::{Candidate, ClaimRequest, Claimed, DeliveryId, LedgerError};
 
 /// The ledger is asked at least this often, so that a pause by another process, or its end, is
 /// noticed.
@@ -35,7 +36,10 @@ pub(super) struct Floor<'a> {
     engine: &'a Engine,
     session: &'a Session,
     shop: Arc<Shop>,
-    workers: JoinSet<Result<(), Broken>>,
+    workers: JoinSet<Finished>,
+    /// What the workers hold. A clock that was set forward ends their leases before they do, and
+    /// what is in hand here must not be taken for somebody's who is gone.
+    in_hand: HashSet<DeliveryId>,
     /// When the ledger is to be asked for work again.
     ask_at: Timestamp,
     /// When it is to be asked what other processes have done to the run.
@@ -51,6 +55,8 @@ enum Wire {
     Abandoned,
 }
 
+/// A worker that has ended, and with what.
+type Finished = (DeliveryId, Result<(), Broken>);
 type Writer = JoinHandle<Result<(), LedgerError>>;
 
 impl<'a> Floor<'a> {
@@ -60,6 +66,7 @@ impl<'a> Floor<'a> {
             session,
             shop,
             workers: JoinSet::new(),
+            in_hand: HashSet::new(),
             ask_at: engine.clock.now(),
             look_at: engine.clock.now(),
             locked: 0,
@@ -182,7 +189,10 @@ impl<'a> Floor<'a> {
     }
 
     /// Reads how a worker ended, and looks for work again as soon as there may be some.
-    fn joined(&mut self, done: Result<Result<(), Broken>, JoinError>) -> Result<(), LedgerError> {
+    fn joined(&mut self, done: Result<Finished, JoinError>) -> Result<(), LedgerError> {
+        if let Ok((id, _)) = &done {
+            self.in_hand.remove(id);
+        }
         read(done)?;
         let due = self.shop.due_again.lock().ok();
         if let Some(due) = due.and_then(|mut due| due.take()) {
@@ -263,8 +273,11 @@ impl<'a> Floor<'a> {
             .tally
             .change(|view| view.waiting_until = waiting_until);
         for claim in claimed.claims {
-            self.workers
-                .spawn(worker::deliver(self.shop.clone(), claim));
+            if self.in_hand.insert(claim.id) {
+                let shop = self.shop.clone();
+                self.workers
+                    .spawn(async move { (claim.id, worker::deliver(shop, claim).await) });
+            }
         }
     }
 
@@ -339,11 +352,13 @@ impl<'a> Floor<'a> {
 }
 
 /// A writer that has stopped keeps the reason itself, so `NotWritten` adds nothing here.
-fn read(done: Result<Result<(), Broken>, JoinError>) -> Result<(), LedgerError> {
+fn read(done: Result<Finished, JoinError>) -> Result<(), LedgerError> {
     match done {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(Broken::Ledger(error))) => Err(error),
-        Ok(Err(Broken::NotWritten)) => Err(LedgerError::Fault("the writer has stopped".to_owned())),
+        Ok((_, Ok(()))) => Ok(()),
+        Ok((_, Err(Broken::Ledger(error)))) => Err(error),
+        Ok((_, Err(Broken::NotWritten))) => {
+            Err(LedgerError::Fault("the writer has stopped".to_owned()))
+        }
         Err(error) => Err(died(&error)),
     }
 }
