@@ -127,10 +127,16 @@ impl<'a> Floor<'a> {
         }
     }
 
+    /// The clock was set back since the last look around; what the ledger says of waits is
+    /// reckoned from the clock as it was until the next one.
+    fn is_set_back(&self, now: Timestamp) -> bool {
+        self.look_at > later(now, POLL)
+    }
+
     /// A clock that was set back must not put off what is looked at once a second.
     fn follow_clock(&mut self) {
         let now = self.engine.clock.now();
-        if self.look_at > later(now, POLL) {
+        if self.is_set_back(now) {
             (self.look_at, self.ask_at) = (now, now);
         }
     }
@@ -255,10 +261,11 @@ impl<'a> Floor<'a> {
 
     fn start(&mut self, claimed: Claimed) {
         // What is in hand already must not leave through a gate that another process closed.
-        for gate in &claimed.gates {
-            self.shop
-                .gates
-                .extend(gate, self.engine.clock.now(), Instant::now());
+        let now = self.engine.clock.now();
+        if !self.is_set_back(now) {
+            for gate in &claimed.gates {
+                self.shop.gates.extend(gate, now, Instant::now());
+            }
         }
         let idle = claimed.claims.is_empty() && self.workers.is_empty();
         let waiting_until = claimed.next_at.filter(|_| idle);
