@@ -48,7 +48,10 @@ fn ledger_path(app: &App, settings: &Settings) -> Result<PathBuf, Stop> {
         .strip_prefix("sqlite://")
         .or_else(|| url.strip_prefix("sqlite:"));
     match path {
-        Some(path) if !path.is_empty() => Ok(path.into()),
+        Some(path) if !path.is_empty() => {
+            app.ledger_name.get_or_init(|| path.to_owned());
+            Ok(path.into())
+        }
         Some(_) => Err(Stop::could_not_start("the ledger's address names no file")
             .help("write it like sqlite://sendoff.db")),
         None => Err(Stop::could_not_start(format!(

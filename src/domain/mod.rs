@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod campaign;
+pub mod cause;
 pub mod delivery;
 pub mod digest;
 pub mod duration;

@@ -8,10 +8,12 @@ use jiff::Timestamp;
 
 use super::arrivals::Arrivals;
 use super::events::{self, Happened};
-use super::rows::{CandidateRow, GateRow, OnlyRow, instant, instants, number, stored};
+use super::rows::{self, CandidateRow, GateRow, OnlyRow, instants, number, stored};
 use super::shapes::HeldBack;
 use super::tx::SharedTx;
-use super::{Admission, Admit, Candidate, Claim, ClaimRequest, Claimed, DeliveryId, LedgerError};
+use super::{
+    Admission, Admit, Candidate, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Held, LedgerError,
+};
 use crate::domain::delivery::{Hold, SkipReason};
 use crate::domain::history::DeliveryEvent;
 use crate::domain::phone::Phone;
@@ -116,11 +118,15 @@ pub(super) async fn claim(
         state: tx.run_state(request.run.id).await?,
         next_at: None,
         moved: 0,
+        gates: Vec::new(),
     };
     if claimed.state != RunState::Running {
         return Ok(claimed);
     }
-    let gates = Gates::new(tx.open_gates(request).await?)?;
+    for row in tx.open_gates(request).await? {
+        claimed.gates.push(rows::gate(&request.run.gateway, row)?);
+    }
+    let gates = Gates::new(&claimed.gates);
     let lines = tx.lines(request.run.id).await?;
     let subjects = Arrivals::subjects(request, &lines);
     let gateway = &request.run.gateway;
@@ -168,15 +174,18 @@ struct Gates {
 }
 
 impl Gates {
-    fn new(rows: Vec<GateRow>) -> Result<Self, LedgerError> {
-        let mut lines = HashMap::new();
-        for (line, until, _) in rows {
-            lines.insert(line, instant(until)?);
+    fn new(open: &[Gate]) -> Self {
+        let (mut account, mut lines) = (None, HashMap::new());
+        for gate in open {
+            match &gate.held {
+                Held::Account => account = Some(gate.until),
+                Held::Line(line) => {
+                    lines.insert(line.clone(), gate.until);
+                }
+                Held::Recipient(_) => {}
+            }
         }
-        Ok(Self {
-            account: lines.remove(""),
-            lines,
-        })
+        Self { account, lines }
     }
 
     /// Until when nothing may leave from `line`.
@@ -204,7 +213,7 @@ async fn only(
     let gate = gates.until(&row.line).unwrap_or(Timestamp::MIN);
     Ok(Some(Only {
         id: row.id,
-        free_at: row.free_at(request.now)?.max(gate),
+        free_at: row.free_at(request)?.max(gate),
     }))
 }
 
@@ -355,6 +364,11 @@ async fn next_at(
     let mut due: BTreeMap<String, i64> = BTreeMap::new();
     let unanswered = tx.next_unanswered(request).await?;
     let pending = tx.next_pending(request, lines).await?;
+    let (now, frozen_due) = (request.now, request.frozen_due().as_millisecond());
+    let pending = pending.into_iter().map(|(line, at)| {
+        let due = at == frozen_due;
+        (line, if due { now.as_millisecond() } else { at })
+    });
     for (line, at) in unanswered.into_iter().chain(pending) {
         due.entry(line)
             .and_modify(|earliest| *earliest = at.min(*earliest))
@@ -364,7 +378,7 @@ async fn next_at(
     for (line, at) in due {
         let slot = stored(Timestamp::from_microsecond(pace.slot(&line, request)))?;
         let gate = gates.until(&line).unwrap_or(Timestamp::MIN);
-        let at = instant(at)?.max(slot).max(gate);
+        let at = rows::instant(at)?.max(slot).max(gate);
         earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
     }
     Ok(earliest)

@@ -193,6 +193,20 @@ pub struct ClaimRequest<'a> {
     pub limits: Limits,
 }
 
+impl ClaimRequest<'_> {
+    /// Until when those are due that stand as they were frozen: `now`, unless the run was made
+    /// later than that. Then the clock has been set back since, and what was to go at once still
+    /// is.
+    fn frozen_due(&self) -> Timestamp {
+        let (run, now) = (self.run, self.now);
+        if run.created_at > now && run.starts_at <= run.created_at {
+            now.max(run.starts_at)
+        } else {
+            now
+        }
+    }
+}
+
 /// What the domain says of a due delivery at the moment of the claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
@@ -227,6 +241,7 @@ pub struct Claim {
     pub row: u64,
     pub recipient_key: String,
     pub phone: Phone,
+    pub timezone: Option<String>,
     pub line: String,
     pub message: Message,
     /// Attempts begun so far; the fence for [`Begin`].
@@ -280,6 +295,8 @@ pub struct Claimed {
     pub next_at: Option<Timestamp>,
     /// Deliveries moved by [`Admit`] to a later time or out of the run.
     pub moved: u64,
+    /// Open waits of the account and of lines, by whichever process they were learnt.
+    pub gates: Vec<Gate>,
 }
 
 /// An attempt to be committed before its request leaves.
@@ -523,6 +540,33 @@ pub struct Missed {
     pub reason: String,
 }
 
+/// What the clock shows at the moment it is asked.
+pub type Now<'a> = &'a (dyn Fn() -> Timestamp + Send + Sync);
+
+/// A store that may not be the one that messages were last sent from: it has been put back from
+/// a backup, copied or moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Its name, for people.
+    pub store: String,
+    /// When the newest attempt that it knows of was begun.
+    pub known_until: Option<Timestamp>,
+    pub sign: Sign,
+}
+
+/// What gives a copy away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sign {
+    /// More has been sent from here than it knows of; until when.
+    Behind { sent_until: Option<Timestamp> },
+    /// It has been sent from, and nothing here says that it was from here.
+    NoNote,
+    /// It was sent from here, and this is not the original.
+    OtherFile,
+    /// Another ledger was sent from here.
+    OtherLedger,
+}
+
 /// The store. One trait for every database; no method says how it is done.
 #[async_trait]
 pub trait Ledger: Debug + Send + Sync {
@@ -691,6 +735,21 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// Occurrences of a campaign that were not sent, newest first.
     async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError>;
+
+    // The place
+
+    /// Makes sure, before anything is sent, that this is the store that has sent before; one that
+    /// never has settles where it is. From then on every group of attempts that this handle
+    /// begins leaves a mark, by which an older copy will be known.
+    async fn take_place(&self) -> Result<Option<Copied>, LedgerError>;
+
+    /// Makes the store at home where it is, on the word of a person, and notes that it was.
+    async fn accept_copy(&self, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// Sets stored waits back when the clock was: none is hours longer for it, and none that the
+    /// provider asked for ends before its time. Asked at the start and about once a second; the
+    /// clock is read when the store is ready to compare.
+    async fn follow_clock(&self, now: Now<'_>) -> Result<(), LedgerError>;
 
     /// Lets go of the store. What was committed is kept without it; it only leaves less behind.
     async fn close(&self);

@@ -6,7 +6,9 @@ use std::fmt::Display;
 use jiff::Timestamp;
 use sqlx::FromRow;
 
-use super::{Claim, DeliveryId, DeliveryRecord, Gate, Held, KnownChat, LedgerError, RunRecord};
+use super::{
+    Claim, ClaimRequest, DeliveryId, DeliveryRecord, Gate, Held, KnownChat, LedgerError, RunRecord,
+};
 use crate::domain::delivery::{DeliveryState, Hold, SkipReason};
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
@@ -139,6 +141,8 @@ pub(super) struct CandidateRow {
     fixed: Option<String>,
     begun_at: Option<i64>,
     unanswered_at: Option<i64>,
+    /// By how much the clock was set back since.
+    aged_ms: i64,
     row: i64,
     recipient_key: Option<String>,
     pub(super) phone: String,
@@ -166,6 +170,7 @@ impl CandidateRow {
             row: number(self.row)?,
             recipient_key: self.recipient_key.unwrap_or(self.phone),
             phone,
+            timezone: self.timezone,
             line: self.line,
             message: stored(serde_json::from_str(&self.content))?,
             attempt: number(self.attempt)?,
@@ -179,7 +184,8 @@ impl CandidateRow {
             chat,
             begun_at: instants(self.begun_at)?,
             unanswered_since: if unanswered {
-                instants(self.unanswered_at.or(self.begun_at))?
+                let since = self.unanswered_at.or(self.begun_at);
+                instants(since.map(|since| since - self.aged_ms))?
             } else {
                 None
             },
@@ -202,9 +208,11 @@ pub(super) struct OnlyRow {
 
 impl OnlyRow {
     /// When it may be claimed, but for gates; in the past, or never set, counts as now.
-    pub(super) fn free_at(&self, now: Timestamp) -> Result<Timestamp, LedgerError> {
+    pub(super) fn free_at(&self, request: &ClaimRequest<'_>) -> Result<Timestamp, LedgerError> {
+        let frozen_due = request.frozen_due().as_millisecond();
         let lease_end = self.lease_until.filter(|_| self.orphaned != Some(true));
-        let due_at = if self.state == DeliveryState::Pending.as_str() {
+        let pending = self.state == DeliveryState::Pending.as_str();
+        let due_at = if pending && self.due_at != frozen_due {
             self.due_at
         } else {
             i64::MIN
@@ -212,7 +220,7 @@ impl OnlyRow {
         instant(
             due_at
                 .max(lease_end.unwrap_or(i64::MIN))
-                .max(now.as_millisecond()),
+                .max(request.now.as_millisecond()),
         )
     }
 }

@@ -90,7 +90,12 @@ pub(super) trait WriteTx: SharedTx {
         chats: &[NewChat],
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    fn extend_gate(&mut self, gate: &Gate) -> impl Future<Output = Result<(), LedgerError>> + Send;
+    /// A gate that was asked for then.
+    fn extend_gate(
+        &mut self,
+        gate: &Gate,
+        asked_at: Timestamp,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
     fn release_as_it_was(
         &mut self,
@@ -178,12 +183,12 @@ async fn write_round(
         match one {
             Write::Begin(begin) => begins.push(&**begin),
             Write::Record(record) => {
-                gates.extend(&record.gate);
+                gates.extend(record.gate.as_ref().map(|gate| (gate, record.ended_at)));
                 chats.extend(&record.chat);
                 records.push(&**record);
             }
             Write::Release(release) => {
-                gates.extend(&release.gate);
+                gates.extend(release.gate.as_ref().map(|gate| (gate, release.at)));
                 releases.push(&**release);
             }
             Write::Settle(settle) => {
@@ -197,9 +202,9 @@ async fn write_round(
     done.extend(record_all(tx, &records).await?);
     keep_chats(tx, &chats).await?;
     // Before any attempt begins: a wait that has just been asked for holds it too.
-    gates.sort_by_key(|gate| (&gate.gateway, gate_key(gate)));
-    for gate in gates {
-        tx.extend_gate(gate).await?;
+    gates.sort_by_key(|(gate, _)| (&gate.gateway, gate_key(gate)));
+    for (gate, asked_at) in gates {
+        tx.extend_gate(gate, asked_at).await?;
     }
     let held = hold_gated(tx, owner, &begins, news).await?;
     begins.retain(|begin| !held.contains_key(&begin.id));

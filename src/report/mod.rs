@@ -3,6 +3,7 @@
 
 mod csv;
 mod explain;
+mod html;
 mod json;
 mod layout;
 mod status;
@@ -23,6 +24,7 @@ use jiff::tz::TimeZone;
 
 pub use self::csv::{Csv, HEADER as CSV_HEADER, csv};
 pub use self::explain::{Told, explain_json, explain_text};
+pub use self::html::Html;
 pub use self::json::{Json, run_json, runs_json};
 pub use self::status::status_table;
 pub use self::style::{Colour, Style};

@@ -101,6 +101,8 @@ pub(super) struct Calendar<'a> {
 pub(super) enum Fine {
     Minutes,
     Seconds,
+    /// The seconds and the whole date, for what is read on another day.
+    Whole,
 }
 
 impl Calendar<'_> {
@@ -113,10 +115,12 @@ impl Calendar<'_> {
         let (at, now) = (self.local(at), self.local(self.now));
         let time = at.strftime(match fine {
             Fine::Minutes => "%H:%M",
-            Fine::Seconds => "%H:%M:%S",
+            Fine::Seconds | Fine::Whole => "%H:%M:%S",
         });
         let today = now.date();
-        if at.date() == today {
+        if fine == Fine::Whole {
+            format!("{}, {time}", at.strftime("%a %-d %b %Y"))
+        } else if at.date() == today {
             format!("today, {time}")
         } else if today.yesterday().is_ok_and(|day| day == at.date()) {
             format!("yesterday, {time}")

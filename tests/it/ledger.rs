@@ -11,12 +11,15 @@ mod model;
 mod operating;
 mod owning;
 mod pacing;
+mod placing;
 mod proving;
 mod racing;
 mod runs;
 mod sending;
 mod settling;
 mod sqlite_files;
+mod sqlite_place;
+mod stepping;
 mod store;
 mod walks;
 
@@ -145,6 +148,21 @@ macro_rules! conformance {
                     a_run_that_is_not_there_is_no_finding,
                     a_proof_sees_one_moment,
                     a_cancelled_run_is_proved_whatever_was_in_hand,
+                }
+                placing::{
+                    a_new_store_settles_without_a_question,
+                    many_handles_settle_at_once,
+                    a_store_that_was_sent_from_is_at_home,
+                    accepting_what_is_at_home_changes_nothing,
+                }
+                stepping::{
+                    what_was_due_stays_due,
+                    retries_are_not_put_off_by_a_clock_that_is_set_back,
+                    a_providers_wait_lasts_as_long_as_it_asked,
+                    a_lease_is_not_held_for_hours_more,
+                    a_clock_is_followed_once,
+                    slots_go_back_with_the_clock,
+                    a_clock_that_goes_forward_ends_waits_and_nothing_else,
                 }
                 model::{ every_walk_agrees_with_the_model }
             }

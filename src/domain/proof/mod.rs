@@ -1,9 +1,10 @@
 //! The proof of a run: its rows, as they are stored, against their checksums and against the
 //! history that they tell. Compares only; what the rows are read with is the ledger's.
 //!
-//! Not covered: leases (`lease_owner`, `lease_until`), which end by themselves, and the times of
-//! receipts (`delivered_at`, `read_at`), which are the provider's word; only that they are there
-//! where the state says so.
+//! Not covered: leases (`lease_owner`, `lease_until`), which end by themselves; how far the clock
+//! was set back since (`aged_ms`), which nothing else tells; and the times of receipts
+//! (`delivered_at`, `read_at`), which are the provider's word, but that they are there where the
+//! state says so.
 
 mod delivery;
 mod kept;

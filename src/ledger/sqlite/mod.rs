@@ -4,10 +4,12 @@
 
 mod audit;
 mod claim;
+mod clock;
 mod files;
 mod freeze;
 mod history;
 mod owners;
+mod place;
 mod runs;
 mod schedules;
 mod schema;
@@ -26,9 +28,9 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use self::statements as sql;
 use super::{
-    Admit, Audit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, History, KnownChat,
-    Ledger, LedgerError, Missed, NewRun, Outlook, Owner, Resolution, Retry, RunFacts, RunRecord,
-    Whom, Write, Written,
+    Admit, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze, History,
+    KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution, Retry,
+    RunFacts, RunRecord, Whom, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::delivery::{Counts, DeliveryState};
@@ -63,12 +65,14 @@ pub struct SqliteLedger {
     writer: SqlitePool,
     readers: SqlitePool,
     locks: owners::Locks,
+    home: place::Home,
 }
 
 impl SqliteLedger {
     /// Opens the file, creates it if it is not there, and brings its schema up to date. A file
     /// that is no ledger is left as it is.
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
+        schema::may_be_changed(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -107,6 +111,7 @@ impl SqliteLedger {
             writer,
             readers,
             locks: owners::Locks::default(),
+            home: place::Home::default(),
         })
     }
 
@@ -117,7 +122,15 @@ impl SqliteLedger {
 
     /// A write transaction that holds the write lock from its first moment.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        Ok(self.writer.begin_with(sql::BEGIN_IMMEDIATE).await?)
+        match self.writer.begin_with(sql::BEGIN_IMMEDIATE).await {
+            // Some faults, such as a full disk, end a transaction by themselves, and the connection
+            // goes on counting it as open: it is of no more use.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await.ok();
+                Ok(self.writer.begin_with(sql::BEGIN_IMMEDIATE).await?)
+            }
+            answer => Ok(answer?),
+        }
     }
 }
 
@@ -132,9 +145,14 @@ fn fault(error: &sqlx::Error) -> LedgerError {
     match primary_code(error) {
         Some(5 | 6) => LedgerError::Locked,
         Some(13) => LedgerError::DiskFull,
-        Some(11 | 26) => LedgerError::Damaged("its file is corrupt; put a copy of it back".into()),
-        Some(8) => LedgerError::Fault("it may not be written to".into()),
+        Some(11 | 26) => LedgerError::Damaged("its file is not as it was written".into()),
+        Some(8) => LedgerError::Fault(schema::READ_ONLY.into()),
         Some(10) => LedgerError::Fault("the disk answers with an error".into()),
+        Some(14) => LedgerError::Fault(
+            "its file cannot be opened any more; is its folder still there, and may this program \
+             have more files open?"
+                .into(),
+        ),
         Some(_) | None => unnamed(error),
     }
 }
@@ -342,6 +360,18 @@ impl Ledger for SqliteLedger {
 
     async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError> {
         schedules::missed(self, campaign, most).await
+    }
+
+    async fn take_place(&self) -> Result<Option<Copied>, LedgerError> {
+        place::take(self).await
+    }
+
+    async fn accept_copy(&self, now: Timestamp) -> Result<(), LedgerError> {
+        place::accept(self, now).await
+    }
+
+    async fn follow_clock(&self, now: Now<'_>) -> Result<(), LedgerError> {
+        clock::follow(self, now).await
     }
 
     async fn close(&self) {

@@ -20,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::rows::instant;
 use super::super::{LedgerError, Owner, Present};
 use super::{SqliteLedger, statements as sql};
+use crate::domain::cause::because;
 
 /// For so long after a process was found gone its leases may still stand in the ledger; they
 /// last for minutes.
@@ -55,7 +56,7 @@ pub(super) async fn enlist(
         path: path.clone(),
         reason: format!(
             "the lock beside the ledger cannot be made ({})",
-            error.kind()
+            because(&error)
         ),
     };
     let file = OpenOptions::new()

@@ -1,6 +1,8 @@
 //! The schema of a ledger's file: tells a ledger from other files, and brings an older one up to
 //! date, by one process at a time. What the tables are is the migrations' to say.
 
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::LedgerError;
 use super::{BUSY_TIMEOUT, fault, primary_code, statements as sql};
+use crate::domain::cause::{because, is_too_many_files};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -19,6 +22,9 @@ const APPLICATION_ID: i64 = 0x736e_6466;
 /// Between two tries to open a file that others are opening too.
 const AGAIN_AFTER: Duration = Duration::from_millis(5);
 
+/// What is said of a file that cannot be changed.
+pub(super) const READ_ONLY: &str = "the file or its folder is read-only: it may not be written to";
+
 /// What a file is before anything is written to it.
 enum Found {
     UpToDate,
@@ -27,6 +33,18 @@ enum Found {
     Foreign,
     /// A ledger, but its tables have names that nobody gave them.
     Garbled,
+}
+
+/// A file that is marked as read-only is not opened at all: the files that SQLite makes beside it
+/// would be read-only like it, and stay so when the mark is gone. Looks at the mark alone; to open
+/// the file here would end the locks of this process on it.
+pub(super) fn may_be_changed(path: &Path) -> Result<(), LedgerError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() && found.permissions().readonly() => {
+            Err(unopenable(path, READ_ONLY))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Tries again while others bring the same file up to date: the change to write-ahead logging
@@ -149,17 +167,37 @@ fn garbled() -> LedgerError {
 /// What a failure means while the file is being opened.
 pub(super) fn opening(path: &Path, error: &sqlx::Error) -> LedgerError {
     match primary_code(error) {
-        Some(8) => unopenable(path, "the file or its folder is read-only"),
-        Some(14) => unopenable(
-            path,
-            "its folder does not exist, or the file or folder may not be written to",
-        ),
+        Some(8) => unopenable(path, READ_ONLY),
+        Some(14) => unopenable(path, &why_not(path)),
         Some(26) => not_a_ledger(path),
         _ => {
             if let sqlx::Error::Io(io) = error {
-                return unopenable(path, &io.kind().to_string());
+                return unopenable(path, &because(io));
             }
             fault(error)
         }
+    }
+}
+
+/// SQLite says only that it cannot; the operating system knows more.
+fn why_not(path: &Path) -> String {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let shown = folder.display();
+    match fs::metadata(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            format!("the folder '{shown}' does not exist")
+        }
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            format!("'{shown}' is not a folder")
+        }
+        Ok(found) if !found.is_dir() => format!("'{shown}' is not a folder"),
+        Ok(_) if path.is_dir() => "it is a folder; name a file in it".to_owned(),
+        Ok(_) | Err(_) => match File::open(folder) {
+            Err(error) if is_too_many_files(&error) => because(&error),
+            Ok(_) | Err(_) => READ_ONLY.to_owned(),
+        },
     }
 }

@@ -391,7 +391,8 @@ statements! {
             chat_id = NULL, sent_at = NULL, due_at = ?2, tries = 0, revision = revision + ?3,
             fixed = CASE WHEN ?3 THEN NULL ELSE fixed END,
             fixed_sum = CASE WHEN ?3 THEN NULL ELSE fixed_sum END,
-            first_attempt_at = NULL, unanswered_at = NULL, lease_owner = NULL, lease_until = NULL
+            first_attempt_at = NULL, unanswered_at = NULL, aged_ms = 0, lease_owner = NULL,
+            lease_until = NULL
         WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'failed'";
     /// Key and body stay: if the person is wrong, the key still protects.
     RESOLVE = "
@@ -400,7 +401,8 @@ statements! {
             sent_at = CASE ?3 WHEN 'sent' THEN begun_at END,
             due_at = CASE ?3 WHEN 'sent' THEN due_at ELSE ?4 END,
             tries = CASE ?3 WHEN 'sent' THEN tries ELSE 0 END,
-            first_attempt_at = NULL, unanswered_at = NULL, lease_owner = NULL, lease_until = NULL
+            first_attempt_at = NULL, unanswered_at = NULL, aged_ms = 0, lease_owner = NULL,
+            lease_until = NULL
         WHERE id = ?1 AND run_id = ?2 AND state = 'uncertain'
         RETURNING attempt";
 
@@ -433,7 +435,8 @@ statements! {
         ORDER BY id LIMIT ?4";
     DUE = "
         SELECT due_at, id FROM deliveries
-        WHERE run_id = ?1 AND line = ?2 AND state = 'pending' AND due_at <= ?3
+        WHERE run_id = ?1 AND line = ?2 AND state = 'pending'
+          AND due_at <= ?5 AND (due_at <= ?3 OR due_at = ?5)
           AND (lease_until IS NULL OR lease_until <= ?3
             OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
         ORDER BY due_at, id LIMIT ?4";
@@ -446,7 +449,7 @@ statements! {
           AND d.state IN ('pending', 'sending')";
     CANDIDATES = "
         SELECT d.id, d.line, d.state, d.attempt, d.tries, d.revision, d.first_attempt_at, d.fixed,
-            d.begun_at, d.unanswered_at, m.row, m.recipient_key, m.phone, m.timezone, m.content,
+            d.begun_at, d.unanswered_at, d.aged_ms, m.row, m.recipient_key, m.phone, m.timezone, m.content,
             c.chat_id, c.line AS chat_line, g.until_at AS gate_until
         FROM json_each(?1) j
         JOIN deliveries d ON d.id = j.value
@@ -562,9 +565,10 @@ statements! {
         WHERE id = ?1 AND attempt = ?2 AND state = 'sending' AND lease_owner = ?3
         RETURNING run_id";
     EXTEND_GATE = "
-        INSERT INTO gates (gateway, line, recipient, until_at, reason) VALUES (?, ?, ?, ?, ?)
+        INSERT INTO gates (gateway, line, recipient, asked_at, until_at, reason)
+        VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (gateway, recipient, line) DO UPDATE
-        SET until_at = excluded.until_at, reason = excluded.reason
+        SET asked_at = excluded.asked_at, until_at = excluded.until_at, reason = excluded.reason
         WHERE excluded.until_at > gates.until_at";
     FORGET_GATES = "DELETE FROM gates WHERE until_at < ?";
     /// What is without an answer may be asked for again at once.
@@ -620,4 +624,54 @@ statements! {
         -- 'A' is the character after '@'; LIKE would take '_' in a name for any character
         WHERE run > ?1 || '@' AND run < ?1 || 'A'
         ORDER BY due_at DESC, run LIMIT ?2";
+
+    // The place
+    PLACE = "SELECT token, mark, marked_at FROM places ORDER BY place DESC LIMIT 1";
+    NEW_PLACE = "
+        INSERT INTO places (token, taken_at, mark, marked_at)
+        VALUES (lower(hex(randomblob(16))), ?, ?, ?)
+        RETURNING token, mark, marked_at";
+    /// What was begun by a clock that has been set back meanwhile is not the newest.
+    RAISE_MARK = "
+        UPDATE places SET mark = mark + 1,
+            marked_at = CASE WHEN ABS(?1 - COALESCE(back_from, 0)) < 60000 THEN marked_at
+                ELSE MAX(COALESCE(marked_at, ?1), ?1) END
+        WHERE place = (SELECT MAX(place) FROM places)
+        RETURNING mark, marked_at";
+
+    // The clock
+    NEWEST_MARK = "SELECT MAX(marked_at) FROM places";
+    SET_BACK_MARK = "
+        UPDATE places SET marked_at = ?1, back_from = ?2 WHERE marked_at > ?1";
+    SET_BACK_GATES = "
+        UPDATE gates SET until_at = MAX(?1, until_at - (?2 - ?1)), asked_at = ?1
+        WHERE asked_at > ?1";
+    /// Those that stand where the clock stood, not where it is.
+    SET_BACK_PACE = "
+        UPDATE pace SET tat_us = tat_us - (?2 - ?1) * 1000
+        WHERE tat_us > (?1 + (?2 - ?1) / 2) * 1000";
+    SET_BACK_LEASES = "
+        UPDATE deliveries SET lease_until = MAX(?1, lease_until - (?2 - ?1))
+        WHERE run_id IN (SELECT id FROM runs) AND state = 'pending' AND lease_until > ?1";
+    /// With the age of their keys, which must never seem younger than it is.
+    SET_BACK_SENDING = "
+        UPDATE deliveries
+        SET aged_ms = aged_ms + (?2 - ?1),
+            lease_until = CASE WHEN lease_until > ?1 AND begun_at > ?1
+                THEN MAX(?1, lease_until - (?2 - ?1)) ELSE lease_until END
+        WHERE run_id IN (SELECT id FROM runs) AND state = 'sending'";
+    /// Waits that were reckoned from the clock, with the end of the attempt before. The next
+    /// window and a start that is still to come are times of the day.
+    WAITING_BY_THE_CLOCK = "
+        SELECT d.run_id, d.id, d.attempt, d.due_at, d.hold, a.ended_at
+        FROM deliveries d
+        LEFT JOIN attempts a ON a.delivery_id = d.id AND a.attempt = d.attempt
+        WHERE d.run_id IN (SELECT id FROM runs) AND d.line IN (SELECT line FROM run_lines)
+          AND d.state = 'pending' AND d.due_at > ?1
+          AND d.hold IN ('retry', 'throttled', 'line_capacity')
+        ORDER BY d.run_id, d.id";
+    /// A lease on it stays.
+    SET_DUE = "
+        UPDATE OR FAIL deliveries SET due_at = v.value ->> 1
+        FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
 }

@@ -11,7 +11,7 @@ use super::super::shapes::{AttemptRow, Begun, Lost, Moved, Numbered, gate_key};
 use super::super::write::{WriteTx, write_group};
 use super::super::{DeliveryId, Gate, LedgerError, NewChat, Owner, Settle, Write, Written};
 use super::shared::{Sizes, Tx, lost_rows, portions, rows};
-use super::{SqliteLedger, statements as sql};
+use super::{SqliteLedger, place, statements as sql};
 
 const BEGIN: Sizes<3> = [(64, sql::BEGIN_64), (8, sql::BEGIN_8), (1, sql::BEGIN_1)];
 const KEEP_ATTEMPTS: Sizes<3> = [
@@ -36,7 +36,9 @@ pub(super) async fn write(
 ) -> Result<Vec<Written>, LedgerError> {
     let mut tx = ledger.begin().await?;
     let written = write_group(&mut tx, owner, group).await?;
+    let mark = place::raise(ledger, &mut tx, group).await?;
     tx.commit().await?;
+    place::keep(ledger, mark.as_ref());
     Ok(written)
 }
 
@@ -177,12 +179,13 @@ impl WriteTx for Tx<'_> {
         Ok(())
     }
 
-    async fn extend_gate(&mut self, gate: &Gate) -> Result<(), LedgerError> {
+    async fn extend_gate(&mut self, gate: &Gate, asked_at: Timestamp) -> Result<(), LedgerError> {
         let (line, recipient) = gate_key(gate);
         sqlx::query(sql::EXTEND_GATE)
             .bind(&gate.gateway)
             .bind(line)
             .bind(recipient)
+            .bind(asked_at.as_millisecond())
             .bind(gate.until.as_millisecond())
             .bind(&gate.reason)
             .execute(&mut **self)
