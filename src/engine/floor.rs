@@ -1,12 +1,14 @@
 //! The loop that drives a run: claims what is due, hands it to workers, waits for what comes
 //! next, and looks around for what other processes do. Sends nothing itself.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::admit;
@@ -14,11 +16,10 @@ use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle};
 use super::settle::later;
 use super::worker::{self, Broken, Shop};
 use crate::crash_points;
+use crate::domain::pace::HORIZON;
 use crate::domain::run::RunState;
-use crate::ledger::{Candidate, ClaimRequest, Claimed, DeliveryId, LedgerError};
+use crate::ledger::{Candidate, Claim, ClaimRequest, Claimed, DeliveryId, LedgerError};
 
-/// Slots are reserved no further ahead than this.
-const HORIZON: SignedDuration = SignedDuration::from_secs(1);
 /// The ledger is asked at least this often, so that a pause by another process, or its end, is
 /// noticed.
 const POLL: SignedDuration = SignedDuration::from_secs(1);
@@ -37,9 +38,11 @@ pub(super) struct Floor<'a> {
     session: &'a Session,
     shop: Arc<Shop>,
     workers: JoinSet<Finished>,
-    /// What the workers hold. A clock that was set forward ends their leases before they do, and
-    /// what is in hand here must not be taken for somebody's who is gone.
-    in_hand: HashSet<DeliveryId>,
+    /// What the workers hold, with the claim of each that was claimed again meanwhile: because its
+    /// worker has just put it back and is not read yet, or because a clock that was set forward has
+    /// ended its lease. It has its turn when that worker has ended, and then changes nothing that
+    /// the worker has settled.
+    in_hand: HashMap<DeliveryId, Option<Box<Claim>>>,
     /// When the ledger is to be asked for work again.
     ask_at: Timestamp,
     /// When it is to be asked what other processes have done to the run.
@@ -66,7 +69,7 @@ impl<'a> Floor<'a> {
             session,
             shop,
             workers: JoinSet::new(),
-            in_hand: HashSet::new(),
+            in_hand: HashMap::new(),
             ask_at: engine.clock.now(),
             look_at: engine.clock.now(),
             locked: 0,
@@ -110,6 +113,7 @@ impl<'a> Floor<'a> {
             if self.limit_left() == Some(0) {
                 return Ok(Ended::LimitReached);
             }
+            self.follow_clock();
             if self.engine.clock.now() >= self.look_at
                 && let Some(ended) = self.look_around().await?
             {
@@ -123,6 +127,20 @@ impl<'a> Floor<'a> {
                 return Ok(ended);
             }
             self.wait(stop).await?;
+        }
+    }
+
+    /// The clock was set back since the last look around; what the ledger says of waits is
+    /// reckoned from the clock as it was until the next one.
+    fn is_set_back(&self, now: Timestamp) -> bool {
+        self.look_at > later(now, POLL)
+    }
+
+    /// A clock that was set back must not put off what is looked at once a second.
+    fn follow_clock(&mut self) {
+        let now = self.engine.clock.now();
+        if self.is_set_back(now) {
+            (self.look_at, self.ask_at) = (now, now);
         }
     }
 
@@ -156,11 +174,16 @@ impl<'a> Floor<'a> {
     /// killed leaves its leases to us, and an operator may have changed the run's state.
     async fn look_around(&mut self) -> Result<Option<Ended>, LedgerError> {
         let engine = self.engine;
-        let now = engine.clock.now();
-        engine.ledger.beat(&self.session.owner, now).await?;
-        match engine.ledger.bury(now).await {
-            Ok(()) | Err(LedgerError::Locked) => {}
-            Err(error) => return Err(error),
+        let now = || engine.clock.now();
+        engine.ledger.beat(&self.session.owner, now()).await?;
+        for looked in [
+            engine.ledger.bury(now()).await,
+            engine.ledger.follow_clock(&now).await,
+        ] {
+            match looked {
+                Ok(()) | Err(LedgerError::Locked) => {}
+                Err(error) => return Err(error),
+            }
         }
         let record = engine.ledger.run(&engine.run.run).await?;
         let now = engine.clock.now();
@@ -171,10 +194,14 @@ impl<'a> Floor<'a> {
 
     /// Reads how a worker ended, and looks for work again as soon as there may be some.
     fn joined(&mut self, done: Result<Finished, JoinError>) -> Result<(), LedgerError> {
-        if let Ok((id, _)) = &done {
-            self.in_hand.remove(id);
-        }
+        let again = done
+            .as_ref()
+            .ok()
+            .and_then(|(id, _)| self.in_hand.remove(id).flatten());
         read(done)?;
+        if let Some(claim) = again {
+            self.hand_out(*claim);
+        }
         let due = self.shop.due_again.lock().ok();
         if let Some(due) = due.and_then(|mut due| due.take()) {
             self.ask_at = self.ask_at.min(due);
@@ -242,8 +269,11 @@ impl<'a> Floor<'a> {
 
     fn start(&mut self, claimed: Claimed) {
         // What is in hand already must not leave through a gate that another process closed.
-        for gate in &claimed.gates {
-            self.shop.gates.extend(gate);
+        let now = self.engine.clock.now();
+        if !self.is_set_back(now) {
+            for gate in &claimed.gates {
+                self.shop.gates.extend(gate, now, Instant::now());
+            }
         }
         let idle = claimed.claims.is_empty() && self.workers.is_empty();
         let waiting_until = claimed.next_at.filter(|_| idle);
@@ -251,7 +281,18 @@ impl<'a> Floor<'a> {
             .tally
             .change(|view| view.waiting_until = waiting_until);
         for claim in claimed.claims {
-            if self.in_hand.insert(claim.id) {
+            self.hand_out(claim);
+        }
+    }
+
+    /// Gives a claim to a worker, or keeps it until the one that holds the delivery has ended.
+    fn hand_out(&mut self, claim: Claim) {
+        match self.in_hand.entry(claim.id) {
+            Entry::Occupied(mut held) => {
+                held.insert(Some(Box::new(claim)));
+            }
+            Entry::Vacant(free) => {
+                free.insert(None);
                 let shop = self.shop.clone();
                 self.workers
                     .spawn(async move { (claim.id, worker::deliver(shop, claim).await) });

@@ -213,7 +213,7 @@ async fn only(
     let gate = gates.until(&row.line).unwrap_or(Timestamp::MIN);
     Ok(Some(Only {
         id: row.id,
-        free_at: row.free_at(request.now)?.max(gate),
+        free_at: row.free_at(request)?.max(gate),
     }))
 }
 
@@ -364,6 +364,11 @@ async fn next_at(
     let mut due: BTreeMap<String, i64> = BTreeMap::new();
     let unanswered = tx.next_unanswered(request).await?;
     let pending = tx.next_pending(request, lines).await?;
+    let (now, frozen_due) = (request.now, request.frozen_due().as_millisecond());
+    let pending = pending.into_iter().map(|(line, at)| {
+        let due = at == frozen_due;
+        (line, if due { now.as_millisecond() } else { at })
+    });
     for (line, at) in unanswered.into_iter().chain(pending) {
         due.entry(line)
             .and_modify(|earliest| *earliest = at.min(*earliest))

@@ -52,6 +52,7 @@ pub(super) trait FreezeTx: SharedTx + Sized {
     fn insert_media(
         &mut self,
         file: &Media,
+        sum: i64,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
     fn insert_lines(
@@ -307,7 +308,8 @@ impl<T: FreezeTx> Freeze for Freezing<T> {
 
     async fn add_media(&mut self, media: Vec<Media>) -> Result<(), LedgerError> {
         for file in &media {
-            self.tx.insert_media(file).await?;
+            let sum = history::media_sum(file.sha256, &file.filename, &file.content_type);
+            self.tx.insert_media(file, sum).await?;
         }
         Ok(())
     }

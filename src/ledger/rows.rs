@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 
 use super::{
-    Claim, DeliveryId, DeliveryRecord, Gate, Held, KnownChat, LedgerError, Missed, RunRecord,
+    Claim, ClaimRequest, DeliveryId, DeliveryRecord, Gate, Held, KnownChat, LedgerError, Missed,
+    RunRecord,
 };
 use crate::domain::delivery::{DeliveryState, Hold, SkipReason};
 use crate::domain::phone::Phone;
@@ -43,7 +44,7 @@ pub(super) struct RunRow {
     pub(super) id: i64,
     run: String,
     pub(super) gateway: String,
-    state: String,
+    pub(super) state: String,
     reason: Option<String>,
     terms: String,
     files: String,
@@ -52,6 +53,14 @@ pub(super) struct RunRow {
     created_at: i64,
     starts_at: i64,
     finished_at: Option<i64>,
+}
+
+impl RunRow {
+    /// The delivery of a record of the list, from 1; none where the list is shorter.
+    pub(super) fn delivery_of(&self, row: u64) -> Option<DeliveryId> {
+        let place = i64::try_from(row.checked_sub(1)?).ok()?;
+        (place < self.total).then(|| self.first_delivery + place)
+    }
 }
 
 impl TryFrom<RunRow> for RunRecord {
@@ -142,6 +151,8 @@ pub(super) struct CandidateRow {
     fixed: Option<String>,
     begun_at: Option<i64>,
     unanswered_at: Option<i64>,
+    /// By how much the clock was set back since.
+    aged_ms: i64,
     row: i64,
     recipient_key: Option<String>,
     pub(super) phone: String,
@@ -183,7 +194,8 @@ impl CandidateRow {
             chat,
             begun_at: instants(self.begun_at)?,
             unanswered_since: if unanswered {
-                instants(self.unanswered_at.or(self.begun_at))?
+                let since = self.unanswered_at.or(self.begun_at);
+                instants(since.map(|since| since - self.aged_ms))?
             } else {
                 None
             },
@@ -206,9 +218,11 @@ pub(super) struct OnlyRow {
 
 impl OnlyRow {
     /// When it may be claimed, but for gates; in the past, or never set, counts as now.
-    pub(super) fn free_at(&self, now: Timestamp) -> Result<Timestamp, LedgerError> {
+    pub(super) fn free_at(&self, request: &ClaimRequest<'_>) -> Result<Timestamp, LedgerError> {
+        let frozen_due = request.frozen_due().as_millisecond();
         let lease_end = self.lease_until.filter(|_| self.orphaned != Some(true));
-        let due_at = if self.state == DeliveryState::Pending.as_str() {
+        let pending = self.state == DeliveryState::Pending.as_str();
+        let due_at = if pending && self.due_at != frozen_due {
             self.due_at
         } else {
             i64::MIN
@@ -216,7 +230,7 @@ impl OnlyRow {
         instant(
             due_at
                 .max(lease_end.unwrap_or(i64::MIN))
-                .max(now.as_millisecond()),
+                .max(request.now.as_millisecond()),
         )
     }
 }

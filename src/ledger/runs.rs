@@ -82,29 +82,47 @@ pub(super) async fn set_state(
         let run = run.clone();
         return Err(LedgerError::BadTransition { run, from, to });
     }
-    tx.set_run_state(record.id, to, reason, now).await?;
+    // The first reason stands: whoever comes second changes nothing.
     if from != to {
-        let reason = reason.map(str::to_owned);
-        let what = match to {
-            RunState::Running => RunEvent::Resumed,
-            RunState::Paused => RunEvent::Paused { reason },
-            RunState::Halted => RunEvent::Halted { reason },
-            RunState::Finished => RunEvent::Finished,
-            RunState::Cancelled => RunEvent::Cancelled,
-        };
-        events::note_run(tx, record.id, now, &what).await?;
+        enter(tx, record.id, to, reason, now).await?;
     }
     if to == RunState::Cancelled {
         tx.cancel_pending(record.id).await?;
-        keep_lost(tx, record.id, now).await?;
+        let unanswered = tx.unheld(record.id, now).await?;
+        keep_lost(tx, unanswered).await?;
         tx.cancel_unheld(record.id, now).await?;
     }
     held(tx, run).await
 }
 
-/// Attempts that are given up without an answer.
-async fn keep_lost(tx: &mut impl RunTx, run_id: i64, now: Timestamp) -> Result<(), LedgerError> {
-    let rows = tx.unheld(run_id, now).await?;
+/// The new state, and the event that tells of it.
+pub(super) async fn enter(
+    tx: &mut impl RunTx,
+    run_id: i64,
+    to: RunState,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let words = reason.map(str::to_owned);
+    let (reason, what) = match to {
+        RunState::Running => (None, RunEvent::Resumed),
+        RunState::Paused => (reason, RunEvent::Paused { reason: words }),
+        RunState::Halted => (reason, RunEvent::Halted { reason: words }),
+        RunState::Finished => (None, RunEvent::Finished),
+        RunState::Cancelled => (reason, RunEvent::Cancelled { reason: words }),
+    };
+    tx.set_run_state(run_id, to, reason, now).await?;
+    events::note_run(tx, run_id, now, &what).await
+}
+
+/// Attempts that are given up without an answer, unless more is known of them.
+pub(super) async fn keep_lost(
+    tx: &mut impl SharedTx,
+    rows: Vec<Unanswered>,
+) -> Result<(), LedgerError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     let mut lost = Vec::with_capacity(rows.len());
     for (id, attempt, revision, begun_at) in rows {
         let (attempt, revision) = (number(attempt)?, number(revision)?);

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::events::{self, Happened};
 use super::rows::{GatedRow, instant, number};
+use super::runs::{self, Unanswered};
 use super::shapes::{AttemptRow, Begun, HeldBack, Lost, Moved, Numbered, gate_key};
 use super::tx::SharedTx;
 use super::{
@@ -59,17 +60,25 @@ pub(super) trait WriteTx: SharedTx {
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
     /// Before [`WriteTx::record`]: whether one is late shows only before the delivery changes.
+    /// Says which were kept: not one that is known already, nor one that was never begun.
     fn keep_attempts(
         &mut self,
         rows: &[AttemptRow<'_>],
-    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+    ) -> impl Future<Output = Result<Vec<DeliveryId>, LedgerError>> + Send;
 
     fn record(
         &mut self,
         rows: &[AttemptRow<'_>],
     ) -> impl Future<Output = Result<Vec<DeliveryId>, LedgerError>> + Send;
 
-    /// What comes back from the wire to a run that was cancelled meanwhile is not tried again.
+    /// Attempts without an answer among deliveries of cancelled runs that nobody holds.
+    fn unanswered_among(
+        &mut self,
+        ids: &[DeliveryId],
+    ) -> impl Future<Output = Result<Vec<Unanswered>, LedgerError>> + Send;
+
+    /// What comes back to a run that was cancelled meanwhile, and that nobody holds, is not taken
+    /// up again.
     fn end_in_cancelled(
         &mut self,
         ids: &[DeliveryId],
@@ -81,7 +90,12 @@ pub(super) trait WriteTx: SharedTx {
         chats: &[NewChat],
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    fn extend_gate(&mut self, gate: &Gate) -> impl Future<Output = Result<(), LedgerError>> + Send;
+    /// A gate that was asked for then.
+    fn extend_gate(
+        &mut self,
+        gate: &Gate,
+        asked_at: Timestamp,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
     fn release_as_it_was(
         &mut self,
@@ -169,12 +183,12 @@ async fn write_round(
         match one {
             Write::Begin(begin) => begins.push(&**begin),
             Write::Record(record) => {
-                gates.extend(&record.gate);
+                gates.extend(record.gate.as_ref().map(|gate| (gate, record.ended_at)));
                 chats.extend(&record.chat);
                 records.push(&**record);
             }
             Write::Release(release) => {
-                gates.extend(&release.gate);
+                gates.extend(release.gate.as_ref().map(|gate| (gate, release.at)));
                 releases.push(&**release);
             }
             Write::Settle(settle) => {
@@ -188,9 +202,9 @@ async fn write_round(
     done.extend(record_all(tx, &records).await?);
     keep_chats(tx, &chats).await?;
     // Before any attempt begins: a wait that has just been asked for holds it too.
-    gates.sort_by_key(|gate| (&gate.gateway, gate_key(gate)));
-    for gate in gates {
-        tx.extend_gate(gate).await?;
+    gates.sort_by_key(|(gate, _)| (&gate.gateway, gate_key(gate)));
+    for (gate, asked_at) in gates {
+        tx.extend_gate(gate, asked_at).await?;
     }
     let held = hold_gated(tx, owner, &begins, news).await?;
     begins.retain(|begin| !held.contains_key(&begin.id));
@@ -303,6 +317,10 @@ async fn begin_all(
     let begun = tx.begin(owner, &rows).await?;
     if begun.len() < begins.len() {
         tx.give_back(owner, &rows).await?;
+        let done: HashSet<DeliveryId> = begun.iter().copied().collect();
+        let ids = begins.iter().map(|begin| begin.id);
+        let not_begun: Vec<DeliveryId> = ids.filter(|id| !done.contains(id)).collect();
+        end_in_cancelled(tx, &not_begun).await?;
     }
     Ok(begun)
 }
@@ -314,21 +332,30 @@ async fn record_all(
     if records.is_empty() {
         return Ok(HashSet::new());
     }
-    let rows: Vec<AttemptRow<'_>> = records
+    let mut rows: Vec<AttemptRow<'_>> = records
         .iter()
         .map(|record| AttemptRow::new(record))
         .collect();
-    tx.keep_attempts(&rows).await?;
+    let kept: HashSet<DeliveryId> = tx.keep_attempts(&rows).await?.into_iter().collect();
+    rows.retain(|row| kept.contains(&row.record.id));
     let recorded: HashSet<DeliveryId> = tx.record(&rows).await?.into_iter().collect();
     let open: Vec<DeliveryId> = records
         .iter()
         .filter(|record| !record.next.state().is_settled() && recorded.contains(&record.id))
         .map(|record| record.id)
         .collect();
-    if !open.is_empty() {
-        tx.end_in_cancelled(&open).await?;
-    }
+    end_in_cancelled(tx, &open).await?;
     Ok(recorded)
+}
+
+/// Nobody takes these up again if their run was cancelled meanwhile.
+async fn end_in_cancelled(tx: &mut impl WriteTx, ids: &[DeliveryId]) -> Result<(), LedgerError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let unanswered = tx.unanswered_among(ids).await?;
+    runs::keep_lost(tx, unanswered).await?;
+    tx.end_in_cancelled(ids).await
 }
 
 /// A person stays with the line that wrote first, in the chat that was named last.
@@ -371,6 +398,7 @@ async fn release_all(
     if !doubts.is_empty() {
         given_back.extend(tx.release_doubts(owner, &doubts).await?);
     }
+    end_in_cancelled(tx, &given_back).await?;
     if !changed.is_empty() {
         given_back.extend(put_back(tx, owner, &changed, news).await?);
     }

@@ -147,18 +147,12 @@ impl Sheet<'_> {
     }
 
     fn head(&self) -> String {
-        let sentences: String = self
-            .outline
-            .sentences
-            .iter()
-            .map(|sentence| format!("<p>{}</p>\n", escape(sentence)))
-            .collect();
-        let times: String = self
-            .outline
-            .times
-            .iter()
-            .map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(value)))
-            .collect();
+        let sentences = joined(&self.outline.sentences, |sentence| {
+            format!("<p>{}</p>\n", escape(sentence))
+        });
+        let times = joined(&self.outline.times, |(name, value)| {
+            format!("<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(value))
+        });
         format!(
             "<header>\n<h1>{}</h1>\n{sentences}<dl>\n{times}<dt>Report of</dt><dd>{}</dd>\n</dl>\n</header>\n",
             escape(&self.outline.heading),
@@ -169,21 +163,36 @@ impl Sheet<'_> {
     /// One bar over everybody in the list.
     fn became(&self) -> String {
         let total = self.facts.counts.total();
-        let (mut bar, mut key, mut x) = (String::new(), String::new(), 0.0);
-        for (state, n) in self.facts.counts.iter().filter(|(_, n)| *n > 0) {
-            let (class, words) = shown(state);
-            let width = wide(n, total, 860.0);
-            bar.push_str(&format!(
-                "<rect class=\"{class}\" x=\"{x:.2}\" width=\"{width:.2}\" height=\"28\"><title>{words}: {}</title></rect>",
-                thousands(n)
-            ));
-            x += width;
-            key.push_str(&format!(
-                "<li><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect class=\"{class}\" width=\"10\" height=\"10\" rx=\"2\"/></svg>{words}: <b>{}</b> <span class=\"soft\">{}</span></li>\n",
-                thousands(n),
-                escape(&share(n, total)),
-            ));
-        }
+        let states: Vec<(DeliveryState, u64)> =
+            self.facts.counts.iter().filter(|(_, n)| *n > 0).collect();
+        let mut before = 0;
+        let places: Vec<(DeliveryState, u64, u64)> = states
+            .into_iter()
+            .map(|(state, n)| {
+                before += n;
+                (state, n, before - n)
+            })
+            .collect();
+        let bar = joined(&places, |(state, n, before)| {
+            let (class, words) = shown(*state);
+            format!(
+                "<rect class=\"{class}\" x=\"{:.2}\" width=\"{:.2}\" height=\"28\">\
+                 <title>{words}: {}</title></rect>",
+                wide(*before, total, 860.0),
+                wide(*n, total, 860.0),
+                thousands(*n)
+            )
+        });
+        let key = joined(&places, |(state, n, _)| {
+            let (class, words) = shown(*state);
+            format!(
+                "<li><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect class=\"{class}\" \
+                 width=\"10\" height=\"10\" rx=\"2\"/></svg>{words}: <b>{}</b> \
+                 <span class=\"soft\">{}</span></li>\n",
+                thousands(*n),
+                escape(&share(*n, total)),
+            )
+        });
         format!(
             "<section>\n<h2>What became of {}</h2>\n\
              <svg class=\"bar\" viewBox=\"0 0 860 28\" role=\"img\" aria-label=\"What became of everybody\">{bar}</svg>\n\
@@ -197,16 +206,17 @@ impl Sheet<'_> {
             return String::new();
         };
         let most = self.gathered.sent.iter().copied().max().unwrap_or(0);
-        let mut bars = String::new();
-        for (at, n) in (0u32..).zip(self.gathered.sent) {
-            let height = wide(n, most, 110.0);
-            bars.push_str(&format!(
-                "<rect class=\"good\" x=\"{:.1}\" y=\"{:.1}\" width=\"12.3\" height=\"{height:.1}\" rx=\"1.5\"><title>{}</title></rect>",
-                f64::from(at) * 14.33,
+        let numbered: Vec<(u32, u64)> = (0..).zip(self.gathered.sent).collect();
+        let bars = joined(&numbered, |(at, n)| {
+            let height = wide(*n, most, 110.0);
+            format!(
+                "<rect class=\"good\" x=\"{:.1}\" y=\"{:.1}\" width=\"12.3\" \
+                 height=\"{height:.1}\" rx=\"1.5\"><title>{}</title></rect>",
+                f64::from(*at) * 14.33,
                 120.0 - height,
-                thousands(n)
-            ));
-        }
+                thousands(*n)
+            )
+        });
         let moment = |at| escape(&self.calendar.moment(at, Fine::Whole));
         format!(
             "<section>\n<h2>When they were sent</h2>\n\
@@ -249,14 +259,14 @@ impl Sheet<'_> {
 
     fn people(&self) -> String {
         let head = ["Row", "Phone", "State", "Code", "What was said"];
-        let mut text = table("Who needs a look", head, &self.gathered.people);
-        if self.gathered.more > 0 {
-            text.push_str(&format!(
-                "<p class=\"soft\">And {} more; the CSV report names everybody.</p>\n",
-                thousands(self.gathered.more)
-            ));
+        let text = table("Who needs a look", head, &self.gathered.people);
+        if self.gathered.more == 0 {
+            return text;
         }
-        text
+        format!(
+            "{text}<p class=\"soft\">And {} more; the CSV report names everybody.</p>\n",
+            thousands(self.gathered.more)
+        )
     }
 }
 
@@ -265,24 +275,23 @@ fn table<const N: usize>(title: &str, head: [&str; N], rows: &[[String; N]]) -> 
     if rows.is_empty() {
         return String::new();
     }
-    let head: String = head.iter().map(|cell| format!("<th>{cell}</th>")).collect();
-    let body: String = rows
-        .iter()
-        .map(|row| {
-            let cells: String = row
-                .iter()
-                .map(|cell| {
-                    let figure = cell.starts_with(|c: char| c.is_ascii_digit());
-                    let class = if figure { " class=\"n\"" } else { "" };
-                    format!("<td{class}>{}</td>", escape(cell))
-                })
-                .collect();
-            format!("<tr>{cells}</tr>\n")
-        })
-        .collect();
+    let head = joined(&head, |cell| format!("<th>{cell}</th>"));
+    let body = joined(rows, |row| {
+        let cells = joined(row, |cell| {
+            let figure = cell.starts_with(|c: char| c.is_ascii_digit());
+            let class = if figure { " class=\"n\"" } else { "" };
+            format!("<td{class}>{}</td>", escape(cell))
+        });
+        format!("<tr>{cells}</tr>\n")
+    });
     format!(
         "<section>\n<h2>{title}</h2>\n<div class=\"scroll\"><table>\n<tr>{head}</tr>\n{body}</table></div>\n</section>\n"
     )
+}
+
+/// One piece of the page for each of many things.
+fn joined<T>(all: &[T], piece: impl Fn(&T) -> String) -> String {
+    all.iter().map(piece).collect::<Vec<_>>().concat()
 }
 
 /// The colour of a state, and its words.

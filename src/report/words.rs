@@ -133,6 +133,18 @@ impl Calendar<'_> {
         }
     }
 
+    /// The day of a moment: `today`, `yesterday`, `Fri 20 Nov`, with the year if it is another.
+    pub(super) fn day(&self, at: Timestamp) -> String {
+        let moment = self.moment(at, Fine::Minutes);
+        let (day, _) = moment.rsplit_once(", ").unwrap_or((&moment, ""));
+        day.to_owned()
+    }
+
+    /// The time of day: `10:24:58`.
+    pub(super) fn time(&self, at: Timestamp) -> String {
+        self.local(at).strftime("%H:%M:%S").to_string()
+    }
+
     /// The same, with how far away it is: `tomorrow, 09:00 (in 10 hours)`.
     pub(super) fn ahead(&self, at: Timestamp) -> String {
         let wait = at.duration_since(self.now);

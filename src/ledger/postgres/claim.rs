@@ -183,6 +183,7 @@ impl ClaimTx for Tx {
             .bind(lines(shares))
             .bind(most(shares))
             .bind(request.now.as_millisecond())
+            .bind(request.frozen_due().as_millisecond())
             .fetch_all(self.connection())
             .await?)
     }

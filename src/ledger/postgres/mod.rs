@@ -4,13 +4,16 @@
 //! that are taken in one order: the run, the gateway's pace, deliveries by number, then what they
 //! bring about. The server's clock decides; see [`clock`]. It may go away at any moment; see [`tx`].
 
+mod audit;
 mod claim;
 mod clock;
 mod connect;
 mod faults;
 mod files;
 mod freeze;
+mod history;
 mod owners;
+mod place;
 mod runs;
 mod schedules;
 mod schema;
@@ -33,11 +36,12 @@ use self::statements as sql;
 use self::tx::Tx;
 use super::rows::stored;
 use super::{
-    Admit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
-    LedgerError, Missed, NewRun, Owner, RunFacts, RunRecord, Write, Written,
+    Admit, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze, History,
+    KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution, Retry,
+    RunFacts, RunRecord, Whom, Write, Written,
 };
 use crate::domain::account::AccountId;
-use crate::domain::delivery::Counts;
+use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
 use crate::domain::phone::Phone;
@@ -56,6 +60,7 @@ pub struct PostgresLedger {
     time: Time,
     heartbeat: SignedDuration,
     offset: Offset,
+    home: place::Home,
 }
 
 impl PostgresLedger {
@@ -94,6 +99,7 @@ impl PostgresLedger {
             time,
             heartbeat,
             offset: Offset::default(),
+            home: place::Home::default(),
         })
     }
 
@@ -199,6 +205,54 @@ impl Ledger for PostgresLedger {
         runs::deliveries(self, run, after, most).await
     }
 
+    async fn audit(&self) -> Result<Box<dyn Audit>, LedgerError> {
+        audit::open(self).await
+    }
+
+    async fn find(&self, run: &RunId, whom: &Whom) -> Result<Vec<DeliveryId>, LedgerError> {
+        history::find(self, run, whom).await
+    }
+
+    async fn history(&self, run: &RunId, id: DeliveryId) -> Result<History, LedgerError> {
+        history::history(self, run, id).await
+    }
+
+    async fn in_state(
+        &self,
+        run: &RunId,
+        state: DeliveryState,
+        most: u32,
+    ) -> Result<Vec<DeliveryRecord>, LedgerError> {
+        history::in_state(self, run, state, most).await
+    }
+
+    async fn outlook(&self, run: &RunId) -> Result<Outlook, LedgerError> {
+        history::outlook(self, run).await
+    }
+
+    async fn retry(
+        &self,
+        run: &RunId,
+        wanted: &Retry,
+        now: Timestamp,
+    ) -> Result<Vec<(Option<u32>, u64)>, LedgerError> {
+        history::retry(self, run, wanted, now).await
+    }
+
+    async fn resolve(
+        &self,
+        run: &RunId,
+        id: DeliveryId,
+        resolution: Resolution,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        history::resolve(self, run, id, resolution, now).await
+    }
+
+    async fn attend(&self, owner: &Owner, run: &RunRecord) -> Result<(), LedgerError> {
+        owners::attend(self, owner, run.id).await
+    }
+
     async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
         owners::enlist(self, owner, now).await
     }
@@ -280,6 +334,20 @@ impl Ledger for PostgresLedger {
 
     async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError> {
         schedules::missed(self, campaign, most).await
+    }
+
+    async fn take_place(&self) -> Result<Option<Copied>, LedgerError> {
+        place::take(self).await
+    }
+
+    async fn accept_copy(&self, now: Timestamp) -> Result<(), LedgerError> {
+        place::accept(self, now).await
+    }
+
+    /// The server's clock decides, and by how much it differs from the caller's is measured at
+    /// each claim.
+    async fn follow_clock(&self, _: Now<'_>) -> Result<(), LedgerError> {
+        Ok(())
     }
 
     async fn close(&self) {

@@ -5,8 +5,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::{LedgerError, Owner};
-use super::clock::Asked;
+use super::super::rows::instant;
+use super::super::{LedgerError, Owner, Present};
+use super::clock::{Asked, Time};
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, statements as sql};
 
@@ -122,4 +123,61 @@ pub(super) async fn bury(ledger: &PostgresLedger, now: Timestamp) -> Result<(), 
             Ok((tx, ()))
         })
         .await
+}
+
+/// Says which run a process works on.
+pub(super) async fn attend(
+    ledger: &PostgresLedger,
+    owner: &Owner,
+    run_id: i64,
+) -> Result<(), LedgerError> {
+    ledger
+        .transact(Limit::Short, |mut tx| async move {
+            sqlx::query(sql::ATTEND)
+                .bind(&owner.0)
+                .bind(run_id)
+                .execute(tx.connection())
+                .await?;
+            Ok((tx, ()))
+        })
+        .await
+}
+
+/// The processes on a run that are heard of. Only looks.
+pub(super) async fn present(
+    ledger: &PostgresLedger,
+    run_id: i64,
+) -> Result<Vec<Present>, LedgerError> {
+    let now = ledger.heard_of_at().await?;
+    let rows: Vec<(String, i64)> = ledger
+        .read(|pool| async move {
+            sqlx::query_as(sql::PRESENT)
+                .bind(run_id)
+                .bind(now)
+                .fetch_all(&pool)
+                .await
+        })
+        .await?;
+    rows.into_iter()
+        .map(|(owner, since)| {
+            Ok(Present {
+                owner: Owner(owner),
+                since: instant(since)?,
+            })
+        })
+        .collect()
+}
+
+impl PostgresLedger {
+    /// When a process must still have counted as alive to count so now, in milliseconds. A clock
+    /// of the caller's that was not handed in is not known: then nothing was too long ago.
+    pub(super) async fn heard_of_at(&self) -> Result<i64, LedgerError> {
+        if self.time == Time::Caller {
+            return Ok(0);
+        }
+        let server_us: i64 = self
+            .read(|pool| async move { sqlx::query_scalar(sql::CLOCK).fetch_one(&pool).await })
+            .await?;
+        Ok(server_us / 1_000)
+    }
 }

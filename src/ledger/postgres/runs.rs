@@ -10,7 +10,7 @@ use super::super::runs::{self, RunTx, Unanswered};
 use super::super::{DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord};
 use super::clock::Asked;
 use super::tx::{Limit, Tx};
-use super::{PostgresLedger, statements as sql};
+use super::{PostgresLedger, history, statements as sql};
 use crate::domain::account::AccountId;
 use crate::domain::delivery::Counts;
 use crate::domain::phone::Phone;
@@ -27,7 +27,7 @@ async fn row(ledger: &PostgresLedger, run: &RunId) -> Result<Option<RunRow>, Led
         .await
 }
 
-async fn existing(ledger: &PostgresLedger, run: &RunId) -> Result<RunRow, LedgerError> {
+pub(super) async fn existing(ledger: &PostgresLedger, run: &RunId) -> Result<RunRow, LedgerError> {
     row(ledger, run)
         .await?
         .ok_or_else(|| LedgerError::NoSuchRun(run.clone()))
@@ -258,6 +258,7 @@ pub(super) async fn facts(
     for row in gates {
         facts.gates.push(rows::gate(&record.gateway, row)?);
     }
+    facts.outlook = history::outlook(ledger, run).await?;
     Ok(facts)
 }
 

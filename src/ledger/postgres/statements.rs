@@ -65,6 +65,12 @@ macro_rules! delivery_columns {
     };
 }
 
+macro_rules! event_columns {
+    () => {
+        "run_id, seq, delivery_id, attempt::bigint, at, what, sum"
+    };
+}
+
 statements! {
     // The server
     CLOCK = concat!("SELECT ", clock!());
@@ -132,7 +138,8 @@ statements! {
     KNOWN_CHATS = "
         SELECT phone, chat_id, line FROM chats WHERE gateway = $1 AND phone = ANY($2::text[])";
     INSERT_MEDIA = "
-        INSERT INTO media (sha256, filename, content_type, bytes) VALUES ($1, $2, $3, $4)
+        INSERT INTO media (sha256, filename, content_type, bytes, sum)
+        VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT DO NOTHING";
     KEEP_ACCOUNT = "
         INSERT INTO accounts (gateway, account) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -219,7 +226,11 @@ statements! {
         INSERT INTO owners (owner, enlisted_at, alive_until) VALUES ($1, $2, $3)
         ON CONFLICT (owner) DO UPDATE
         SET enlisted_at = excluded.enlisted_at, alive_until = excluded.alive_until, gone = FALSE,
-            forget_at = NULL";
+            forget_at = NULL, run_id = NULL";
+    ATTEND = "UPDATE owners SET run_id = $2 WHERE owner = $1";
+    PRESENT = "
+        SELECT owner, enlisted_at FROM owners
+        WHERE run_id = $1 AND NOT gone AND alive_until > $2 ORDER BY enlisted_at, owner";
     /// One that was taken for dead is back, and what nobody has taken over is its own again.
     BEAT = "
         INSERT INTO owners (owner, enlisted_at, alive_until) VALUES ($1, $2, $3)
@@ -273,8 +284,8 @@ statements! {
         SELECT f.due_at, f.id FROM unnest($2::text[], $3::bigint[]) AS s (line, most)
         CROSS JOIN LATERAL (
             SELECT d.due_at, d.id FROM deliveries d
-            WHERE d.run_id = $1 AND d.line = s.line AND d.state = 'pending' AND d.due_at <= $4
-              AND ", free!("$4"), "
+            WHERE d.run_id = $1 AND d.line = s.line AND d.state = 'pending'
+              AND d.due_at <= $5 AND (d.due_at <= $4 OR d.due_at = $5) AND ", free!("$4"), "
             ORDER BY d.due_at, d.id LIMIT s.most FOR UPDATE SKIP LOCKED) f");
     /// The one delivery to a person, while it is open.
     ONLY = concat!("
@@ -286,7 +297,8 @@ statements! {
         FOR UPDATE OF d");
     CANDIDATES = "
         SELECT d.id, d.line, d.state, d.attempt::bigint, d.tries::bigint, d.revision::bigint,
-            d.first_attempt_at, d.fixed, d.begun_at, d.unanswered_at, m.row::bigint,
+            d.first_attempt_at, d.fixed, d.begun_at, d.unanswered_at, 0::bigint AS aged_ms,
+            m.row::bigint,
             m.recipient_key, m.phone, m.timezone, m.content, c.chat_id, c.line AS chat_line,
             g.until_at AS gate_until
         FROM unnest($1::bigint[]) WITH ORDINALITY AS j (id, place)
@@ -392,14 +404,16 @@ statements! {
             http, text, trace_id, state, due_at, hold, tries, anew, message_id, chat_id, late, sum)
         SELECT v.id, v.attempt, v.revision, v.begun_at, v.ended_at, v.outcome, v.code, v.http,
             v.text, v.trace_id, v.state, v.due_at, v.hold, v.tries, v.anew, v.message_id,
-            v.chat_id, d.id IS NULL, CASE WHEN d.id IS NULL THEN v.late ELSE v.in_time END
+            v.chat_id, NOT (d.attempt = v.attempt AND d.state = 'sending'),
+            CASE WHEN d.attempt = v.attempt AND d.state = 'sending' THEN v.in_time ELSE v.late END
         FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
             $6::text[], $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::text[],
             $12::bigint[], $13::text[], $14::bigint[], $15::boolean[], $16::text[], $17::text[],
             $18::bigint[], $19::bigint[])
             AS v (id, attempt, revision, begun_at, ended_at, outcome, code, http, text, trace_id,
                 state, due_at, hold, tries, anew, message_id, chat_id, in_time, late)
-        LEFT JOIN deliveries d ON d.id = v.id AND d.attempt = v.attempt AND d.state = 'sending'
+        -- of an attempt that was never begun there is nothing to keep
+        JOIN deliveries d ON d.id = v.id AND d.attempt >= v.attempt
         -- what is known is kept; only what was not known may still be learnt
         ON CONFLICT (delivery_id, attempt) DO UPDATE
         SET revision = excluded.revision, begun_at = excluded.begun_at,
@@ -408,12 +422,14 @@ statements! {
             trace_id = excluded.trace_id, state = excluded.state, due_at = excluded.due_at,
             hold = excluded.hold, tries = excluded.tries, anew = excluded.anew,
             message_id = excluded.message_id, chat_id = excluded.chat_id, sum = excluded.sum
-        WHERE attempts.outcome = 'lost'";
+        WHERE attempts.outcome = 'lost'
+        RETURNING delivery_id";
     RECORD = "
         UPDATE deliveries AS d
         SET state = v.state, due_at = COALESCE(v.due_at, d.due_at), hold = v.hold,
             tries = COALESCE(v.tries, d.tries), revision = d.revision + v.anew::integer,
             fixed = CASE WHEN v.anew THEN NULL ELSE d.fixed END,
+            fixed_sum = CASE WHEN v.anew THEN NULL ELSE d.fixed_sum END,
             code = v.code, detail = v.detail, message_id = v.message_id, chat_id = v.chat_id,
             sent_at = v.sent_at,
             unanswered_at = CASE WHEN v.state IN ('sending', 'uncertain')
@@ -432,9 +448,18 @@ statements! {
     END_IN_CANCELLED = "
         UPDATE deliveries AS d
         SET state = CASE d.state WHEN 'pending' THEN 'cancelled' ELSE 'uncertain' END,
+            detail = CASE d.state WHEN 'sending'
+                THEN COALESCE(d.detail, 'the run was cancelled before an answer came')
+                ELSE d.detail END,
             hold = NULL, lease_until = NULL
         WHERE d.id = ANY($1::bigint[]) AND d.state IN ('pending', 'sending')
+          AND d.lease_owner IS NULL
           AND EXISTS (SELECT 1 FROM runs r WHERE r.id = d.run_id AND r.state = 'cancelled')";
+    /// Attempts without an answer that [`END_IN_CANCELLED`] is about to give up.
+    UNANSWERED_AMONG = "
+        SELECT d.id, d.attempt::bigint, d.revision::bigint, d.begun_at
+        FROM deliveries d JOIN runs r ON r.id = d.run_id AND r.state = 'cancelled'
+        WHERE d.id = ANY($1::bigint[]) AND d.state = 'sending' AND d.lease_owner IS NULL";
     /// A person stays with the line that wrote first.
     KEEP_CHATS = "
         INSERT INTO chats (gateway, phone, chat_id, line)
@@ -478,6 +503,7 @@ statements! {
             tries = COALESCE(v.tries, d.tries), code = v.code, detail = v.detail,
             revision = d.revision + v.anew::integer,
             fixed = CASE WHEN v.anew THEN NULL ELSE d.fixed END,
+            fixed_sum = CASE WHEN v.anew THEN NULL ELSE d.fixed_sum END,
             lease_owner = NULL, lease_until = NULL
         FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[],
             $7::bigint[], $8::bigint[], $9::text[], $10::boolean[])
@@ -485,6 +511,147 @@ statements! {
         WHERE d.id = v.id AND d.attempt = v.attempt AND d.state = 'pending'
           AND d.lease_owner = $1
         RETURNING d.id, d.run_id";
+
+    // Proof
+    /// One moment, and a proof takes its time between two statements.
+    ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+    PROOF_LIMITS = "SELECT set_config('idle_in_transaction_session_timeout', '15min', TRUE)";
+    /// A server has no check of a whole database that an ordinary role may ask for: what it has
+    /// noticed by itself.
+    STRUCTURE = "
+        SELECT 'the index ' || c.relname || ' is not whole' FROM pg_index i
+        JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE NOT i.indisvalid AND c.relnamespace
+            = (SELECT relnamespace FROM pg_class WHERE oid = 'deliveries'::regclass)
+        UNION ALL
+        SELECT checksum_failures || ' pages of the database were not as they were written'
+        FROM pg_stat_database
+        WHERE datname = current_database() AND checksum_failures > 0";
+    RUNS_KEPT = "
+        SELECT r.*, COALESCE(c.events, 0) AS events
+        FROM runs r LEFT JOIN event_counts c ON c.run_id = r.id ORDER BY r.id";
+    ORPHANS = "
+        SELECT DISTINCT run_id FROM run_lines WHERE run_id NOT IN (SELECT id FROM runs)";
+    /// What is open in a run, by its own indexes, and not in its list.
+    STRAYS = "
+        SELECT id FROM deliveries
+        WHERE run_id = $1 AND state = 'pending' AND (id < $2 OR id >= $3)
+        UNION ALL
+        SELECT id FROM deliveries
+        WHERE run_id = $1 AND state = 'sending' AND (id < $2 OR id >= $3)
+        LIMIT 20";
+    EVENTS_OF_RUN = concat!("
+        SELECT ", event_columns!(), " FROM events
+        WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
+    MESSAGES_KEPT = "
+        SELECT id, run_id, step::bigint, row::bigint, recipient_key, phone, timezone, content,
+            addressed::integer::bigint, sum
+        FROM messages WHERE id BETWEEN $1 AND $2";
+    DELIVERIES_KEPT = "
+        SELECT id, run_id, line, state, reason, detail, hold, due_at, lease_owner,
+            attempt::bigint, tries::bigint, revision::bigint, fixed, fixed_sum, first_attempt_at,
+            begun_at, unanswered_at, code, message_id, chat_id, sent_at, delivered_at, read_at
+        FROM deliveries WHERE id BETWEEN $1 AND $2";
+    ATTEMPTS_KEPT = "
+        SELECT delivery_id, attempt::bigint, revision::bigint, begun_at, ended_at, outcome,
+            late::integer::bigint, code, http::bigint, text, trace_id, state, due_at, hold, tries::bigint,
+            anew::integer::bigint,
+            message_id, chat_id, sum
+        FROM attempts WHERE delivery_id BETWEEN $1 AND $2 ORDER BY attempts.delivery_id,
+            attempts.attempt";
+    EVENTS_KEPT = concat!("
+        SELECT ", event_columns!(), " FROM events
+        WHERE delivery_id BETWEEN $1 AND $2 ORDER BY delivery_id, seq");
+    MEDIA_KEPT = "SELECT filename, content_type, bytes, sum FROM media WHERE sha256 = $1";
+
+    // One person, and an operator's word
+    /// By phone or key; those that are to be written to first. Rows that were left out stand in
+    /// no index: they are looked for in the run's own list.
+    FIND = "
+        SELECT id, addressed FROM messages
+        WHERE run_id = $1 AND step = 0 AND addressed AND phone = $2
+        UNION
+        SELECT id, addressed FROM messages
+        WHERE run_id = $1 AND step = 0 AND addressed AND recipient_key = $3
+        UNION
+        SELECT id, addressed FROM messages
+        WHERE id BETWEEN $4 AND $5 AND NOT addressed AND (phone = $2 OR recipient_key = $3)
+        ORDER BY 2 DESC, 1 LIMIT 100";
+    DELIVERY = concat!("
+        SELECT ", delivery_columns!(), ", d.begun_at, d.lease_owner, d.lease_until, m.content,
+            o.gone OR o.alive_until <= $2 AS owner_gone
+        FROM deliveries d JOIN messages m ON m.id = d.id
+        LEFT JOIN owners o ON o.owner = d.lease_owner
+        WHERE d.id = $1");
+    EVENTS_OF_RUN_ITSELF = concat!("
+        SELECT ", event_columns!(), " FROM events
+        WHERE run_id = $1 AND delivery_id IS NULL ORDER BY seq");
+    /// The newest earlier run of the gateway whose message to this person went out by this line.
+    KNOWN_FROM = "
+        SELECT r.run FROM deliveries d
+        JOIN messages m ON m.id = d.id
+        JOIN runs now ON now.id = d.run_id
+        JOIN runs r ON r.gateway = now.gateway AND r.id < now.id
+        JOIN messages e ON e.run_id = r.id AND e.step = 0 AND e.phone = m.phone AND e.addressed
+        JOIN deliveries s ON s.id = e.id AND s.line = d.line AND s.sent_at IS NOT NULL
+        WHERE d.id = $1 ORDER BY r.id DESC LIMIT 1";
+    IN_STATE = concat!("
+        SELECT ", delivery_columns!(), "
+        FROM deliveries d JOIN messages m ON m.id = d.id
+        WHERE d.id BETWEEN $1 AND $2 AND d.state = $3 ORDER BY d.id LIMIT $4");
+    NEXT_DUE = "
+        SELECT MIN(f.due_at) FROM run_lines l
+        CROSS JOIN LATERAL (
+            SELECT d.due_at FROM deliveries d
+            WHERE d.run_id = l.run_id AND d.line = l.line AND d.state = 'pending'
+            ORDER BY d.due_at, d.id LIMIT 1) f
+        WHERE l.run_id = $1";
+    FAILED = "
+        SELECT d.id, d.attempt::bigint, d.code FROM deliveries d
+        WHERE d.id > $1 AND d.id <= $2 AND d.state = 'failed'
+          AND ($3::bigint IS NULL OR d.code = $3)
+        ORDER BY d.id LIMIT $4";
+    PUT_BACK = "
+        UPDATE deliveries
+        SET state = 'pending', hold = NULL, code = NULL, detail = NULL, message_id = NULL,
+            chat_id = NULL, sent_at = NULL, due_at = $2, tries = 0,
+            revision = revision + $3::boolean::integer,
+            fixed = CASE WHEN $3 THEN NULL ELSE fixed END,
+            fixed_sum = CASE WHEN $3 THEN NULL ELSE fixed_sum END,
+            first_attempt_at = NULL, unanswered_at = NULL, lease_owner = NULL, lease_until = NULL
+        WHERE id = ANY($1::bigint[]) AND state = 'failed'";
+    /// Key and body stay: if the person is wrong, the key still protects.
+    RESOLVE = "
+        UPDATE deliveries
+        SET state = $3::text, hold = NULL, code = NULL, detail = NULL, message_id = NULL,
+            chat_id = NULL, sent_at = CASE $3::text WHEN 'sent' THEN begun_at END,
+            due_at = CASE $3::text WHEN 'sent' THEN due_at ELSE $4 END,
+            tries = CASE $3::text WHEN 'sent' THEN tries ELSE 0 END,
+            first_attempt_at = NULL, unanswered_at = NULL, lease_owner = NULL, lease_until = NULL
+        WHERE id = $1 AND run_id = $2 AND state = 'uncertain'
+        RETURNING attempt::bigint";
+
+    // The place
+    /// Who may not read the server's own identifier still knows the database's number.
+    MAY_IDENTIFY = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')";
+    SERVER_ID = "SELECT system_identifier::text FROM pg_control_system()";
+    DATABASE_ID = "
+        SELECT oid::bigint, 'deliveries'::regclass::oid::bigint FROM pg_database
+        WHERE datname = current_database()";
+    PLACE = "
+        SELECT server, database, relation, mark, marked_at FROM places
+        ORDER BY place DESC LIMIT 1 FOR UPDATE";
+    SETTLE_PLACE = "
+        UPDATE places SET server = $1, database = $2, relation = $3
+        WHERE place = (SELECT MAX(place) FROM places)";
+    NEW_PLACE = "
+        INSERT INTO places (server, database, relation, taken_at, mark, marked_at)
+        SELECT $1, $2, $3, $4, mark, marked_at FROM places ORDER BY place DESC LIMIT 1";
+    /// Steps over a mark that another process is just leaving.
+    RAISE_MARK = "
+        UPDATE places SET mark = mark + 1, marked_at = GREATEST(marked_at, $1)
+        WHERE place = (SELECT place FROM places
+            ORDER BY place DESC LIMIT 1 FOR UPDATE SKIP LOCKED)";
 
     // Files
     MEDIA = "SELECT filename, content_type, bytes FROM media WHERE sha256 = $1";

@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::super::rows::{GatedRow, instants};
+use super::super::runs::Unanswered;
 use super::super::shapes::{AttemptRow, Begun, Lost, Moved, Numbered, gate_key};
 use super::super::write::{WriteTx, delivery, write_group};
 use super::super::{DeliveryId, Gate, LedgerError, NewChat, Owner, Settle, Write, Written};
 use super::shared::{bind_lost, column};
 use super::translate::{Begins, to_caller, to_server};
 use super::tx::{Limit, Tx};
-use super::{PostgresLedger, statements as sql};
+use super::{PostgresLedger, place, statements as sql};
 
 pub(super) async fn write(
     ledger: &PostgresLedger,
@@ -22,15 +23,18 @@ pub(super) async fn write(
     if group.is_empty() {
         return Ok(Vec::new());
     }
-    ledger
+    let (written, mark) = ledger
         .transact(Limit::Short, |mut tx| async move {
             let begins = tx.hold_deliveries(group).await?;
             let shift = ledger.shift();
             let group = to_server(group, shift, &begins);
             let written = write_group(&mut tx, owner, &group).await?;
-            Ok((tx, to_caller(written, shift)))
+            let mark = place::raise(ledger, &mut tx, &group).await?;
+            Ok((tx, (to_caller(written, shift), mark)))
         })
-        .await
+        .await?;
+    ledger.home.left(mark);
+    Ok(written)
 }
 
 impl Tx {
@@ -128,10 +132,13 @@ impl WriteTx for Tx {
         Ok(())
     }
 
-    async fn keep_attempts(&mut self, rows: &[AttemptRow<'_>]) -> Result<(), LedgerError> {
+    async fn keep_attempts(
+        &mut self,
+        rows: &[AttemptRow<'_>],
+    ) -> Result<Vec<DeliveryId>, LedgerError> {
         let code = |one: &AttemptRow<'_>| one.failure()?.code.map(i64::from);
         let http = |one: &AttemptRow<'_>| one.failure()?.http.map(i64::from);
-        sqlx::query(sql::KEEP_ATTEMPTS)
+        Ok(sqlx::query_scalar(sql::KEEP_ATTEMPTS)
             .bind(column(rows, |one| one.record.id))
             .bind(column(rows, |one| i64::from(one.record.attempt)))
             .bind(column(rows, |one| i64::from(one.record.revision)))
@@ -151,9 +158,8 @@ impl WriteTx for Tx {
             .bind(column(rows, |one| one.sent.chat_id))
             .bind(column(rows, |one| one.in_time))
             .bind(column(rows, |one| one.late))
-            .execute(self.connection())
-            .await?;
-        Ok(())
+            .fetch_all(self.connection())
+            .await?)
     }
 
     async fn record(&mut self, rows: &[AttemptRow<'_>]) -> Result<Vec<DeliveryId>, LedgerError> {
@@ -171,6 +177,16 @@ impl WriteTx for Tx {
             .bind(column(rows, |one| one.sent.message_id))
             .bind(column(rows, |one| one.sent.chat_id))
             .bind(column(rows, AttemptRow::sent_at))
+            .fetch_all(self.connection())
+            .await?)
+    }
+
+    async fn unanswered_among(
+        &mut self,
+        ids: &[DeliveryId],
+    ) -> Result<Vec<Unanswered>, LedgerError> {
+        Ok(sqlx::query_as(sql::UNANSWERED_AMONG)
+            .bind(ids)
             .fetch_all(self.connection())
             .await?)
     }
@@ -194,7 +210,8 @@ impl WriteTx for Tx {
         Ok(())
     }
 
-    async fn extend_gate(&mut self, gate: &Gate) -> Result<(), LedgerError> {
+    /// When it was asked for matters only to a clock that can be set back.
+    async fn extend_gate(&mut self, gate: &Gate, _: Timestamp) -> Result<(), LedgerError> {
         let (line, recipient) = gate_key(gate);
         sqlx::query(sql::EXTEND_GATE)
             .bind(&gate.gateway)

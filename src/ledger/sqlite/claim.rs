@@ -123,6 +123,7 @@ impl ClaimTx for Tx<'_> {
                 .bind(line)
                 .bind(request.now.as_millisecond())
                 .bind(most)
+                .bind(request.frozen_due().as_millisecond())
                 .fetch_all(&mut **self)
                 .await?;
             due.extend(of_line);

@@ -142,12 +142,13 @@ impl FreezeTx for Tx<'_> {
         Ok(())
     }
 
-    async fn insert_media(&mut self, file: &Media) -> Result<(), LedgerError> {
+    async fn insert_media(&mut self, file: &Media, sum: i64) -> Result<(), LedgerError> {
         sqlx::query(sql::INSERT_MEDIA)
             .bind(file.sha256.to_string())
             .bind(&file.filename)
             .bind(&file.content_type)
             .bind(&file.bytes[..])
+            .bind(sum)
             .execute(&mut **self)
             .await?;
         Ok(())

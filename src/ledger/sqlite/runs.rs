@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::super::rows::{self, DeliveryRow, GateRow, RunRow, stored};
 use super::super::runs::{self, RunTx, Unanswered};
 use super::super::{DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord};
+use super::history;
 use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
 use crate::domain::account::AccountId;
@@ -21,7 +22,7 @@ async fn row(ledger: &SqliteLedger, run: &RunId) -> Result<Option<RunRow>, Ledge
         .await?)
 }
 
-async fn existing(ledger: &SqliteLedger, run: &RunId) -> Result<RunRow, LedgerError> {
+pub(super) async fn existing(ledger: &SqliteLedger, run: &RunId) -> Result<RunRow, LedgerError> {
     row(ledger, run)
         .await?
         .ok_or_else(|| LedgerError::NoSuchRun(run.clone()))
@@ -210,6 +211,7 @@ pub(super) async fn facts(
     for row in gates {
         facts.gates.push(rows::gate(&record.gateway, row)?);
     }
+    facts.outlook = history::outlook(ledger, run).await?;
     Ok(facts)
 }
 

@@ -6,11 +6,12 @@ use sqlx::Sqlite;
 use sqlx::sqlite::SqliteArguments;
 
 use super::super::rows::GatedRow;
+use super::super::runs::Unanswered;
 use super::super::shapes::{AttemptRow, Begun, Lost, Moved, Numbered, gate_key};
 use super::super::write::{WriteTx, write_group};
 use super::super::{DeliveryId, Gate, LedgerError, NewChat, Owner, Settle, Write, Written};
 use super::shared::{Sizes, Tx, lost_rows, portions, rows};
-use super::{SqliteLedger, statements as sql};
+use super::{SqliteLedger, place, statements as sql};
 
 const BEGIN: Sizes<3> = [(64, sql::BEGIN_64), (8, sql::BEGIN_8), (1, sql::BEGIN_1)];
 const KEEP_ATTEMPTS: Sizes<3> = [
@@ -35,7 +36,9 @@ pub(super) async fn write(
 ) -> Result<Vec<Written>, LedgerError> {
     let mut tx = ledger.begin().await?;
     let written = write_group(&mut tx, owner, group).await?;
+    let mark = place::raise(ledger, &mut tx, group).await?;
     tx.commit().await?;
+    place::keep(ledger, mark.as_ref());
     Ok(written)
 }
 
@@ -119,15 +122,18 @@ impl WriteTx for Tx<'_> {
         Ok(())
     }
 
-    async fn keep_attempts(&mut self, attempts: &[AttemptRow<'_>]) -> Result<(), LedgerError> {
+    async fn keep_attempts(
+        &mut self,
+        attempts: &[AttemptRow<'_>],
+    ) -> Result<Vec<DeliveryId>, LedgerError> {
+        let mut kept = Vec::with_capacity(attempts.len());
         for (statement, portion) in portions(attempts, KEEP_ATTEMPTS) {
-            portion
+            let query = portion
                 .iter()
-                .fold(sqlx::query(statement), bind_attempt)
-                .execute(&mut **self)
-                .await?;
+                .fold(sqlx::query_scalar::<_, DeliveryId>(statement), bind_attempt);
+            kept.extend(query.fetch_all(&mut **self).await?);
         }
-        Ok(())
+        Ok(kept)
     }
 
     async fn record(
@@ -142,6 +148,16 @@ impl WriteTx for Tx<'_> {
             done.extend(query.fetch_all(&mut **self).await?);
         }
         Ok(done)
+    }
+
+    async fn unanswered_among(
+        &mut self,
+        ids: &[DeliveryId],
+    ) -> Result<Vec<Unanswered>, LedgerError> {
+        Ok(sqlx::query_as(sql::UNANSWERED_AMONG)
+            .bind(json!(ids).to_string())
+            .fetch_all(&mut **self)
+            .await?)
     }
 
     async fn end_in_cancelled(&mut self, ids: &[DeliveryId]) -> Result<(), LedgerError> {
@@ -163,12 +179,13 @@ impl WriteTx for Tx<'_> {
         Ok(())
     }
 
-    async fn extend_gate(&mut self, gate: &Gate) -> Result<(), LedgerError> {
+    async fn extend_gate(&mut self, gate: &Gate, asked_at: Timestamp) -> Result<(), LedgerError> {
         let (line, recipient) = gate_key(gate);
         sqlx::query(sql::EXTEND_GATE)
             .bind(&gate.gateway)
             .bind(line)
             .bind(recipient)
+            .bind(asked_at.as_millisecond())
             .bind(gate.until.as_millisecond())
             .bind(&gate.reason)
             .execute(&mut **self)
@@ -232,7 +249,7 @@ fn begun_row(one: &Begun) -> Value {
     ])
 }
 
-fn bind_attempt<'q>(query: Query<'q>, one: &'q AttemptRow<'_>) -> Query<'q> {
+fn bind_attempt<'q>(query: Ids<'q>, one: &'q AttemptRow<'_>) -> Ids<'q> {
     let (record, wait) = (one.record, &one.wait);
     let failure = one.failure();
     query
