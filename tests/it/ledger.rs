@@ -15,6 +15,7 @@ mod pacing;
 mod placing;
 mod postgres_clocks;
 mod postgres_crashes;
+mod postgres_place;
 mod postgres_words;
 mod proving;
 mod proxy;
