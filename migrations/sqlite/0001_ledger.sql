@@ -83,6 +83,7 @@ CREATE TABLE deliveries (
     first_attempt_at INTEGER,
     begun_at         INTEGER,
     unanswered_at    INTEGER, -- when the first of the attempts was begun that are without an answer
+    aged_ms          INTEGER NOT NULL DEFAULT 0, -- by how much the clock was set back since
     code             INTEGER,
     message_id       TEXT,
     chat_id          TEXT,
@@ -138,7 +139,8 @@ CREATE TABLE media (
     sha256       TEXT PRIMARY KEY,
     filename     TEXT NOT NULL,
     content_type TEXT NOT NULL,
-    bytes        BLOB NOT NULL
+    bytes        BLOB NOT NULL,
+    sum          INTEGER NOT NULL -- checksum of all but the bytes
 );
 
 CREATE TABLE uploads (
@@ -170,6 +172,7 @@ CREATE TABLE gates (
     gateway   TEXT    NOT NULL,
     line      TEXT    NOT NULL,
     recipient TEXT    NOT NULL, -- phone
+    asked_at  INTEGER NOT NULL,
     until_at  INTEGER NOT NULL,
     reason    TEXT    NOT NULL,
     PRIMARY KEY (gateway, recipient, line)
@@ -188,6 +191,7 @@ CREATE TABLE pace (
 CREATE TABLE owners (
     owner       TEXT    PRIMARY KEY,
     enlisted_at INTEGER NOT NULL,
+    run_id      INTEGER, -- what it works on
     gone        INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)),
     forget_at   INTEGER -- long after it was found gone; until then a lease may name it
 ) WITHOUT ROWID;
@@ -202,3 +206,15 @@ CREATE TABLE missed (
     due_at INTEGER NOT NULL,
     reason TEXT    NOT NULL
 ) WITHOUT ROWID;
+
+-- The places that this ledger was sent from; the newest is where it is at home. The file beside
+-- the ledger repeats that row, and so a copy is told from the ledger itself.
+CREATE TABLE places (
+    place     INTEGER PRIMARY KEY,
+    token     TEXT    NOT NULL UNIQUE,
+    taken_at  INTEGER,                    -- NULL: nobody had to be asked
+    mark      INTEGER NOT NULL DEFAULT 0, -- groups of attempts begun so far
+    marked_at INTEGER,                    -- when the newest of them was begun
+    back_from INTEGER                     -- what the clock showed before it was set back
+);
+INSERT INTO places (token) VALUES (lower(hex(randomblob(16))));

@@ -112,7 +112,7 @@ async fn one(
                 problems,
             })
         }
-        Err(stop @ (Stop::Error { .. } | Stop::PipeClosed)) => Err(stop),
+        Err(stop @ (Stop::Error { .. } | Stop::Ledger(_) | Stop::PipeClosed)) => Err(stop),
     }
 }
 

@@ -4,17 +4,22 @@ mod check;
 mod completions;
 mod drive;
 mod exit;
+mod explain;
+mod faults;
 mod freeze;
 mod init;
 mod open;
 mod output;
+mod place;
 mod preflight;
 mod preview;
 pub mod problems;
 mod progress;
 mod rehearsal;
 mod report;
+mod resolve;
 mod resume;
+mod retry;
 mod run;
 mod sandbox;
 mod schedule;
@@ -22,7 +27,9 @@ pub mod schedule_words;
 mod schema;
 mod states;
 mod status;
+mod verify;
 mod when;
+mod whom;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -32,6 +39,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use self::exit::Exit;
 use self::output::{Output, PipeClosed};
+use crate::domain::cause::because;
 use crate::domain::problem::{Problem, Problems};
 use crate::engine::clock::{Clock, SystemClock};
 use crate::ledger::{Ledger, LedgerError};
@@ -116,6 +124,14 @@ enum Command {
     Status(status::StatusArgs),
     /// What became of a run: a summary, JSON, or a CSV with one line per delivery
     Report(report::ReportArgs),
+    /// One person's story: did it go out, what happened when, what to do now
+    Explain(explain::ExplainArgs),
+    /// Put failed deliveries back; `resume` sends them
+    Retry(retry::RetryArgs),
+    /// Settle an uncertain delivery by a person's word
+    Resolve(resolve::ResolveArgs),
+    /// Prove a run: every row, attempt and event against its checksum and its history
+    Verify(verify::VerifyArgs),
     /// The next occurrences of campaigns, in words
     Schedule(schedule::ScheduleArgs),
     /// The provider as a local server, for trying things out
@@ -137,6 +153,8 @@ enum Stop {
         text: String,
         help: Option<String>,
     },
+    /// The ledger failed, or has no such thing.
+    Ledger(LedgerError),
     /// Whoever reads our output has gone away.
     PipeClosed,
 }
@@ -157,7 +175,7 @@ impl Stop {
                 text,
                 help: Some(help.into()),
             },
-            Self::Problems(_) | Self::PipeClosed => self,
+            Self::Problems(_) | Self::Ledger(_) | Self::PipeClosed => self,
         }
     }
 }
@@ -182,37 +200,7 @@ impl From<Problem> for Stop {
 
 impl From<LedgerError> for Stop {
     fn from(error: LedgerError) -> Self {
-        let (exit, help) = match &error {
-            LedgerError::NoSuchRun(_) => {
-                (Exit::CouldNotStart, Some("`sendoff status` lists the runs"))
-            }
-            LedgerError::BadTransition { .. } | LedgerError::RunExists(_) => {
-                (Exit::CouldNotStart, None)
-            }
-            LedgerError::Missing(_) => (
-                Exit::CouldNotStart,
-                Some(
-                    "it is made by the first `sendoff run`; another one is named by `ledger` in \
-                    sendoff.yaml or by SENDOFF_LEDGER",
-                ),
-            ),
-            LedgerError::Locked => (
-                Exit::Fault,
-                Some("close the program that has it open, or wait, and run the same command again"),
-            ),
-            LedgerError::Damaged(_) => {
-                (Exit::Fault, Some("put back the last good copy of the file"))
-            }
-            LedgerError::Unopenable { .. }
-            | LedgerError::Newer(_)
-            | LedgerError::DiskFull
-            | LedgerError::Fault(_) => (Exit::Fault, None),
-        };
-        Self::Error {
-            exit,
-            text: error.to_string(),
-            help: help.map(str::to_owned),
-        }
+        Self::Ledger(error)
     }
 }
 
@@ -222,6 +210,8 @@ struct App {
     out: Output,
     config: Option<PathBuf>,
     clock: Arc<dyn Clock>,
+    /// The ledger's file as the user named it, once it was looked for.
+    ledger_name: OnceLock<String>,
     /// Closed when the command has ended.
     ledger: OnceLock<Arc<dyn Ledger>>,
 }
@@ -235,6 +225,25 @@ impl App {
     fn variable(&self, name: &str) -> Option<OsString> {
         std::env::var_os(name)
     }
+}
+
+/// Files that the program has open when it is at work: the ledger and its locks, the list, a few
+/// connections, and those of the runtime, which takes none of them for granted and ends in a panic.
+#[cfg(unix)]
+const FILES: usize = 32;
+
+/// Whether so many files may be opened.
+#[cfg(unix)]
+fn room_for_files() -> std::io::Result<()> {
+    let files: std::io::Result<Vec<_>> = (0..FILES)
+        .map(|_| std::fs::File::open("/dev/null"))
+        .collect();
+    files.map(drop)
+}
+
+#[cfg(not(unix))]
+fn room_for_files() -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Parses the command line, does what it says, and returns the exit code.
@@ -260,17 +269,19 @@ pub fn main() -> Exit {
         out,
         config: cli.global.config,
         clock: Arc::new(SystemClock),
+        ledger_name: OnceLock::new(),
         ledger: OnceLock::new(),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match room_for_files().and_then(|()| {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+    }) {
         Ok(runtime) => runtime,
         Err(error) => {
             out.error(
-                &format!("the program cannot start its threads ({error})"),
-                None,
+                &format!("the program cannot start: {}", because(&error)),
+                Some("nothing was sent"),
             );
             return Exit::Fault;
         }
@@ -295,6 +306,11 @@ pub fn main() -> Exit {
             out.error(&text, help.as_deref());
             exit
         }
+        Err(Stop::Ledger(error)) => {
+            let fault = faults::of(&error, app.ledger_name.get().map(String::as_str));
+            out.error(&fault.text, fault.help);
+            fault.exit
+        }
     }
 }
 
@@ -309,6 +325,10 @@ async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
         Command::Cancel(args) => states::cancel(app, args).await,
         Command::Status(args) => status::status(app, args).await,
         Command::Report(args) => report::report(app, args).await,
+        Command::Explain(args) => explain::explain(app, args).await,
+        Command::Retry(args) => retry::retry(app, args).await,
+        Command::Resolve(args) => resolve::resolve(app, args).await,
+        Command::Verify(args) => verify::verify(app, args).await,
         Command::Schedule(args) => schedule::schedule(app, args).await,
         Command::Sandbox(args) => sandbox::serve(app, args).await,
         Command::Schema(args) => schema::print(app, &args),

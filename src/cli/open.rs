@@ -48,7 +48,10 @@ fn ledger_path(app: &App, settings: &Settings) -> Result<PathBuf, Stop> {
         .strip_prefix("sqlite://")
         .or_else(|| url.strip_prefix("sqlite:"));
     match path {
-        Some(path) if !path.is_empty() => Ok(path.into()),
+        Some(path) if !path.is_empty() => {
+            app.ledger_name.get_or_init(|| path.to_owned());
+            Ok(path.into())
+        }
         Some(_) => Err(Stop::could_not_start("the ledger's address names no file")
             .help("write it like sqlite://sendoff.db")),
         None => Err(Stop::could_not_start(format!(
@@ -94,9 +97,14 @@ pub(super) async fn existing_ledger(app: &App) -> Result<Arc<dyn Ledger>, Stop> 
 /// A run by the name the user typed.
 pub(super) async fn run(ledger: &dyn Ledger, text: &str) -> Result<RunRecord, Stop> {
     let run = RunId::parse(text).map_err(|error| Stop::could_not_start(error.to_string()))?;
-    if let Some(record) = ledger.run(&run).await? {
-        return Ok(record);
+    match ledger.run(&run).await? {
+        Some(record) => Ok(record),
+        None => Err(no_such_run(ledger, text).await?),
     }
+}
+
+/// There is no such run; names those that there are.
+pub(super) async fn no_such_run(ledger: &dyn Ledger, text: &str) -> Result<Stop, Stop> {
     let runs = ledger.runs().await?;
     let names: Vec<&str> = runs.iter().map(|(record, _)| record.run.as_str()).collect();
     let help = match crate::domain::problem::nearest(text, names.iter().copied()) {
@@ -107,5 +115,5 @@ pub(super) async fn run(ledger: &dyn Ledger, text: &str) -> Result<RunRecord, St
             names.iter().take(5).copied().collect::<Vec<_>>().join(", ")
         ),
     };
-    Err(Stop::could_not_start(format!("there is no run '{text}'")).help(help))
+    Ok(Stop::could_not_start(format!("there is no run '{text}'")).help(help))
 }

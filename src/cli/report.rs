@@ -1,4 +1,4 @@
-//! `report`: what became of a run, for people, programs and spreadsheets.
+//! `report`: what became of a run, for people, programs, spreadsheets and browsers.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -7,13 +7,15 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{App, Exit, Stop, drive, open};
-use crate::report::{Csv, Json, ReportError, Subject, Text};
+use crate::report::{Csv, Html, Json, ReportError, Subject, Text};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sendoff report review-request@once                          a summary to read
-  sendoff report review-request@once --format csv -o out.csv  one line per row of the list")]
+  sendoff report review-request@once --format csv -o out.csv  one line per row of the list
+  sendoff report review-request@once --format html -o out.html
+                                                              one page with charts, to show or mail")]
 pub(super) struct ReportArgs {
     /// The run, such as review-request@once
     #[arg(value_name = "RUN")]
@@ -31,6 +33,7 @@ enum ReportFormat {
     Text,
     Json,
     Csv,
+    Html,
 }
 
 pub(super) async fn report(app: &App, args: ReportArgs) -> Result<Exit, Stop> {
@@ -49,6 +52,7 @@ pub(super) async fn report(app: &App, args: ReportArgs) -> Result<Exit, Stop> {
         ReportFormat::Text => Box::new(Text { view }),
         ReportFormat::Json => Box::new(Json),
         ReportFormat::Csv => Box::new(Csv),
+        ReportFormat::Html => Box::new(Html { view }),
     };
     let mut out: Box<dyn Write + Send> = match &args.output {
         Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|error| {

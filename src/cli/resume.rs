@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::drive::{Portion, drive};
+use super::place::Place;
 use super::{App, Exit, Format, Stop, freeze, open, preflight, rehearsal};
 use crate::domain::run::RunState;
 use crate::engine::dispatch::WhenIdle;
@@ -23,6 +24,8 @@ pub(super) struct ResumeArgs {
     /// Leave when nothing is due, instead of waiting (exit code 4)
     #[arg(long)]
     until_idle: bool,
+    #[command(flatten)]
+    place: Place,
     /// How the summary is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -60,6 +63,7 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
     }
     let ready = preflight::gateway(app, &found, &record.gateway)?;
     preflight::same_account(&*ledger, &ready).await?;
+    args.place.prove(app, &*ledger, &ready).await?;
     if !args.yes {
         super::run::ask(app, &format!("Continue {}?", record.run))?;
     }

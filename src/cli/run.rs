@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::drive::{self, Portion, drive};
 use super::freeze::{self, Birth, Source};
 use super::open::FoundSettings;
+use super::place::Place;
 use super::preflight::{self, Ready};
 use super::{App, Exit, Format, Stop, open, rehearsal, when};
 use crate::domain::delivery::SkipReason;
@@ -61,6 +62,8 @@ pub(super) struct RunArgs {
     /// For system cron: send what is due now, once; record what was missed
     #[arg(long, conflicts_with = "occurrence")]
     due: bool,
+    #[command(flatten)]
+    place: Place,
     /// How the summary is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -199,12 +202,17 @@ impl Live<'_> {
         }))
     }
 
+    async fn at_home(&self, ready: &Ready) -> Result<(), Stop> {
+        self.args.place.prove(self.app, &*self.ledger, ready).await
+    }
+
     /// Continues the run if it exists, else freezes and starts it.
     async fn send(&self, run: RunId, starts_at: Timestamp) -> Result<Exit, Stop> {
         if let Some(record) = self.ledger.run(&run).await? {
             return self.go_on(record).await;
         }
         preflight::same_account(&*self.ledger, self.ready).await?;
+        self.at_home(self.ready).await?;
         let lines = &self.source.campaign().terms.lines;
         preflight::prove(self.ready, lines, |n| {
             self.source.file.place(&format!("from[{n}]"))
@@ -262,6 +270,7 @@ impl Live<'_> {
                     preflight::gateway(self.app, self.found, &record.gateway)?
                 };
                 preflight::same_account(&*self.ledger, &ready).await?;
+                self.at_home(&ready).await?;
                 let (sent, open) = (facts.counts.accepted(), facts.counts.open());
                 let question = format!(
                     "Continue {run}: {sent} sent, {open} to go through '{}'?",

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::{DeliveryState, Hold, SkipReason};
+use super::digest::Digest;
 use super::outcome::{Class, Failure};
 use super::sum::Sum;
 
@@ -73,6 +74,15 @@ impl Attempt {
 /// The checksum of what shaped a request besides the frozen message, as it is stored.
 pub fn fixed_sum(stored: &str) -> i64 {
     Sum::of("fixed").text(stored).finish()
+}
+
+/// The checksum of what is kept of a file besides its bytes, which have their digest.
+pub fn media_sum(sha256: Digest, filename: &str, content_type: &str) -> i64 {
+    Sum::of("media")
+        .bytes(sha256.bytes())
+        .text(filename)
+        .text(content_type)
+        .finish()
 }
 
 /// A row of a frozen list, as it is stored.
@@ -190,7 +200,9 @@ pub enum RunEvent {
     /// Running again.
     Resumed,
     Finished,
-    Cancelled,
+    Cancelled {
+        reason: Option<String>,
+    },
 }
 
 /// An event with its place in the history of its run.

@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod campaign;
+pub mod cause;
 pub mod delivery;
 pub mod digest;
 pub mod duration;
@@ -18,6 +19,7 @@ pub mod outcome;
 pub mod pace;
 pub mod phone;
 pub mod problem;
+pub mod proof;
 pub mod recipient;
 pub mod retry;
 pub mod run;

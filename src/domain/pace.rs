@@ -196,9 +196,13 @@ pub fn micros(at: jiff::Timestamp) -> i64 {
     at.as_microsecond()
 }
 
-/// How long from `now_us` until `slot_us`; zero when it has passed.
+/// Slots are reserved no further ahead than this.
+pub const HORIZON: SignedDuration = SignedDuration::from_secs(1);
+
+/// How long from `now_us` until `slot_us`; zero when it has passed. Never longer than a slot can
+/// be ahead: what seems further was reserved before the clock was set back.
 pub fn until(slot_us: i64, now_us: i64) -> SignedDuration {
-    SignedDuration::from_micros((slot_us - now_us).max(0))
+    SignedDuration::from_micros((slot_us - now_us).max(0)).min(HORIZON)
 }
 
 #[cfg(test)]
@@ -221,6 +225,19 @@ mod tests {
         assert_eq!(Rate::parse("10"), Err(BadRate::NoUnit(10)));
         assert_eq!(Rate::parse("0/s"), Err(BadRate::Zero));
         assert_eq!(Rate::parse("10/x"), Err(BadRate::Shape));
+    }
+
+    #[test]
+    fn a_slot_is_never_waited_for_longer_than_it_can_be_ahead() {
+        let ms = SignedDuration::from_millis;
+        for (slot_ms, wait) in [
+            (-5, ms(0)),
+            (0, ms(0)),
+            (250, ms(250)),
+            (5 * 3_600_000, ms(1_000)),
+        ] {
+            assert_eq!(until(slot_ms * 1_000, 0), wait);
+        }
     }
 
     proptest! {

@@ -103,18 +103,22 @@ pub async fn dispatch(
     shutdown: &Shutdown,
 ) -> Result<Ended, LedgerError> {
     engine.ledger.bury().await?;
+    engine.ledger.follow_clock(&|| engine.clock.now()).await?;
     engine
         .ledger
         .enlist(&session.owner, engine.clock.now())
         .await?;
+    engine.ledger.attend(&session.owner, &engine.run).await?;
     let (recorder, writer) = Recorder::new(engine.ledger.clone(), session.owner.clone());
     let writer = tokio::spawn(writer);
     let shop = Arc::new(shop(engine, session, shutdown, recorder));
     let floor = Floor::new(engine, session, shop);
     let ended = floor.drive(shutdown, writer).await;
     crash_points::reach("retire.before").await;
-    engine.ledger.retire(&session.owner).await?;
+    let retired = engine.ledger.retire(&session.owner).await;
+    // What ended the run comes before what followed from it.
     let ended = ended?;
+    retired?;
     if let Ended::Halted { reason } = ended {
         return halt(engine, reason).await;
     }

@@ -1,25 +1,25 @@
 //! The loop that drives a run: claims what is due, hands it to workers, waits for what comes
 //! next, and looks around for what other processes do. Sends nothing itself.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::admit;
 use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle};
 use super::settle::later;
 use super::worker::{self, Broken, Shop};
 use crate::crash_points;
-use crate::domain::campaign::Terms;
-use crate::domain::delivery::{Hold, SkipReason};
+use crate::domain::pace::HORIZON;
 use crate::domain::run::RunState;
-use crate::domain::schedule::zone;
-use crate::ledger::{Admission, Candidate, ClaimRequest, Claimed, LedgerError};
+use crate::ledger::{Candidate, Claim, ClaimRequest, Claimed, DeliveryId, LedgerError};
 
-/// Slots are reserved no further ahead than this.
-const HORIZON: SignedDuration = SignedDuration::from_secs(1);
 /// The ledger is asked at least this often, so that a pause by another process, or its end, is
 /// noticed.
 const POLL: SignedDuration = SignedDuration::from_secs(1);
@@ -37,7 +37,12 @@ pub(super) struct Floor<'a> {
     engine: &'a Engine,
     session: &'a Session,
     shop: Arc<Shop>,
-    workers: JoinSet<Result<(), Broken>>,
+    workers: JoinSet<Finished>,
+    /// What the workers hold, with the claim of each that was claimed again meanwhile: because its
+    /// worker has just put it back and is not read yet, or because a clock that was set forward has
+    /// ended its lease. It has its turn when that worker has ended, and then changes nothing that
+    /// the worker has settled.
+    in_hand: HashMap<DeliveryId, Option<Box<Claim>>>,
     /// When the ledger is to be asked for work again.
     ask_at: Timestamp,
     /// When it is to be asked what other processes have done to the run.
@@ -53,6 +58,8 @@ enum Wire {
     Abandoned,
 }
 
+/// A worker that has ended, and with what.
+type Finished = (DeliveryId, Result<(), Broken>);
 type Writer = JoinHandle<Result<(), LedgerError>>;
 
 impl<'a> Floor<'a> {
@@ -62,6 +69,7 @@ impl<'a> Floor<'a> {
             session,
             shop,
             workers: JoinSet::new(),
+            in_hand: HashMap::new(),
             ask_at: engine.clock.now(),
             look_at: engine.clock.now(),
             locked: 0,
@@ -105,6 +113,7 @@ impl<'a> Floor<'a> {
             if self.limit_left() == Some(0) {
                 return Ok(Ended::LimitReached);
             }
+            self.follow_clock();
             if self.engine.clock.now() >= self.look_at
                 && let Some(ended) = self.look_around().await?
             {
@@ -118,6 +127,20 @@ impl<'a> Floor<'a> {
                 return Ok(ended);
             }
             self.wait(stop).await?;
+        }
+    }
+
+    /// The clock was set back since the last look around; what the ledger says of waits is
+    /// reckoned from the clock as it was until the next one.
+    fn is_set_back(&self, now: Timestamp) -> bool {
+        self.look_at > later(now, POLL)
+    }
+
+    /// A clock that was set back must not put off what is looked at once a second.
+    fn follow_clock(&mut self) {
+        let now = self.engine.clock.now();
+        if self.is_set_back(now) {
+            (self.look_at, self.ask_at) = (now, now);
         }
     }
 
@@ -151,9 +174,15 @@ impl<'a> Floor<'a> {
     /// killed leaves its leases to us, and an operator may have changed the run's state.
     async fn look_around(&mut self) -> Result<Option<Ended>, LedgerError> {
         let engine = self.engine;
-        match engine.ledger.bury().await {
-            Ok(()) | Err(LedgerError::Locked) => {}
-            Err(error) => return Err(error),
+        let now = || engine.clock.now();
+        for looked in [
+            engine.ledger.bury().await,
+            engine.ledger.follow_clock(&now).await,
+        ] {
+            match looked {
+                Ok(()) | Err(LedgerError::Locked) => {}
+                Err(error) => return Err(error),
+            }
         }
         let record = engine.ledger.run(&engine.run.run).await?;
         let now = engine.clock.now();
@@ -163,8 +192,15 @@ impl<'a> Floor<'a> {
     }
 
     /// Reads how a worker ended, and looks for work again as soon as there may be some.
-    fn joined(&mut self, done: Result<Result<(), Broken>, JoinError>) -> Result<(), LedgerError> {
+    fn joined(&mut self, done: Result<Finished, JoinError>) -> Result<(), LedgerError> {
+        let again = done
+            .as_ref()
+            .ok()
+            .and_then(|(id, _)| self.in_hand.remove(id).flatten());
         read(done)?;
+        if let Some(claim) = again {
+            self.hand_out(*claim);
+        }
         let due = self.shop.due_again.lock().ok();
         if let Some(due) = due.and_then(|mut due| due.take()) {
             self.ask_at = self.ask_at.min(due);
@@ -223,7 +259,7 @@ impl<'a> Floor<'a> {
             limits: engine.limits,
         };
         let (terms, starts_at) = (&engine.run.terms, engine.run.starts_at);
-        let admit = |candidate: Candidate<'_>| admit(terms, starts_at, now, candidate);
+        let admit = |candidate: Candidate<'_>| admit(terms, starts_at, candidate);
         crash_points::reach("claim.before").await;
         let claimed = engine.ledger.claim(&request, &admit).await;
         crash_points::reach("claim.committed").await;
@@ -231,14 +267,35 @@ impl<'a> Floor<'a> {
     }
 
     fn start(&mut self, claimed: Claimed) {
+        // What is in hand already must not leave through a gate that another process closed.
+        let now = self.engine.clock.now();
+        if !self.is_set_back(now) {
+            for gate in &claimed.gates {
+                self.shop.gates.extend(gate, now, Instant::now());
+            }
+        }
         let idle = claimed.claims.is_empty() && self.workers.is_empty();
         let waiting_until = claimed.next_at.filter(|_| idle);
         self.engine
             .tally
             .change(|view| view.waiting_until = waiting_until);
         for claim in claimed.claims {
-            self.workers
-                .spawn(worker::deliver(self.shop.clone(), claim));
+            self.hand_out(claim);
+        }
+    }
+
+    /// Gives a claim to a worker, or keeps it until the one that holds the delivery has ended.
+    fn hand_out(&mut self, claim: Claim) {
+        match self.in_hand.entry(claim.id) {
+            Entry::Occupied(mut held) => {
+                held.insert(Some(Box::new(claim)));
+            }
+            Entry::Vacant(free) => {
+                free.insert(None);
+                let shop = self.shop.clone();
+                self.workers
+                    .spawn(async move { (claim.id, worker::deliver(shop, claim).await) });
+            }
         }
     }
 
@@ -312,42 +369,14 @@ impl<'a> Floor<'a> {
     }
 }
 
-/// What the domain says of a due delivery: what has begun must be settled; what is past its
-/// time is skipped; what is outside the window waits.
-fn admit(
-    terms: &Terms,
-    starts_at: Timestamp,
-    now: Timestamp,
-    candidate: Candidate<'_>,
-) -> Admission {
-    let expired = terms
-        .expires
-        .is_some_and(|kept| now.duration_since(starts_at) >= kept);
-    if candidate.begun {
-        Admission::Now
-    } else if expired {
-        Admission::Skip(SkipReason::Expired)
-    } else if let Some(window) = &terms.window {
-        let zone = candidate.timezone.and_then(zone::find);
-        match window.next_open(now, zone.as_ref(), candidate.phone) {
-            Ok(open) if open <= now => Admission::Now,
-            Ok(until) => Admission::Hold {
-                until,
-                hold: Hold::Window,
-            },
-            Err(_) => Admission::Skip(SkipReason::NoWindow),
-        }
-    } else {
-        Admission::Now
-    }
-}
-
 /// A writer that has stopped keeps the reason itself, so `NotWritten` adds nothing here.
-fn read(done: Result<Result<(), Broken>, JoinError>) -> Result<(), LedgerError> {
+fn read(done: Result<Finished, JoinError>) -> Result<(), LedgerError> {
     match done {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(Broken::Ledger(error))) => Err(error),
-        Ok(Err(Broken::NotWritten)) => Err(LedgerError::Fault("the writer has stopped".to_owned())),
+        Ok((_, Ok(()))) => Ok(()),
+        Ok((_, Err(Broken::Ledger(error)))) => Err(error),
+        Ok((_, Err(Broken::NotWritten))) => {
+            Err(LedgerError::Fault("the writer has stopped".to_owned()))
+        }
         Err(error) => Err(died(&error)),
     }
 }

@@ -4,23 +4,32 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
+use super::settle::later;
 use crate::domain::delivery::Hold;
 use crate::domain::phone::Phone;
 use crate::ledger::{Gate, Held};
 
-/// Open waits by whom they hold.
+/// Open waits by whom they hold. Kept by a clock that nobody sets, so that a wait lasts as long as
+/// it was to whatever becomes of the time of day.
 #[derive(Debug, Default)]
-pub(super) struct Gates(Mutex<HashMap<Held, Timestamp>>);
+pub(super) struct Gates(Mutex<HashMap<Held, Instant>>);
 
 impl Gates {
     /// A gate is only ever extended.
-    pub(super) fn extend(&self, gate: &Gate) {
+    pub(super) fn extend(&self, gate: &Gate, now: Timestamp, at: Instant) {
+        let wait = Duration::try_from(gate.until.duration_since(now)).unwrap_or_default();
+        let Some(over) = at.checked_add(wait) else {
+            // Past what this machine can reckon with; the ledger keeps it.
+            return;
+        };
         if let Ok(mut gates) = self.0.lock() {
-            let until = gates.entry(gate.held.clone()).or_insert(gate.until);
-            *until = gate.until.max(*until);
+            let until = gates.entry(gate.held.clone()).or_insert(over);
+            *until = over.max(*until);
         }
     }
 
@@ -31,13 +40,21 @@ impl Gates {
         to: &Phone,
         now: Timestamp,
     ) -> Option<(Timestamp, Hold)> {
+        let (over, hold) = self.closed_at(line, to, Instant::now())?;
+        // Whole milliseconds, as the ledger keeps them, and not one too early.
+        let left = i64::try_from(over.as_micros().div_ceil(1_000)).unwrap_or(i64::MAX);
+        Some((later(now, SignedDuration::from_millis(left)), hold))
+    }
+
+    /// For how long still.
+    fn closed_at(&self, line: &str, to: &Phone, at: Instant) -> Option<(Duration, Hold)> {
         let mut gates = self.0.lock().ok()?;
         // Most of the time there is none, and what is over is of no use.
-        gates.retain(|_, until| *until > now);
+        gates.retain(|_, over| *over > at);
         if gates.is_empty() {
             return None;
         }
-        let of = |held, hold| Some((*gates.get(&held)?, hold));
+        let of = |held, hold| Some((gates.get(&held)?.duration_since(at), hold));
         [
             of(Held::Account, Hold::Throttled),
             of(Held::Line(line.to_owned()), Hold::LineCapacity),
@@ -45,7 +62,7 @@ impl Gates {
         ]
         .into_iter()
         .flatten()
-        .max_by_key(|(until, _)| *until)
+        .max_by_key(|(left, _)| *left)
     }
 }
 
@@ -68,23 +85,42 @@ mod tests {
 
     #[test]
     fn a_gate_holds_its_line_its_recipient_or_everybody_and_is_only_extended() {
+        let begun = Instant::now();
         let gates = Gates::default();
         let [ann, bob] =
             ["+12025550143", "+12025550144"].map(|text| Phone::from_e164(text).unwrap());
-        assert_eq!(gates.closed("one", &ann, at(0)), None);
-        gates.extend(&gate(Held::Line("one".to_owned()), 10));
-        gates.extend(&gate(Held::Line("one".to_owned()), 5));
-        let busy = Some((at(10), Hold::LineCapacity));
-        assert_eq!(gates.closed("one", &ann, at(9)), busy);
-        assert_eq!(gates.closed("other", &ann, at(9)), None);
-        assert_eq!(gates.closed("one", &ann, at(10)), None);
-        gates.extend(&gate(Held::Recipient(ann.clone()), 15));
-        let asked = Some((at(15), Hold::Retry));
-        assert_eq!(gates.closed("other", &ann, at(14)), asked);
-        assert_eq!(gates.closed("other", &bob, at(14)), None);
-        gates.extend(&gate(Held::Account, 20));
-        let throttled = Some((at(20), Hold::Throttled));
-        assert_eq!(gates.closed("one", &ann, at(9)), throttled);
-        assert_eq!(gates.closed("other", &bob, at(19)), throttled);
+        let closed = |line: &str, to: &Phone, second: u64| {
+            let left = gates.closed_at(line, to, begun + Duration::from_secs(second));
+            left.map(|(left, hold)| (second + left.as_secs(), hold))
+        };
+        assert_eq!(closed("one", &ann, 0), None);
+        gates.extend(&gate(Held::Line("one".to_owned()), 10), at(0), begun);
+        gates.extend(&gate(Held::Line("one".to_owned()), 5), at(0), begun);
+        assert_eq!(closed("one", &ann, 9), Some((10, Hold::LineCapacity)));
+        assert_eq!(closed("other", &ann, 9), None);
+        gates.extend(&gate(Held::Recipient(ann.clone()), 15), at(0), begun);
+        assert_eq!(closed("other", &ann, 9), Some((15, Hold::Retry)));
+        assert_eq!(closed("other", &bob, 9), None);
+        gates.extend(&gate(Held::Account, 20), at(0), begun);
+        assert_eq!(closed("one", &ann, 9), Some((20, Hold::Throttled)));
+        assert_eq!(closed("one", &ann, 10), Some((20, Hold::Throttled)));
+        assert_eq!(closed("other", &bob, 19), Some((20, Hold::Throttled)));
+        assert_eq!(closed("one", &ann, 20), None);
+    }
+
+    #[test]
+    fn a_wait_lasts_as_long_as_it_was_to_whatever_the_clock_shows() {
+        let gates = Gates::default();
+        let ann = Phone::from_e164("+12025550143").unwrap();
+        let asked = Instant::now();
+        gates.extend(&gate(Held::Account, 90_030), at(90_000), asked);
+        for shown in [5, 90_000, 700_000] {
+            let (until, _) = gates.closed("one", &ann, at(shown)).unwrap();
+            assert!(until > at(shown + 15) && until <= at(shown + 30), "{until}");
+        }
+        let over = asked + Duration::from_secs(30);
+        assert_eq!(gates.closed_at("one", &ann, over), None);
+        gates.extend(&gate(Held::Account, i64::from(i32::MAX)), at(0), asked);
+        assert!(gates.closed_at("one", &ann, over).is_some());
     }
 }

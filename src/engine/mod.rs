@@ -8,6 +8,7 @@
 //!              └──── tally ◄──────┘ └─ recorder (one writer, commits in groups)
 //! ```
 
+mod admission;
 pub mod clock;
 pub mod dispatch;
 mod floor;

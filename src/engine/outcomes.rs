@@ -2,6 +2,7 @@
 //! What an outcome means is [`super::settle`]'s to say.
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::settle::{Settled, Settling, settle};
 use super::worker::{Broken, Shop};
@@ -141,7 +142,7 @@ impl Shop {
         );
         if let Some(gate) = &settled.gate {
             // Before it is committed: what is in hand must know first.
-            self.gates.extend(gate);
+            self.gates.extend(gate, now, Instant::now());
         }
         settled
     }

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use super::admission::admit;
 use super::clock::Clock;
 use super::gates::Gates;
 use super::limiter::Limiter;
@@ -28,7 +29,9 @@ use crate::domain::outcome::Outcome;
 use crate::domain::pace;
 use crate::domain::phone::Phone;
 use crate::gateway::{Envelope, Gateway, Request};
-use crate::ledger::{Begin, Claim, Fixed, Ledger, LedgerError, Next, RunRecord, Write, Written};
+use crate::ledger::{
+    Admission, Begin, Candidate, Claim, Fixed, Ledger, LedgerError, Next, RunRecord, Write, Written,
+};
 
 /// What the workers of one process share.
 pub(super) struct Shop {
@@ -267,14 +270,29 @@ impl Shop {
             .then(|| put_back(claim, now, Hold::Retry))
     }
 
+    fn admission(&self, claim: &Claim, now: Timestamp) -> Admission {
+        let candidate = Candidate {
+            phone: &claim.phone,
+            timezone: claim.timezone.as_deref(),
+            begun: claim.unanswered_since.is_some(),
+            now,
+        };
+        admit(&self.run.terms, self.run.starts_at, candidate)
+    }
+
     /// Where a delivery goes when its request must not leave now: the provider has asked for a
-    /// wait, or the process is to stop. Burns no try.
+    /// wait, the process is to stop, or the window has closed since the claim. Burns no try.
     fn barred(&self, claim: &Claim) -> Option<Next> {
         let now = self.clock.now();
         let (until, hold) = match self.gates.closed(&claim.line, &claim.phone, now) {
             Some(gate) => gate,
             None if self.stop.is_cancelled() => (now, Hold::Retry),
-            None => return None,
+            None => match self.admission(claim, now) {
+                Admission::Now => return None,
+                Admission::Hold { until, hold } => (until, hold),
+                // The next claim finds the same, and says so.
+                Admission::Skip(_) => (now, Hold::Retry),
+            },
         };
         Some(put_back(claim, until, hold))
     }

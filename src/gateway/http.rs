@@ -10,8 +10,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, ClientBuilder, Request, Response, Url};
+use tokio::time::Instant;
 
 use super::GatewayError;
+use super::outage::Outage;
+use crate::domain::cause::is_too_many_files;
 use crate::domain::outcome::Failure;
 
 /// No answer of a provider is anywhere near this; more is a fault or an attack on our memory.
@@ -24,11 +27,12 @@ const MAX_IDLE: usize = 1_024;
 const IDLE: Duration = Duration::from_secs(45);
 
 /// A pool of connections to one provider.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Wire {
     client: Client,
     timeout: Duration,
     host: String,
+    outage: Outage,
 }
 
 /// A whole answer.
@@ -42,8 +46,9 @@ pub(super) struct Answer {
 /// An exchange that gave no whole answer.
 #[derive(Debug)]
 pub(super) enum Lost {
-    /// There was no connection: not one byte of the request has left.
-    NotSent(Failure),
+    /// There was no connection: not one byte of the request has left. Nobody needs to try again
+    /// before the wait is over.
+    NotSent { failure: Failure, wait: Duration },
     /// The request may have been taken.
     Unanswered(Failure),
     /// Status and headers came, the body did not, or not within bounds.
@@ -75,6 +80,7 @@ impl Wire {
             client,
             timeout,
             host: host_of(base),
+            outage: Outage::default(),
         })
     }
 
@@ -89,6 +95,7 @@ impl Wire {
             Ok(response) => response,
             Err(error) => return Err(self.lost(&error, limit)),
         };
+        self.outage.over();
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         let why = match read(response, &headers).await {
@@ -125,10 +132,15 @@ impl Wire {
         let text = if connecting && error.is_timeout() {
             let limit = self.timeout / 2;
             format!("no connection to '{host}' within {limit:?}")
+        } else if connecting && io_error(error).is_some_and(is_too_many_files) {
+            format!(
+                "no connection to '{host}': too many files are open; raise the limit, see \
+                 `ulimit -n`"
+            )
         } else if connecting && error.is_dns() {
             format!("the name '{host}' cannot be found; is this machine online?")
         } else if connecting {
-            match io_kind(error) {
+            match io_error(error).map(io::Error::kind) {
                 Some(io::ErrorKind::ConnectionRefused) => {
                     format!("'{host}' refuses connections; is it running?")
                 }
@@ -149,7 +161,8 @@ impl Wire {
             ..Failure::default()
         };
         if connecting || error.is_builder() {
-            Lost::NotSent(failure)
+            let wait = self.outage.wait(Instant::now());
+            Lost::NotSent { failure, wait }
         } else {
             Lost::Unanswered(failure)
         }
@@ -208,7 +221,7 @@ async fn read(mut response: Response, headers: &HeaderMap) -> Result<Bytes, Unre
 }
 
 /// What the operating system or TLS said, under however many wrappers.
-fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
+fn io_error(error: &reqwest::Error) -> Option<&io::Error> {
     let mut source = error.source();
     while let Some(cause) = source {
         source = cause.source();
@@ -216,7 +229,7 @@ fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
             match io.get_ref() {
                 // The wrapped error is skipped by `source`.
                 Some(inner) if io.kind() == io::ErrorKind::Other => source = Some(inner),
-                _ => return Some(io.kind()),
+                _ => return Some(io),
             }
         }
     }
@@ -306,7 +319,7 @@ mod tests {
     #[test]
     fn a_local_provider_costs_no_certificates() {
         let base = base_url("http://127.0.0.1:4010/api/v1").unwrap();
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         Wire::new(&base, Duration::from_secs(30)).unwrap();
         let took = begun.elapsed();
         assert!(took < Duration::from_millis(100), "{took:?}");
@@ -322,6 +335,7 @@ mod tests {
             client: client.build().unwrap(),
             timeout,
             host: host_of(&base),
+            outage: Outage::default(),
         };
         let exchange = wire.exchange(Request::new(reqwest::Method::POST, base));
         let server = async move {
@@ -342,7 +356,7 @@ mod tests {
             assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
             stream.write_all(b"HTTP/1.1 400 Bad\r\n\r\n").await.unwrap();
         });
-        let Lost::NotSent(failure) = lost.await else {
+        let Lost::NotSent { failure, .. } = lost.await else {
             panic!("something was sent");
         };
         assert!(failure.text.contains("no secure connection"), "{failure:?}");
@@ -357,7 +371,7 @@ mod tests {
                 .is_ok_and(|length| length > 0)
             {}
         });
-        let Lost::NotSent(failure) = lost.await else {
+        let Lost::NotSent { failure, .. } = lost.await else {
             panic!("something was sent");
         };
         assert!(failure.text.contains("within 150ms"), "{failure:?}");

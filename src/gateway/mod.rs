@@ -5,6 +5,7 @@
 
 pub mod chert;
 mod http;
+mod outage;
 mod wait;
 mod words;
 

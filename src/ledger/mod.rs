@@ -5,7 +5,19 @@
 //! A crash at any instant leaves a whole transaction or none. What that means for one delivery
 //! is said at each call.
 
+mod arrivals;
+mod audit;
+mod claim;
+mod events;
+mod freeze;
+mod history;
+mod operator;
+mod rows;
+mod runs;
+mod shapes;
 pub mod sqlite;
+mod tx;
+mod write;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
@@ -15,6 +27,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::audit::Audit;
+pub use self::history::{History, Lease, Outlook, Present, Resolution, Retry, RetryKey, Whom};
 use crate::domain::account::AccountId;
 use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
@@ -179,6 +193,20 @@ pub struct ClaimRequest<'a> {
     pub limits: Limits,
 }
 
+impl ClaimRequest<'_> {
+    /// Until when those are due that stand as they were frozen: `now`, unless the run was made
+    /// later than that. Then the clock has been set back since, and what was to go at once still
+    /// is.
+    fn frozen_due(&self) -> Timestamp {
+        let (run, now) = (self.run, self.now);
+        if run.created_at > now && run.starts_at <= run.created_at {
+            now.max(run.starts_at)
+        } else {
+            now
+        }
+    }
+}
+
 /// What the domain says of a due delivery at the moment of the claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
@@ -198,6 +226,8 @@ pub struct Candidate<'a> {
     pub timezone: Option<&'a str>,
     /// An earlier attempt is without an outcome: the delivery must be settled, not held back.
     pub begun: bool,
+    /// The time that counts, which need not be the caller's: a shared ledger has its own clock.
+    pub now: Timestamp,
 }
 
 /// Decides on a due delivery. Called inside the claim's transaction: pure and quick.
@@ -211,6 +241,7 @@ pub struct Claim {
     pub row: u64,
     pub recipient_key: String,
     pub phone: Phone,
+    pub timezone: Option<String>,
     pub line: String,
     pub message: Message,
     /// Attempts begun so far; the fence for [`Begin`].
@@ -264,6 +295,8 @@ pub struct Claimed {
     pub next_at: Option<Timestamp>,
     /// Deliveries moved by [`Admit`] to a later time or out of the run.
     pub moved: u64,
+    /// Open waits of the account and of lines, by whichever process they were learnt.
+    pub gates: Vec<Gate>,
 }
 
 /// An attempt to be committed before its request leaves.
@@ -402,6 +435,26 @@ pub enum Verdict {
     Uncertain { why: String },
 }
 
+impl Verdict {
+    fn state(&self) -> DeliveryState {
+        match self {
+            Self::Found { .. } => DeliveryState::Sent,
+            Self::Uncertain { .. } => DeliveryState::Uncertain,
+        }
+    }
+
+    /// The message, its chat, and why nothing can tell.
+    fn parts(&self) -> (Option<&str>, Option<&str>, Option<&str>) {
+        match self {
+            Self::Found {
+                message_id,
+                chat_id,
+            } => (Some(message_id), chat_id.as_deref(), None),
+            Self::Uncertain { why } => (None, None, Some(why)),
+        }
+    }
+}
+
 /// Gives a claim back before any attempt was begun; none is burnt.
 #[derive(Debug, Clone)]
 pub struct Release {
@@ -467,6 +520,7 @@ pub struct RunFacts {
     pub gates: Vec<Gate>,
     pub first_sent_at: Option<Timestamp>,
     pub last_sent_at: Option<Timestamp>,
+    pub outlook: Outlook,
 }
 
 /// Failures that are alike.
@@ -484,6 +538,33 @@ pub struct Missed {
     pub run: RunId,
     pub due_at: Timestamp,
     pub reason: String,
+}
+
+/// What the clock shows at the moment it is asked.
+pub type Now<'a> = &'a (dyn Fn() -> Timestamp + Send + Sync);
+
+/// A store that may not be the one that messages were last sent from: it has been put back from
+/// a backup, copied or moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Its name, for people.
+    pub store: String,
+    /// When the newest attempt that it knows of was begun.
+    pub known_until: Option<Timestamp>,
+    pub sign: Sign,
+}
+
+/// What gives a copy away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sign {
+    /// More has been sent from here than it knows of; until when.
+    Behind { sent_until: Option<Timestamp> },
+    /// It has been sent from, and nothing here says that it was from here.
+    NoNote,
+    /// It was sent from here, and this is not the original.
+    OtherFile,
+    /// Another ledger was sent from here.
+    OtherLedger,
 }
 
 /// The store. One trait for every database; no method says how it is done.
@@ -536,7 +617,55 @@ pub trait Ledger: Debug + Send + Sync {
         most: u32,
     ) -> Result<Vec<DeliveryRecord>, LedgerError>;
 
+    // What has happened
+
+    /// Opens a view of everything at this moment, for a proof.
+    async fn audit(&self) -> Result<Box<dyn Audit>, LedgerError>;
+
+    /// The deliveries of a person, by the list; those that are to be written to come before
+    /// rows that were left out. None: the person is not in the run.
+    async fn find(&self, run: &RunId, whom: &Whom) -> Result<Vec<DeliveryId>, LedgerError>;
+
+    /// Everything that is kept of one delivery of the run.
+    async fn history(&self, run: &RunId, id: DeliveryId) -> Result<History, LedgerError>;
+
+    /// The first deliveries of the list in a state.
+    async fn in_state(
+        &self,
+        run: &RunId,
+        state: DeliveryState,
+        most: u32,
+    ) -> Result<Vec<DeliveryRecord>, LedgerError>;
+
+    /// Who works on a run, and when something of it is due. Only looks.
+    async fn outlook(&self, run: &RunId) -> Result<Outlook, LedgerError>;
+
+    // An operator's word
+
+    /// Puts failed deliveries back to `pending`, due now, with all their tries; says how many by
+    /// code. A finished run is running again. [`LedgerError::BadTransition`] for a cancelled one.
+    async fn retry(
+        &self,
+        run: &RunId,
+        wanted: &Retry,
+        now: Timestamp,
+    ) -> Result<Vec<(Option<u32>, u64)>, LedgerError>;
+
+    /// Settles an uncertain delivery: `sent` when its last attempt was begun, or back to
+    /// `pending`, due now, with the same key and body; a finished run is running again then, and
+    /// in a cancelled one it is cancelled. False: it is not uncertain, and nothing has changed.
+    async fn resolve(
+        &self,
+        run: &RunId,
+        id: DeliveryId,
+        resolution: Resolution,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError>;
+
     // The send path
+
+    /// Says which run an enlisted process works on.
+    async fn attend(&self, owner: &Owner, run: &RunRecord) -> Result<(), LedgerError>;
 
     /// Announces a process. Its leases count as expired from the moment it is gone.
     async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError>;
@@ -606,6 +735,21 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// Occurrences of a campaign that were not sent, newest first.
     async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError>;
+
+    // The place
+
+    /// Makes sure, before anything is sent, that this is the store that has sent before; one that
+    /// never has settles where it is. From then on every group of attempts that this handle
+    /// begins leaves a mark, by which an older copy will be known.
+    async fn take_place(&self) -> Result<Option<Copied>, LedgerError>;
+
+    /// Makes the store at home where it is, on the word of a person, and notes that it was.
+    async fn accept_copy(&self, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// Sets stored waits back when the clock was: none is hours longer for it, and none that the
+    /// provider asked for ends before its time. Asked at the start and about once a second; the
+    /// clock is read when the store is ready to compare.
+    async fn follow_clock(&self, now: Now<'_>) -> Result<(), LedgerError>;
 
     /// Lets go of the store. What was committed is kept without it; it only leaves less behind.
     async fn close(&self);

@@ -2,11 +2,14 @@
 //! Reads the ledger and never prints; one file per format.
 
 mod csv;
+mod explain;
+mod html;
 mod json;
 mod layout;
 mod status;
 mod style;
 mod text;
+mod verify;
 mod words;
 
 #[cfg(test)]
@@ -20,10 +23,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use self::csv::{Csv, HEADER as CSV_HEADER, csv};
+pub use self::explain::{Told, explain_json, explain_text};
+pub use self::html::Html;
 pub use self::json::{Json, run_json, runs_json};
 pub use self::status::status_table;
 pub use self::style::{Colour, Style};
 pub use self::text::{Text, text};
+pub use self::verify::{Hear, Proof, verify};
 use crate::ledger::{Ledger, LedgerError, RunRecord};
 
 /// Why a report is incomplete.

@@ -37,17 +37,25 @@ impl Format for Text {
     }
 }
 
+/// How a report begins, whatever it is written on.
+pub(super) struct Outline {
+    pub(super) heading: String,
+    pub(super) sentences: Vec<String>,
+    pub(super) times: Vec<(&'static str, String)>,
+}
+
+pub(super) fn outline(run: &RunRecord, facts: &RunFacts, view: &View) -> Outline {
+    let summary = Summary::new(run, facts, view);
+    Outline {
+        heading: summary.heading(),
+        sentences: summary.sentences(),
+        times: summary.moments(Fine::Whole),
+    }
+}
+
 /// The summary of a run, its last line ended.
 pub fn text(run: &RunRecord, facts: &RunFacts, view: &View) -> String {
-    let mut summary = Summary {
-        run,
-        facts,
-        calendar: Calendar {
-            now: view.now,
-            timezone: &view.timezone,
-        },
-        page: Page::new(view.style),
-    };
+    let mut summary = Summary::new(run, facts, view);
     summary.headline();
     summary.times();
     summary.totals();
@@ -70,12 +78,37 @@ struct Summary<'a> {
 /// Beside each other in a line of the totals.
 const LABEL: usize = 18;
 
-impl Summary<'_> {
+impl<'a> Summary<'a> {
+    fn new(run: &'a RunRecord, facts: &'a RunFacts, view: &'a View) -> Self {
+        Self {
+            run,
+            facts,
+            calendar: Calendar {
+                now: view.now,
+                timezone: &view.timezone,
+            },
+            page: Page::new(view.style),
+        }
+    }
+
     fn of(&self, state: DeliveryState) -> u64 {
         self.facts.counts.of(state)
     }
 
     fn headline(&mut self) {
+        // A green heading over failures would lie.
+        let tone = if self.run.state == RunState::Finished && !self.but().is_empty() {
+            Tone::Warn
+        } else {
+            tone_of(self.run.state)
+        };
+        self.page.heading(tone, &self.heading());
+        for sentence in self.sentences() {
+            self.page.paragraph(0, &sentence);
+        }
+    }
+
+    fn heading(&self) -> String {
         let reason = self.run.reason.as_deref().map(clean);
         let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
         let says = match self.run.state {
@@ -86,21 +119,16 @@ impl Summary<'_> {
             RunState::Finished => format!("is finished{}", self.but()),
             RunState::Cancelled => format!("was cancelled{because}"),
         };
-        let says = says.trim_end_matches('.');
-        // A green heading over failures would lie.
-        let tone = if self.run.state == RunState::Finished && !self.but().is_empty() {
-            Tone::Warn
-        } else {
-            tone_of(self.run.state)
-        };
-        self.page
-            .heading(tone, &format!("{} {says}.", self.run.run));
-        let sentence = self.in_one_sentence();
-        self.page.paragraph(0, &sentence);
+        format!("{} {}.", self.run.run, says.trim_end_matches('.'))
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        let mut sentences = vec![self.in_one_sentence()];
         if self.run.run.is_rehearsal() {
             let rehearsal = "This was a rehearsal in the sandbox: no real person was written to.";
-            self.page.paragraph(0, rehearsal);
+            sentences.push(rehearsal.to_owned());
         }
+        sentences
     }
 
     /// What is not as it should be at the end of a run: `; 3 failed, 1 uncertain`.
@@ -153,6 +181,14 @@ impl Summary<'_> {
     }
 
     fn times(&mut self) {
+        self.page.gap();
+        for (name, value) in self.moments(Fine::Seconds) {
+            let head = [(Tone::Faint, format!("  {name:<11}"))];
+            self.page.beside(&head, Tone::Plain, &value);
+        }
+    }
+
+    fn moments(&self, fine: Fine) -> Vec<(&'static str, String)> {
         let lines = self.run.terms.lines.len();
         let name = if self.run.run.is_rehearsal() {
             "a sandbox"
@@ -173,7 +209,7 @@ impl Summary<'_> {
                 "Finished"
             }
         };
-        let moment = |at: Timestamp| self.calendar.moment(at, Fine::Seconds);
+        let moment = |at: Timestamp| self.calendar.moment(at, fine);
         let facts = [
             ("Gateway", Some(gateway)),
             (
@@ -184,13 +220,10 @@ impl Summary<'_> {
             (ended, self.run.finished_at.map(moment)),
             ("To go", self.to_go()),
         ];
-        self.page.gap();
-        for (name, value) in facts {
-            if let Some(value) = value {
-                let head = [(Tone::Faint, format!("  {name:<11}"))];
-                self.page.beside(&head, Tone::Plain, &value);
-            }
-        }
+        facts
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
     }
 
     /// How long the rest takes, while nothing but the pace keeps it waiting.

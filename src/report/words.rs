@@ -101,6 +101,8 @@ pub(super) struct Calendar<'a> {
 pub(super) enum Fine {
     Minutes,
     Seconds,
+    /// The seconds and the whole date, for what is read on another day.
+    Whole,
 }
 
 impl Calendar<'_> {
@@ -113,10 +115,12 @@ impl Calendar<'_> {
         let (at, now) = (self.local(at), self.local(self.now));
         let time = at.strftime(match fine {
             Fine::Minutes => "%H:%M",
-            Fine::Seconds => "%H:%M:%S",
+            Fine::Seconds | Fine::Whole => "%H:%M:%S",
         });
         let today = now.date();
-        if at.date() == today {
+        if fine == Fine::Whole {
+            format!("{}, {time}", at.strftime("%a %-d %b %Y"))
+        } else if at.date() == today {
             format!("today, {time}")
         } else if today.yesterday().is_ok_and(|day| day == at.date()) {
             format!("yesterday, {time}")
@@ -127,6 +131,18 @@ impl Calendar<'_> {
         } else {
             format!("{}, {time}", at.strftime("%a %-d %b %Y"))
         }
+    }
+
+    /// The day of a moment: `today`, `yesterday`, `Fri 20 Nov`, with the year if it is another.
+    pub(super) fn day(&self, at: Timestamp) -> String {
+        let moment = self.moment(at, Fine::Minutes);
+        let (day, _) = moment.rsplit_once(", ").unwrap_or((&moment, ""));
+        day.to_owned()
+    }
+
+    /// The time of day: `10:24:58`.
+    pub(super) fn time(&self, at: Timestamp) -> String {
+        self.local(at).strftime("%H:%M:%S").to_string()
     }
 
     /// The same, with how far away it is: `tomorrow, 09:00 (in 10 hours)`.

@@ -3,17 +3,23 @@
 
 mod bench;
 mod claiming;
+mod damage;
 mod doubts;
 mod freezing;
 mod gating;
 mod model;
+mod operating;
 mod owning;
 mod pacing;
+mod placing;
+mod proving;
 mod racing;
 mod runs;
 mod sending;
 mod settling;
 mod sqlite_files;
+mod sqlite_place;
+mod stepping;
 mod store;
 mod walks;
 
@@ -124,6 +130,39 @@ macro_rules! conformance {
                     each_attempt_is_begun_by_exactly_one,
                     a_run_is_frozen_by_exactly_one,
                     a_fresh_ledger_is_opened_by_many_at_once,
+                }
+                operating::{
+                    a_retry_puts_back_what_failed_and_nothing_else,
+                    a_revised_retry_has_a_new_key_and_a_new_request,
+                    a_retry_by_code_leaves_the_others,
+                    a_long_list_is_put_back_as_a_whole,
+                    nothing_of_a_cancelled_run_is_put_back,
+                    an_uncertain_delivery_is_settled_by_a_persons_word,
+                    a_person_is_found_by_phone_key_or_row,
+                    a_history_tells_everything_in_order,
+                    the_first_of_a_state_are_listed,
+                    the_outlook_tells_who_is_there_and_what_is_next,
+                }
+                proving::{
+                    a_run_in_which_everything_has_happened_is_proved,
+                    a_run_that_is_not_there_is_no_finding,
+                    a_proof_sees_one_moment,
+                    a_cancelled_run_is_proved_whatever_was_in_hand,
+                }
+                placing::{
+                    a_new_store_settles_without_a_question,
+                    many_handles_settle_at_once,
+                    a_store_that_was_sent_from_is_at_home,
+                    accepting_what_is_at_home_changes_nothing,
+                }
+                stepping::{
+                    what_was_due_stays_due,
+                    retries_are_not_put_off_by_a_clock_that_is_set_back,
+                    a_providers_wait_lasts_as_long_as_it_asked,
+                    a_lease_is_not_held_for_hours_more,
+                    a_clock_is_followed_once,
+                    slots_go_back_with_the_clock,
+                    a_clock_that_goes_forward_ends_waits_and_nothing_else,
                 }
                 model::{ every_walk_agrees_with_the_model }
             }

@@ -15,6 +15,7 @@ mod gateway;
 mod init;
 mod layers;
 mod ledger;
+mod machine;
 mod preview;
 mod readme;
 mod sandbox;

@@ -14,9 +14,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+mod mounts;
 mod provider;
 mod stage;
 
+pub(crate) use mounts::Mounts;
 pub(crate) use provider::{Journal, Provider, Request};
 pub(crate) use stage::{CAMPAIGN, RUN, Stage};
 
@@ -55,6 +57,8 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
 pub(crate) struct Project {
     folder: TempDir,
     secret: Option<String>,
+    /// What the program is started by, such as a command that limits it.
+    wrapper: Vec<String>,
     outputs: AtomicU32,
 }
 
@@ -64,6 +68,7 @@ impl Project {
         Self {
             folder: tempfile::tempdir().unwrap(),
             secret: None,
+            wrapper: Vec::new(),
             outputs: AtomicU32::new(0),
         }
     }
@@ -83,10 +88,28 @@ impl Project {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
+    /// From now on the program is started by another one, whose last arguments it becomes.
+    pub(crate) fn start_through<W: Into<String>>(&mut self, wrapper: impl IntoIterator<Item = W>) {
+        self.wrapper = wrapper.into_iter().map(Into::into).collect();
+    }
+
+    /// From now on the program is started inside `mounts`.
+    pub(crate) fn start_inside(&mut self, mounts: &Mounts) {
+        self.start_through(mounts.entrance(self.folder.path()));
+    }
+
     /// The program, about to be run in this folder, with no variable of the caller's that it
     /// would look at.
     pub(crate) fn sendoff(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sendoff"));
+        const PROGRAM: &str = env!("CARGO_BIN_EXE_sendoff");
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(PROGRAM),
+            Some((first, more)) => {
+                let mut command = Command::new(first);
+                command.args(more).arg(PROGRAM);
+                command
+            }
+        };
         command.args(args).current_dir(self.folder.path());
         for variable in [
             "SENDOFF_LEDGER",
@@ -215,22 +238,31 @@ impl Process {
         after_name.trim_start().starts_with('T')
     }
 
+    pub(crate) fn id(&self) -> String {
+        self.child.id().to_string()
+    }
+
     /// Sends a signal by its name, such as `INT`.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.id();
         let sent = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(sent.unwrap().success(), "{name} to {}", self.words);
     }
 
     /// Waits for its end.
-    pub(crate) async fn end(mut self) -> Ended {
+    pub(crate) async fn end(self) -> Ended {
+        self.end_within(PATIENCE).await
+    }
+
+    /// Waits for its end longer than for others.
+    pub(crate) async fn end_within(mut self, patience: Duration) -> Ended {
         let begun = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
             assert!(
-                begun.elapsed() < PATIENCE,
+                begun.elapsed() < patience,
                 "'{}' does not end; it said\n{}\n{}",
                 self.words,
                 self.out(),

@@ -40,8 +40,8 @@ pub(super) fn of_send(answer: &Answer, now: impl FnOnce() -> Timestamp) -> Outco
 pub(super) fn lost(lost: Lost, now: impl FnOnce() -> Timestamp) -> Outcome {
     match lost {
         // It concerns everyone who is sent to through this account.
-        Lost::NotSent(failure) => Outcome::Retry {
-            after: None,
+        Lost::NotSent { failure, wait } => Outcome::Retry {
+            after: SignedDuration::try_from(wait).ok(),
             scope: Scope::Account,
             failure,
         },

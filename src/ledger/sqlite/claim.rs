@@ -1,24 +1,18 @@
-//! Claiming: due deliveries are leased and their slots reserved in one transaction, so that
-//! any number of processes keep one rate and none takes what another holds.
+//! A claim's transaction on SQLite. It holds the write lock from its first moment, so nothing
+//! that it reads changes before its end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use sqlx::{FromRow, Sqlite, Transaction};
+use serde_json::json;
 
-use super::super::{
-    Admission, Admit, Candidate, Claim, ClaimRequest, Claimed, DeliveryId, KnownChat, LedgerError,
-};
-use super::arrivals::Arrivals;
-use super::events::{self, Happened};
-use super::rows::{instant, instants, named, number, stored};
+use super::super::claim::{ClaimTx, Share};
+use super::super::rows::{CandidateRow, GateRow, OnlyRow, named};
+use super::super::{Admit, ClaimRequest, Claimed, DeliveryId, LedgerError, claim};
+use super::shared::{Tx, rows};
 use super::{SqliteLedger, statements as sql};
-use crate::domain::delivery::{DeliveryState, Hold};
-use crate::domain::history::DeliveryEvent;
+use crate::domain::delivery::SkipReason;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
-
-pub(super) type Tx = Transaction<'static, Sqlite>;
 
 pub(super) async fn claim(
     ledger: &SqliteLedger,
@@ -26,391 +20,180 @@ pub(super) async fn claim(
     admit: Admit<'_>,
 ) -> Result<Claimed, LedgerError> {
     let mut tx = ledger.begin().await?;
-    let state: String = sqlx::query_scalar(sql::RUN_STATE)
-        .bind(request.run.id)
-        .fetch_one(&mut *tx)
-        .await?;
-    let state = named(RunState::parse(&state), &state)?;
-    let mut claimed = Claimed {
-        claims: Vec::new(),
-        state,
-        next_at: None,
-        moved: 0,
-    };
-    if state != RunState::Running {
-        return Ok(claimed);
-    }
-    let gates = Gates::load(&mut tx, request).await?;
-    let lines: Vec<String> = sqlx::query_scalar(sql::RUN_LINES)
-        .bind(request.run.id)
-        .fetch_all(&mut *tx)
-        .await?;
-    let mut pace = Arrivals::load(&mut tx, request, &lines).await?;
-    let open: Vec<String> = lines
-        .iter()
-        .filter(|line| gates.until(line).is_none())
-        .cloned()
-        .collect();
-    let only = match request.only {
-        Some(phone) => Some(only(&mut tx, request, phone, &gates).await?),
-        None => None,
-    };
-    if pace.room(request, &open) > 0 {
-        let ids = match &only {
-            Some(one) => one
-                .iter()
-                .filter(|one| one.free_at <= request.now)
-                .map(|one| one.id)
-                .collect(),
-            None => due(&mut tx, request, &open, &pace).await?,
-        };
-        let candidates = details(&mut tx, request, &ids).await?;
-        let mut sorted = Sorted::default();
-        for candidate in candidates {
-            sorted.place(candidate, request, admit, &mut pace)?;
-        }
-        claimed.moved = number(stored(i64::try_from(sorted.moved.len()))?)?;
-        sorted.settle(&mut tx, request, &mut claimed).await?;
-        pace.store(&mut tx, request).await?;
-    }
-    claimed.next_at = match only {
-        Some(one) => one.map(|one| one.free_at),
-        None => next_at(&mut tx, request, &pace, &lines, &gates).await?,
-    };
+    let claimed = claim::claim(&mut tx, request, admit).await?;
     tx.commit().await?;
     Ok(claimed)
 }
 
-/// Open waits that the provider asked for.
-struct Gates {
-    account: Option<Timestamp>,
-    lines: HashMap<String, Timestamp>,
-}
+impl ClaimTx for Tx<'_> {
+    async fn run_state(&mut self, run_id: i64) -> Result<RunState, LedgerError> {
+        let state: String = sqlx::query_scalar(sql::RUN_STATE)
+            .bind(run_id)
+            .fetch_one(&mut **self)
+            .await?;
+        named(RunState::parse(&state), &state)
+    }
 
-impl Gates {
-    async fn load(tx: &mut Tx, request: &ClaimRequest<'_>) -> Result<Self, LedgerError> {
-        let rows: Vec<(String, i64, String)> = sqlx::query_as(sql::OPEN_GATES)
+    async fn open_gates(
+        &mut self,
+        request: &ClaimRequest<'_>,
+    ) -> Result<Vec<GateRow>, LedgerError> {
+        Ok(sqlx::query_as(sql::OPEN_GATES)
             .bind(&request.run.gateway)
             .bind(request.now.as_millisecond())
-            .fetch_all(&mut **tx)
-            .await?;
-        let mut lines = HashMap::new();
-        for (line, until, _) in rows {
-            lines.insert(line, instant(until)?);
-        }
-        Ok(Self {
-            account: lines.remove(""),
-            lines,
-        })
+            .fetch_all(&mut **self)
+            .await?)
     }
 
-    /// Until when nothing may leave from `line`.
-    fn until(&self, line: &str) -> Option<Timestamp> {
-        self.account.max(self.lines.get(line).copied())
-    }
-}
-
-/// The one delivery that a claim is limited to, while it is open.
-struct Only {
-    id: DeliveryId,
-    /// When it may be claimed.
-    free_at: Timestamp,
-}
-
-async fn only(
-    tx: &mut Tx,
-    request: &ClaimRequest<'_>,
-    phone: &Phone,
-    gates: &Gates,
-) -> Result<Option<Only>, LedgerError> {
-    type OnlyRow = (DeliveryId, String, String, i64, Option<i64>, Option<bool>);
-    let row: Option<OnlyRow> = sqlx::query_as(sql::ONLY)
-        .bind(request.run.id)
-        .bind(phone.expose())
-        .fetch_optional(&mut **tx)
-        .await?;
-    let Some((id, line, state, due_at, lease_until, orphaned)) = row else {
-        return Ok(None);
-    };
-    let lease_end = lease_until.filter(|_| orphaned != Some(true));
-    let due_at = if state == DeliveryState::Pending.as_str() {
-        due_at
-    } else {
-        i64::MIN
-    };
-    let free_at = due_at
-        .max(lease_end.unwrap_or(i64::MIN))
-        .max(request.now.as_millisecond());
-    let gate = gates.until(&line).unwrap_or(Timestamp::MIN);
-    Ok(Some(Only {
-        id,
-        free_at: instant(free_at)?.max(gate),
-    }))
-}
-
-/// Ids worth a closer look, attempts without an outcome first, then the longest due.
-async fn due(
-    tx: &mut Tx,
-    request: &ClaimRequest<'_>,
-    open: &[String],
-    pace: &Arrivals,
-) -> Result<Vec<DeliveryId>, LedgerError> {
-    let room = pace.room(request, open);
-    let now = request.now.as_millisecond();
-    let mut ids: Vec<DeliveryId> = Vec::new();
-    let mut found: Vec<(i64, DeliveryId)> = Vec::new();
-    for line in open {
-        // A line is asked for what it may send itself, so that a long queue on one line never
-        // hides the others.
-        let most = pace.room(request, std::slice::from_ref(line));
-        let unanswered: Vec<DeliveryId> = sqlx::query_scalar(sql::UNANSWERED)
-            .bind(request.run.id)
-            .bind(line)
-            .bind(now)
-            .bind(most)
-            .fetch_all(&mut **tx)
-            .await?;
-        ids.extend(unanswered);
-        let rows: Vec<(DeliveryId, i64)> = sqlx::query_as(sql::DUE)
-            .bind(request.run.id)
-            .bind(line)
-            .bind(now)
-            .bind(most)
-            .fetch_all(&mut **tx)
-            .await?;
-        found.extend(rows.into_iter().map(|(id, due_at)| (due_at, id)));
-    }
-    ids.sort_unstable();
-    found.sort_unstable();
-    ids.extend(found.into_iter().map(|(_, id)| id));
-    if request.limits.line.is_none() {
-        ids.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-    }
-    Ok(ids)
-}
-
-#[derive(FromRow)]
-struct CandidateRow {
-    id: i64,
-    line: String,
-    state: String,
-    attempt: i64,
-    tries: i64,
-    revision: i64,
-    first_attempt_at: Option<i64>,
-    fixed: Option<String>,
-    begun_at: Option<i64>,
-    unanswered_at: Option<i64>,
-    row: i64,
-    recipient_key: Option<String>,
-    phone: String,
-    timezone: Option<String>,
-    content: String,
-    chat_id: Option<String>,
-    chat_line: Option<String>,
-    gate_until: Option<i64>,
-}
-
-async fn details(
-    tx: &mut Tx,
-    request: &ClaimRequest<'_>,
-    ids: &[DeliveryId],
-) -> Result<Vec<CandidateRow>, LedgerError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(sqlx::query_as(sql::CANDIDATES)
-        .bind(stored(serde_json::to_string(ids))?)
-        .bind(&request.run.gateway)
-        .fetch_all(&mut **tx)
-        .await?)
-}
-
-impl CandidateRow {
-    fn is_unanswered(&self) -> bool {
-        self.state == DeliveryState::Sending.as_str()
+    async fn lines(&mut self, run_id: i64) -> Result<Vec<String>, LedgerError> {
+        Ok(sqlx::query_scalar(sql::RUN_LINES)
+            .bind(run_id)
+            .fetch_all(&mut **self)
+            .await?)
     }
 
-    fn into_claim(self, phone: Phone, slot_us: i64) -> Result<Claim, LedgerError> {
-        let unanswered = self.is_unanswered();
-        let chat = match (self.chat_id, self.chat_line) {
-            (Some(chat_id), Some(line)) => Some(KnownChat { chat_id, line }),
-            _ => None,
-        };
-        Ok(Claim {
-            id: self.id,
-            row: number(self.row)?,
-            recipient_key: self.recipient_key.unwrap_or(self.phone),
-            phone,
-            line: self.line,
-            message: stored(serde_json::from_str(&self.content))?,
-            attempt: number(self.attempt)?,
-            tries: number(self.tries)?,
-            revision: number(self.revision)?,
-            first_attempt_at: instants(self.first_attempt_at)?,
-            fixed: self
-                .fixed
-                .map(|text| stored(serde_json::from_str(&text)))
-                .transpose()?,
-            chat,
-            begun_at: instants(self.begun_at)?,
-            unanswered_since: if unanswered {
-                instants(self.unanswered_at.or(self.begun_at))?
-            } else {
-                None
-            },
-            slot_us,
-        })
-    }
-}
-
-/// Candidates by what is to happen with them.
-#[derive(Default)]
-struct Sorted {
-    claims: Vec<Claim>,
-    moved: Vec<serde_json::Value>,
-    skipped: Vec<serde_json::Value>,
-    /// Attempts without an answer that have to wait for their recipient's gate.
-    doubts: Vec<serde_json::Value>,
-    happened: Vec<Happened>,
-}
-
-impl Sorted {
-    fn place(
+    async fn arrivals(
         &mut self,
-        row: CandidateRow,
-        request: &ClaimRequest<'_>,
-        admit: Admit<'_>,
-        pace: &mut Arrivals,
-    ) -> Result<(), LedgerError> {
-        // With limits of their own, the lines together offer more than was asked for.
-        if self.claims.len() >= usize::try_from(request.most).unwrap_or(usize::MAX) {
-            return Ok(());
-        }
-        let phone = stored(Phone::from_e164(&row.phone))?;
-        let candidate = Candidate {
-            phone: &phone,
-            timezone: row.timezone.as_deref(),
-            begun: row.is_unanswered(),
-        };
-        if let Some(until) = instants(row.gate_until)?.filter(|until| *until > request.now) {
-            // The provider's word about this person, whatever the campaign says.
-            if row.is_unanswered() {
-                self.doubts
-                    .push(serde_json::json!([row.id, until.as_millisecond()]));
-                return Ok(());
-            }
-            return self.hold(&row, request, until, Hold::Retry);
-        }
-        match admit(candidate) {
-            Admission::Now => {
-                if let Some(slot_us) = pace.take(&row.line, request) {
-                    self.claims.push(row.into_claim(phone, slot_us)?);
-                }
-            }
-            Admission::Hold { until, hold } => self.hold(&row, request, until, hold)?,
-            Admission::Skip(reason) => {
-                self.skipped
-                    .push(serde_json::json!([row.id, reason.as_str()]));
-                self.happened(&row, request, &DeliveryEvent::Skipped { reason })?;
-            }
-        }
-        Ok(())
+        gateway: &str,
+        subjects: &[String],
+    ) -> Result<Vec<(String, i64)>, LedgerError> {
+        Ok(sqlx::query_as(sql::ARRIVALS)
+            .bind(gateway)
+            .bind(json!(subjects).to_string())
+            .fetch_all(&mut **self)
+            .await?)
     }
 
-    fn hold(
+    async fn set_arrivals(
         &mut self,
-        row: &CandidateRow,
-        request: &ClaimRequest<'_>,
-        until: Timestamp,
-        hold: Hold,
+        gateway: &str,
+        changed: &BTreeMap<String, i64>,
     ) -> Result<(), LedgerError> {
-        self.moved.push(hold_row(row.id, until, hold));
-        self.happened(row, request, &DeliveryEvent::Held { until, hold })
-    }
-
-    fn happened(
-        &mut self,
-        row: &CandidateRow,
-        request: &ClaimRequest<'_>,
-        what: &DeliveryEvent,
-    ) -> Result<(), LedgerError> {
-        let attempt = number(row.attempt)?;
-        self.happened
-            .push(Happened::to_delivery(row.id, attempt, request.now, what)?);
-        Ok(())
-    }
-
-    async fn settle(
-        self,
-        tx: &mut Tx,
-        request: &ClaimRequest<'_>,
-        claimed: &mut Claimed,
-    ) -> Result<(), LedgerError> {
-        claimed.moved += u64::try_from(self.skipped.len()).unwrap_or(0);
-        claimed.moved += u64::try_from(self.doubts.len()).unwrap_or(0);
-        events::note(tx, request.run.id, &self.happened).await?;
-        for (statement, rows) in [
-            (sql::HOLD_BACK, self.moved),
-            (sql::SKIP, self.skipped),
-            (sql::HOLD_DOUBT, self.doubts),
-        ] {
-            if !rows.is_empty() {
-                let rows = serde_json::Value::Array(rows).to_string();
-                sqlx::query(statement).bind(rows).execute(&mut **tx).await?;
-            }
-        }
-        if !self.claims.is_empty() {
-            let ids: Vec<DeliveryId> = self.claims.iter().map(|claim| claim.id).collect();
-            sqlx::query(sql::LEASE)
-                .bind(&request.owner.0)
-                .bind(request.lease_until.as_millisecond())
-                .bind(stored(serde_json::to_string(&ids))?)
-                .execute(&mut **tx)
+        for (subject, tat) in changed {
+            sqlx::query(sql::SET_ARRIVAL)
+                .bind(gateway)
+                .bind(subject)
+                .bind(tat)
+                .execute(&mut **self)
                 .await?;
         }
-        claimed.claims = self.claims;
         Ok(())
     }
-}
 
-fn hold_row(id: DeliveryId, until: Timestamp, hold: Hold) -> serde_json::Value {
-    serde_json::json!([id, until.as_millisecond(), hold.as_str()])
-}
+    async fn only(
+        &mut self,
+        request: &ClaimRequest<'_>,
+        phone: &Phone,
+    ) -> Result<Option<OnlyRow>, LedgerError> {
+        Ok(sqlx::query_as(sql::ONLY)
+            .bind(request.run.id)
+            .bind(phone.expose())
+            .fetch_optional(&mut **self)
+            .await?)
+    }
 
-/// When it is worth asking again; nothing where nothing is open.
-async fn next_at(
-    tx: &mut Tx,
-    request: &ClaimRequest<'_>,
-    pace: &Arrivals,
-    lines: &[String],
-    gates: &Gates,
-) -> Result<Option<Timestamp>, LedgerError> {
-    let unanswered: Vec<(String, i64)> = sqlx::query_as(sql::NEXT_UNANSWERED)
-        .bind(request.run.id)
-        .fetch_all(&mut **tx)
-        .await?;
-    let mut due: BTreeMap<String, i64> = unanswered.into_iter().collect();
-    for line in lines {
-        if let Some(at) = next_pending(tx, request, line).await? {
-            due.entry(line.clone())
-                .and_modify(|earliest| *earliest = at.min(*earliest))
-                .or_insert(at);
+    async fn unanswered(
+        &mut self,
+        request: &ClaimRequest<'_>,
+        shares: &[Share],
+    ) -> Result<Vec<DeliveryId>, LedgerError> {
+        let mut ids: Vec<DeliveryId> = Vec::new();
+        for (line, most) in shares {
+            let of_line: Vec<DeliveryId> = sqlx::query_scalar(sql::UNANSWERED)
+                .bind(request.run.id)
+                .bind(line)
+                .bind(request.now.as_millisecond())
+                .bind(most)
+                .fetch_all(&mut **self)
+                .await?;
+            ids.extend(of_line);
         }
+        Ok(ids)
     }
-    let mut earliest: Option<Timestamp> = None;
-    for (line, at) in due {
-        let slot = stored(Timestamp::from_microsecond(pace.slot(&line, request)))?;
-        let gate = gates.until(&line).unwrap_or(Timestamp::MIN);
-        let at = instant(at)?.max(slot).max(gate);
-        earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
+
+    async fn due(
+        &mut self,
+        request: &ClaimRequest<'_>,
+        shares: &[Share],
+    ) -> Result<Vec<(i64, DeliveryId)>, LedgerError> {
+        let mut due: Vec<(i64, DeliveryId)> = Vec::new();
+        for (line, most) in shares {
+            let of_line: Vec<(i64, DeliveryId)> = sqlx::query_as(sql::DUE)
+                .bind(request.run.id)
+                .bind(line)
+                .bind(request.now.as_millisecond())
+                .bind(most)
+                .bind(request.frozen_due().as_millisecond())
+                .fetch_all(&mut **self)
+                .await?;
+            due.extend(of_line);
+        }
+        Ok(due)
     }
-    Ok(earliest)
+
+    async fn candidates(
+        &mut self,
+        gateway: &str,
+        ids: &[DeliveryId],
+    ) -> Result<Vec<CandidateRow>, LedgerError> {
+        Ok(sqlx::query_as(sql::CANDIDATES)
+            .bind(json!(ids).to_string())
+            .bind(gateway)
+            .fetch_all(&mut **self)
+            .await?)
+    }
+
+    async fn lease(
+        &mut self,
+        request: &ClaimRequest<'_>,
+        ids: &[DeliveryId],
+    ) -> Result<(), LedgerError> {
+        sqlx::query(sql::LEASE)
+            .bind(&request.owner.0)
+            .bind(request.lease_until.as_millisecond())
+            .bind(json!(ids).to_string())
+            .execute(&mut **self)
+            .await?;
+        Ok(())
+    }
+
+    async fn skip(&mut self, skipped: &[(DeliveryId, SkipReason)]) -> Result<(), LedgerError> {
+        let skipped = rows(skipped, |(id, reason)| json!([id, reason.as_str()]));
+        sqlx::query(sql::SKIP)
+            .bind(skipped)
+            .execute(&mut **self)
+            .await?;
+        Ok(())
+    }
+
+    async fn next_unanswered(
+        &mut self,
+        request: &ClaimRequest<'_>,
+    ) -> Result<Vec<(String, i64)>, LedgerError> {
+        Ok(sqlx::query_as(sql::NEXT_UNANSWERED)
+            .bind(request.run.id)
+            .fetch_all(&mut **self)
+            .await?)
+    }
+
+    async fn next_pending(
+        &mut self,
+        request: &ClaimRequest<'_>,
+        lines: &[String],
+    ) -> Result<Vec<(String, i64)>, LedgerError> {
+        let mut next = Vec::new();
+        for line in lines {
+            if let Some(at) = next_of(self, request, line).await? {
+                next.push((line.clone(), at));
+            }
+        }
+        Ok(next)
+    }
 }
 
 /// When a pending delivery of a line is due, or free again.
-async fn next_pending(
-    tx: &mut Tx,
+async fn next_of(
+    tx: &mut Tx<'_>,
     request: &ClaimRequest<'_>,
     line: &str,
 ) -> Result<Option<i64>, LedgerError> {

@@ -2,16 +2,18 @@
 //!
 //! WAL and `synchronous=FULL`: what was committed survives `kill -9` and power loss.
 
-mod arrivals;
+mod audit;
 mod claim;
-mod events;
+mod clock;
 mod files;
 mod freeze;
+mod history;
 mod owners;
-mod rows;
+mod place;
 mod runs;
 mod schedules;
 mod schema;
+mod shared;
 mod statements;
 mod write;
 
@@ -26,11 +28,12 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use self::statements as sql;
 use super::{
-    Admit, ClaimRequest, Claimed, DeliveryId, DeliveryRecord, Freeze, KnownChat, Ledger,
-    LedgerError, Missed, NewRun, Owner, RunFacts, RunRecord, Write, Written,
+    Admit, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze, History,
+    KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution, Retry,
+    RunFacts, RunRecord, Whom, Write, Written,
 };
 use crate::domain::account::AccountId;
-use crate::domain::delivery::Counts;
+use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
 use crate::domain::phone::Phone;
@@ -62,12 +65,14 @@ pub struct SqliteLedger {
     writer: SqlitePool,
     readers: SqlitePool,
     locks: owners::Locks,
+    home: place::Home,
 }
 
 impl SqliteLedger {
     /// Opens the file, creates it if it is not there, and brings its schema up to date. A file
     /// that is no ledger is left as it is.
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
+        schema::may_be_changed(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -106,6 +111,7 @@ impl SqliteLedger {
             writer,
             readers,
             locks: owners::Locks::default(),
+            home: place::Home::default(),
         })
     }
 
@@ -116,7 +122,15 @@ impl SqliteLedger {
 
     /// A write transaction that holds the write lock from its first moment.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        Ok(self.writer.begin_with(sql::BEGIN_IMMEDIATE).await?)
+        match self.writer.begin_with(sql::BEGIN_IMMEDIATE).await {
+            // Some faults, such as a full disk, end a transaction by themselves, and the connection
+            // goes on counting it as open: it is of no more use.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await.ok();
+                Ok(self.writer.begin_with(sql::BEGIN_IMMEDIATE).await?)
+            }
+            answer => Ok(answer?),
+        }
     }
 }
 
@@ -131,9 +145,14 @@ fn fault(error: &sqlx::Error) -> LedgerError {
     match primary_code(error) {
         Some(5 | 6) => LedgerError::Locked,
         Some(13) => LedgerError::DiskFull,
-        Some(11 | 26) => LedgerError::Damaged("its file is corrupt; put a copy of it back".into()),
-        Some(8) => LedgerError::Fault("it may not be written to".into()),
+        Some(11 | 26) => LedgerError::Damaged("its file is not as it was written".into()),
+        Some(8) => LedgerError::Fault(schema::READ_ONLY.into()),
         Some(10) => LedgerError::Fault("the disk answers with an error".into()),
+        Some(14) => LedgerError::Fault(
+            "its file cannot be opened any more; is its folder still there, and may this program \
+             have more files open?"
+                .into(),
+        ),
         Some(_) | None => unnamed(error),
     }
 }
@@ -216,6 +235,54 @@ impl Ledger for SqliteLedger {
         runs::deliveries(self, run, after, most).await
     }
 
+    async fn audit(&self) -> Result<Box<dyn Audit>, LedgerError> {
+        audit::open(self).await
+    }
+
+    async fn find(&self, run: &RunId, whom: &Whom) -> Result<Vec<DeliveryId>, LedgerError> {
+        history::find(self, run, whom).await
+    }
+
+    async fn history(&self, run: &RunId, id: DeliveryId) -> Result<History, LedgerError> {
+        history::history(self, run, id).await
+    }
+
+    async fn in_state(
+        &self,
+        run: &RunId,
+        state: DeliveryState,
+        most: u32,
+    ) -> Result<Vec<DeliveryRecord>, LedgerError> {
+        history::in_state(self, run, state, most).await
+    }
+
+    async fn outlook(&self, run: &RunId) -> Result<Outlook, LedgerError> {
+        history::outlook(self, run).await
+    }
+
+    async fn retry(
+        &self,
+        run: &RunId,
+        wanted: &Retry,
+        now: Timestamp,
+    ) -> Result<Vec<(Option<u32>, u64)>, LedgerError> {
+        history::retry(self, run, wanted, now).await
+    }
+
+    async fn resolve(
+        &self,
+        run: &RunId,
+        id: DeliveryId,
+        resolution: Resolution,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        history::resolve(self, run, id, resolution, now).await
+    }
+
+    async fn attend(&self, owner: &Owner, run: &RunRecord) -> Result<(), LedgerError> {
+        owners::attend(self, owner, run.id).await
+    }
+
     async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
         owners::enlist(self, owner, now).await
     }
@@ -293,6 +360,18 @@ impl Ledger for SqliteLedger {
 
     async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError> {
         schedules::missed(self, campaign, most).await
+    }
+
+    async fn take_place(&self) -> Result<Option<Copied>, LedgerError> {
+        place::take(self).await
+    }
+
+    async fn accept_copy(&self, now: Timestamp) -> Result<(), LedgerError> {
+        place::accept(self, now).await
+    }
+
+    async fn follow_clock(&self, now: Now<'_>) -> Result<(), LedgerError> {
+        clock::follow(self, now).await
     }
 
     async fn close(&self) {

@@ -17,8 +17,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::{LedgerError, Owner};
+use super::super::rows::instant;
+use super::super::{LedgerError, Owner, Present};
 use super::{SqliteLedger, statements as sql};
+use crate::domain::cause::because;
 
 /// For so long after a process was found gone its leases may still stand in the ledger; they
 /// last for minutes.
@@ -54,7 +56,7 @@ pub(super) async fn enlist(
         path: path.clone(),
         reason: format!(
             "the lock beside the ledger cannot be made ({})",
-            error.kind()
+            because(&error)
         ),
     };
     let file = OpenOptions::new()
@@ -126,6 +128,41 @@ pub(super) async fn retire(ledger: &SqliteLedger, owner: &Owner) -> Result<(), L
     fs::remove_file(lock_path(ledger, &owner.0)).ok();
     ledger.locks.drop(owner);
     Ok(())
+}
+
+/// Says which run a process works on.
+pub(super) async fn attend(
+    ledger: &SqliteLedger,
+    owner: &Owner,
+    run_id: i64,
+) -> Result<(), LedgerError> {
+    let mut tx = ledger.begin().await?;
+    sqlx::query(sql::ATTEND)
+        .bind(&owner.0)
+        .bind(run_id)
+        .execute(&mut *tx)
+        .await?;
+    Ok(tx.commit().await?)
+}
+
+/// The processes on a run that are not known to be gone. Only looks.
+pub(super) async fn present(
+    ledger: &SqliteLedger,
+    run_id: i64,
+) -> Result<Vec<Present>, LedgerError> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(sql::PRESENT)
+        .bind(run_id)
+        .fetch_all(&ledger.readers)
+        .await?;
+    rows.into_iter()
+        .filter(|(owner, _)| !is_gone(ledger, owner))
+        .map(|(owner, since)| {
+            Ok(Present {
+                owner: Owner(owner),
+                since: instant(since)?,
+            })
+        })
+        .collect()
 }
 
 pub(super) async fn bury(ledger: &SqliteLedger) -> Result<(), LedgerError> {

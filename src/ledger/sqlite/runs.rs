@@ -1,26 +1,19 @@
-//! Runs: finding them, changing their state, counting what became of their deliveries.
+//! Runs on SQLite: finding them, changing their state, counting what became of their deliveries.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use sqlx::FromRow;
 
-use super::super::{
-    DeliveryId, DeliveryRecord, FailureGroup, Gate, Held, KnownChat, LedgerError, RunFacts,
-    RunRecord,
-};
-use super::claim::Tx;
-use super::events;
-use super::rows::{DeliveryRow, RunRow, instant, instants, named, number, stored};
+use super::super::rows::{self, DeliveryRow, GateRow, RunRow, stored};
+use super::super::runs::{self, RunTx, Unanswered};
+use super::super::{DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord};
+use super::history;
+use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
 use crate::domain::account::AccountId;
-use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
-use crate::domain::history::RunEvent;
+use crate::domain::delivery::Counts;
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
-
-/// Failures that differ are listed up to this many.
-const FAILURE_GROUPS: usize = 20;
 
 async fn row(ledger: &SqliteLedger, run: &RunId) -> Result<Option<RunRow>, LedgerError> {
     Ok(sqlx::query_as(sql::RUN)
@@ -29,7 +22,7 @@ async fn row(ledger: &SqliteLedger, run: &RunId) -> Result<Option<RunRow>, Ledge
         .await?)
 }
 
-async fn existing(ledger: &SqliteLedger, run: &RunId) -> Result<RunRow, LedgerError> {
+pub(super) async fn existing(ledger: &SqliteLedger, run: &RunId) -> Result<RunRow, LedgerError> {
     row(ledger, run)
         .await?
         .ok_or_else(|| LedgerError::NoSuchRun(run.clone()))
@@ -99,11 +92,7 @@ async fn counts(ledger: &SqliteLedger, run: &RunRow) -> Result<Counts, LedgerErr
         .bind(run.first_delivery + run.total - 1)
         .fetch_all(&ledger.readers)
         .await?;
-    let mut counts = Counts::default();
-    for (state, n) in rows {
-        counts.add(named(DeliveryState::parse(&state), &state)?, number(n)?);
-    }
-    Ok(counts)
+    runs::counts(rows)
 }
 
 pub(super) async fn next_rehearsal(
@@ -114,11 +103,7 @@ pub(super) async fn next_rehearsal(
         .bind(campaign)
         .fetch_all(&ledger.readers)
         .await?;
-    let highest = taken
-        .iter()
-        .filter_map(|occurrence| occurrence.strip_prefix("rehearsal-")?.parse::<u32>().ok())
-        .max();
-    Ok(highest.unwrap_or(0) + 1)
+    Ok(runs::next_rehearsal(&taken))
 }
 
 pub(super) async fn set_state(
@@ -129,75 +114,9 @@ pub(super) async fn set_state(
     now: Timestamp,
 ) -> Result<RunRecord, LedgerError> {
     let mut tx = ledger.begin().await?;
-    let row: Option<RunRow> = sqlx::query_as(sql::RUN)
-        .bind(run.as_str())
-        .fetch_optional(&mut *tx)
-        .await?;
-    let record: RunRecord = row
-        .ok_or_else(|| LedgerError::NoSuchRun(run.clone()))?
-        .try_into()?;
-    if record.state != to && !record.state.may_become(to) {
-        return Err(LedgerError::BadTransition {
-            run: run.clone(),
-            from: record.state,
-            to,
-        });
-    }
-    sqlx::query(sql::SET_STATE)
-        .bind(to.as_str())
-        .bind(reason)
-        .bind(now.as_millisecond())
-        .bind(record.id)
-        .execute(&mut *tx)
-        .await?;
-    if record.state != to {
-        let reason = reason.map(str::to_owned);
-        let what = match to {
-            RunState::Running => RunEvent::Resumed,
-            RunState::Paused => RunEvent::Paused { reason },
-            RunState::Halted => RunEvent::Halted { reason },
-            RunState::Finished => RunEvent::Finished,
-            RunState::Cancelled => RunEvent::Cancelled,
-        };
-        events::note_run(&mut tx, record.id, now, &what).await?;
-    }
-    if to == RunState::Cancelled {
-        sqlx::query(sql::CANCEL_PENDING)
-            .bind(record.id)
-            .execute(&mut *tx)
-            .await?;
-        keep_lost(&mut tx, record.id, now).await?;
-        sqlx::query(sql::CANCEL_UNANSWERED)
-            .bind(record.id)
-            .bind(now.as_millisecond())
-            .execute(&mut *tx)
-            .await?;
-    }
-    let row: RunRow = sqlx::query_as(sql::RUN)
-        .bind(run.as_str())
-        .fetch_one(&mut *tx)
-        .await?;
+    let record = runs::set_state(&mut tx, run, to, reason, now).await?;
     tx.commit().await?;
-    row.try_into()
-}
-
-/// Attempts that are given up without an answer.
-async fn keep_lost(tx: &mut Tx, run_id: i64, now: Timestamp) -> Result<(), LedgerError> {
-    let rows: Vec<(DeliveryId, i64, i64, i64)> = sqlx::query_as(sql::UNANSWERED_IN_CANCELLED)
-        .bind(run_id)
-        .bind(now.as_millisecond())
-        .fetch_all(&mut **tx)
-        .await?;
-    let mut lost = Vec::with_capacity(rows.len());
-    for (id, attempt, revision, begun_at) in rows {
-        let (attempt, revision) = (number(attempt)?, number(revision)?);
-        lost.push(events::lost_row(id, attempt, revision, instant(begun_at)?));
-    }
-    sqlx::query(sql::KEEP_LOST)
-        .bind(serde_json::Value::Array(lost).to_string())
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+    Ok(record)
 }
 
 pub(super) async fn finish_if_done(
@@ -205,36 +124,74 @@ pub(super) async fn finish_if_done(
     run: &RunId,
     now: Timestamp,
 ) -> Result<bool, LedgerError> {
-    let id = existing(ledger, run).await?.id;
     let mut tx = ledger.begin().await?;
-    let finished = sqlx::query(sql::FINISH)
-        .bind(id)
-        .bind(now.as_millisecond())
-        .execute(&mut *tx)
-        .await?;
-    if finished.rows_affected() > 0 {
-        events::note_run(&mut tx, id, now, &RunEvent::Finished).await?;
-    }
-    // Another process may have been first: what counts is how the run stands.
-    let state: String = sqlx::query_scalar(sql::RUN_STATE)
-        .bind(id)
-        .fetch_one(&mut *tx)
-        .await?;
+    let finished = runs::finish_if_done(&mut tx, run, now).await?;
     tx.commit().await?;
-    Ok(named(RunState::parse(&state), &state)? == RunState::Finished)
+    Ok(finished)
 }
 
-#[derive(FromRow)]
-struct FactRow {
-    state: String,
-    reason: Option<String>,
-    hold: Option<String>,
-    code: Option<i64>,
-    text: Option<String>,
-    n: i64,
-    due_at: i64,
-    first_sent_at: Option<i64>,
-    last_sent_at: Option<i64>,
+impl RunTx for Tx<'_> {
+    async fn hold_run(&mut self, run: &RunId) -> Result<Option<RunRow>, LedgerError> {
+        Ok(sqlx::query_as(sql::RUN)
+            .bind(run.as_str())
+            .fetch_optional(&mut **self)
+            .await?)
+    }
+
+    async fn set_run_state(
+        &mut self,
+        run_id: i64,
+        to: RunState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        sqlx::query(sql::SET_STATE)
+            .bind(to.as_str())
+            .bind(reason)
+            .bind(now.as_millisecond())
+            .bind(run_id)
+            .execute(&mut **self)
+            .await?;
+        Ok(())
+    }
+
+    async fn cancel_pending(&mut self, run_id: i64) -> Result<(), LedgerError> {
+        sqlx::query(sql::CANCEL_PENDING)
+            .bind(run_id)
+            .execute(&mut **self)
+            .await?;
+        Ok(())
+    }
+
+    async fn unheld(
+        &mut self,
+        run_id: i64,
+        now: Timestamp,
+    ) -> Result<Vec<Unanswered>, LedgerError> {
+        Ok(sqlx::query_as(sql::UNANSWERED_IN_CANCELLED)
+            .bind(run_id)
+            .bind(now.as_millisecond())
+            .fetch_all(&mut **self)
+            .await?)
+    }
+
+    async fn cancel_unheld(&mut self, run_id: i64, now: Timestamp) -> Result<(), LedgerError> {
+        sqlx::query(sql::CANCEL_UNANSWERED)
+            .bind(run_id)
+            .bind(now.as_millisecond())
+            .execute(&mut **self)
+            .await?;
+        Ok(())
+    }
+
+    async fn finish(&mut self, run_id: i64, now: Timestamp) -> Result<bool, LedgerError> {
+        let finished = sqlx::query(sql::FINISH)
+            .bind(run_id)
+            .bind(now.as_millisecond())
+            .execute(&mut **self)
+            .await?;
+        Ok(finished.rows_affected() > 0)
+    }
 }
 
 pub(super) async fn facts(
@@ -243,82 +200,22 @@ pub(super) async fn facts(
     now: Timestamp,
 ) -> Result<RunFacts, LedgerError> {
     let record = existing(ledger, run).await?;
-    let rows: Vec<FactRow> = sqlx::query_as(sql::FACTS)
+    let rows = sqlx::query_as(sql::FACTS)
         .bind(record.first_delivery)
         .bind(record.first_delivery + record.total - 1)
         .fetch_all(&ledger.readers)
         .await?;
-    let mut facts = RunFacts::default();
-    let mut holds: BTreeMap<Option<&'static str>, (Option<Hold>, u64, Timestamp)> = BTreeMap::new();
-    for row in rows {
-        let n: u64 = number(row.n)?;
-        let state = named(DeliveryState::parse(&row.state), &row.state)?;
-        facts.counts.add(state, n);
-        if let Some(text) = row.reason {
-            *facts
-                .skipped
-                .entry(named(SkipReason::parse(&text), &text)?)
-                .or_default() += n;
-        }
-        if state == DeliveryState::Pending {
-            let hold = row
-                .hold
-                .map(|text| named(Hold::parse(&text), &text))
-                .transpose()?;
-            let due_at = instant(row.due_at)?;
-            let entry = holds
-                .entry(hold.map(Hold::as_str))
-                .or_insert((hold, 0, due_at));
-            entry.1 += n;
-            entry.2 = entry.2.min(due_at);
-        }
-        if matches!(state, DeliveryState::Failed | DeliveryState::Uncertain) {
-            let code = row.code.map(number).transpose()?;
-            let text = row.text.unwrap_or_default();
-            facts.failures.push(FailureGroup {
-                state,
-                code,
-                text,
-                count: n,
-            });
-        }
-        let first = instants(row.first_sent_at)?;
-        facts.first_sent_at = facts.first_sent_at.into_iter().chain(first).min();
-        facts.last_sent_at = facts.last_sent_at.max(instants(row.last_sent_at)?);
-    }
-    facts.holds = holds.into_values().collect();
-    facts
-        .failures
-        .sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.text.cmp(&b.text)));
-    facts.failures.truncate(FAILURE_GROUPS);
-    facts.gates = gates(ledger, &record.try_into()?, now).await?;
-    Ok(facts)
-}
-
-async fn gates(
-    ledger: &SqliteLedger,
-    run: &RunRecord,
-    now: Timestamp,
-) -> Result<Vec<Gate>, LedgerError> {
-    let rows: Vec<(String, i64, String)> = sqlx::query_as(sql::OPEN_GATES)
-        .bind(&run.gateway)
+    let mut facts = runs::facts(rows)?;
+    let gates: Vec<GateRow> = sqlx::query_as(sql::OPEN_GATES)
+        .bind(&record.gateway)
         .bind(now.as_millisecond())
         .fetch_all(&ledger.readers)
         .await?;
-    rows.into_iter()
-        .map(|(line, until, reason)| {
-            Ok(Gate {
-                gateway: run.gateway.clone(),
-                held: if line.is_empty() {
-                    Held::Account
-                } else {
-                    Held::Line(line)
-                },
-                until: instant(until)?,
-                reason,
-            })
-        })
-        .collect()
+    for row in gates {
+        facts.gates.push(rows::gate(&record.gateway, row)?);
+    }
+    facts.outlook = history::outlook(ledger, run).await?;
+    Ok(facts)
 }
 
 pub(super) async fn deliveries(

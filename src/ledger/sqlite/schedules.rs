@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::super::rows::{instant, stored};
 use super::super::{LedgerError, Missed};
-use super::rows::{instant, stored};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::run::RunId;
 

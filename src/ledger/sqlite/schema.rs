@@ -1,6 +1,8 @@
 //! The schema of a ledger's file: tells a ledger from other files, and brings an older one up to
 //! date, by one process at a time. What the tables are is the migrations' to say.
 
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::LedgerError;
 use super::{BUSY_TIMEOUT, fault, primary_code, statements as sql};
+use crate::domain::cause::{because, is_too_many_files};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -19,12 +22,29 @@ const APPLICATION_ID: i64 = 0x736e_6466;
 /// Between two tries to open a file that others are opening too.
 const AGAIN_AFTER: Duration = Duration::from_millis(5);
 
+/// What is said of a file that cannot be changed.
+pub(super) const READ_ONLY: &str = "the file or its folder is read-only: it may not be written to";
+
 /// What a file is before anything is written to it.
 enum Found {
     UpToDate,
     /// Empty, or from an earlier version.
     Behind,
     Foreign,
+    /// A ledger, but its tables have names that nobody gave them.
+    Garbled,
+}
+
+/// A file that is marked as read-only is not opened at all: the files that SQLite makes beside it
+/// would be read-only like it, and stay so when the mark is gone. Looks at the mark alone; to open
+/// the file here would end the locks of this process on it.
+pub(super) fn may_be_changed(path: &Path) -> Result<(), LedgerError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() && found.permissions().readonly() => {
+            Err(unopenable(path, READ_ONLY))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Tries again while others bring the same file up to date: the change to write-ahead logging
@@ -48,6 +68,8 @@ async fn prepare(writer: &SqlitePool, path: &Path) -> Result<(), LedgerError> {
     let mut connection = writer.acquire().await.map_err(unopenable)?;
     match found {
         Found::Foreign => return Err(not_a_ledger(path)),
+        // The library that reads the tables would not survive such names.
+        Found::Garbled => return Err(garbled()),
         Found::Behind => {
             drop(connection);
             // Whoever comes second waits here, and then finds it done.
@@ -55,8 +77,10 @@ async fn prepare(writer: &SqlitePool, path: &Path) -> Result<(), LedgerError> {
                 .begin_with(sql::BEGIN_IMMEDIATE)
                 .await
                 .map_err(unopenable)?;
-            if matches!(look(&mut tx).await.map_err(unopenable)?, Found::Foreign) {
-                return Err(not_a_ledger(path));
+            match look(&mut tx).await.map_err(unopenable)? {
+                Found::UpToDate | Found::Behind => {}
+                Found::Foreign => return Err(not_a_ledger(path)),
+                Found::Garbled => return Err(garbled()),
             }
             migrate(&mut tx, path).await?;
             tx.commit().await.map_err(unopenable)?;
@@ -73,6 +97,12 @@ async fn look(connection: &mut SqliteConnection) -> Result<Found, sqlx::Error> {
         .fetch_one(&mut *connection)
         .await?;
     if id == APPLICATION_ID {
+        let plain: bool = sqlx::query_scalar(sql::SCHEMA_IS_PLAIN)
+            .fetch_one(&mut *connection)
+            .await?;
+        if !plain {
+            return Ok(Found::Garbled);
+        }
         let applied: i64 = sqlx::query_scalar(sql::MIGRATIONS_APPLIED)
             .fetch_one(&mut *connection)
             .await?;
@@ -130,20 +160,44 @@ fn not_a_ledger(path: &Path) -> LedgerError {
     unopenable(path, "the file is not a ledger; name another file")
 }
 
+fn garbled() -> LedgerError {
+    LedgerError::Damaged("its tables have other names; put a copy of it back".to_owned())
+}
+
 /// What a failure means while the file is being opened.
 pub(super) fn opening(path: &Path, error: &sqlx::Error) -> LedgerError {
     match primary_code(error) {
-        Some(8) => unopenable(path, "the file or its folder is read-only"),
-        Some(14) => unopenable(
-            path,
-            "its folder does not exist, or the file or folder may not be written to",
-        ),
+        Some(8) => unopenable(path, READ_ONLY),
+        Some(14) => unopenable(path, &why_not(path)),
         Some(26) => not_a_ledger(path),
         _ => {
             if let sqlx::Error::Io(io) = error {
-                return unopenable(path, &io.kind().to_string());
+                return unopenable(path, &because(io));
             }
             fault(error)
         }
+    }
+}
+
+/// SQLite says only that it cannot; the operating system knows more.
+fn why_not(path: &Path) -> String {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let shown = folder.display();
+    match fs::metadata(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            format!("the folder '{shown}' does not exist")
+        }
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            format!("'{shown}' is not a folder")
+        }
+        Ok(found) if !found.is_dir() => format!("'{shown}' is not a folder"),
+        Ok(_) if path.is_dir() => "it is a folder; name a file in it".to_owned(),
+        Ok(_) | Err(_) => match File::open(folder) {
+            Err(error) if is_too_many_files(&error) => because(&error),
+            Ok(_) | Err(_) => READ_ONLY.to_owned(),
+        },
     }
 }

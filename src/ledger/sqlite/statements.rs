@@ -86,11 +86,116 @@ macro_rules! message_rows {
     };
 }
 
+/// A list of rows, named `v`, before the statement that goes through it.
+macro_rules! with_rows {
+    ($columns:literal, $rows:expr, $statement:literal) => {
+        concat!(
+            "WITH v (",
+            $columns,
+            ") AS (VALUES ",
+            $rows,
+            ")",
+            $statement
+        )
+    };
+}
+
+macro_rules! begin {
+    ($rows:expr) => {
+        with_rows!(
+            "id, attempt, revision, fixed, at, lease_until, fixed_sum, owner",
+            $rows,
+            "
+        UPDATE OR FAIL deliveries
+        SET state = 'sending', attempt = deliveries.attempt + 1, revision = v.revision,
+            fixed = v.fixed, begun_at = v.at, lease_until = v.lease_until, hold = NULL,
+            fixed_sum = v.fixed_sum, unanswered_at = COALESCE(unanswered_at, v.at),
+            first_attempt_at = COALESCE(first_attempt_at, v.at)
+        FROM v
+        WHERE deliveries.id = v.id AND deliveries.attempt = v.attempt
+          AND state IN ('pending', 'sending') AND lease_owner = v.owner
+          AND EXISTS (SELECT 1 FROM runs r WHERE r.id = deliveries.run_id AND r.state = 'running')
+        RETURNING deliveries.id"
+        )
+    };
+}
+
+macro_rules! keep_attempts {
+    ($rows:expr) => {
+        with_rows!(
+            "delivery_id, attempt, revision, begun_at, ended_at, outcome, code, http, text,
+            trace_id, state, due_at, hold, tries, anew, message_id, chat_id, in_time, late",
+            $rows,
+            "
+        INSERT OR FAIL INTO attempts (delivery_id, attempt, revision, begun_at, ended_at, outcome,
+            code, http, text, trace_id, state, due_at, hold, tries, anew, message_id, chat_id,
+            late, sum)
+        SELECT v.delivery_id, v.attempt, v.revision, v.begun_at, v.ended_at, v.outcome, v.code,
+            v.http, v.text, v.trace_id, v.state, v.due_at, v.hold, v.tries, v.anew, v.message_id,
+            v.chat_id, NOT (d.attempt = v.attempt AND d.state = 'sending'),
+            CASE WHEN d.attempt = v.attempt AND d.state = 'sending' THEN v.in_time ELSE v.late END
+        FROM v
+        -- of an attempt that was never begun there is nothing to keep
+        JOIN deliveries d ON d.id = v.delivery_id AND d.attempt >= v.attempt
+        WHERE TRUE
+        -- what is known is kept; only what was not known may still be learnt
+        ON CONFLICT (delivery_id, attempt) DO UPDATE
+        SET ended_at = excluded.ended_at, outcome = excluded.outcome, late = excluded.late,
+            code = excluded.code, http = excluded.http, text = excluded.text,
+            trace_id = excluded.trace_id, state = excluded.state, due_at = excluded.due_at,
+            hold = excluded.hold, tries = excluded.tries, anew = excluded.anew,
+            message_id = excluded.message_id, chat_id = excluded.chat_id, sum = excluded.sum
+        WHERE attempts.outcome = 'lost'
+        RETURNING delivery_id"
+        )
+    };
+}
+
+macro_rules! record {
+    ($rows:expr) => {
+        with_rows!(
+            "id, attempt, state, due_at, hold, tries, anew, code, detail, message_id, chat_id,
+            sent_at",
+            $rows,
+            "
+        UPDATE OR FAIL deliveries
+        SET state = v.state, due_at = COALESCE(v.due_at, deliveries.due_at), hold = v.hold,
+            tries = COALESCE(v.tries, deliveries.tries), revision = revision + v.anew,
+            fixed = CASE WHEN v.anew THEN NULL ELSE fixed END,
+            fixed_sum = CASE WHEN v.anew THEN NULL ELSE fixed_sum END,
+            code = v.code, detail = v.detail, message_id = v.message_id,
+            chat_id = v.chat_id, sent_at = v.sent_at,
+            unanswered_at = CASE WHEN v.state IN ('sending', 'uncertain') THEN unanswered_at END,
+            lease_owner = NULL,
+            -- still without an answer: to be asked again at that time
+            lease_until = CASE WHEN v.state = 'sending' THEN v.due_at END
+        FROM v
+        WHERE deliveries.id = v.id AND deliveries.attempt = v.attempt
+          AND deliveries.state = 'sending'
+        RETURNING deliveries.id"
+        )
+    };
+}
+
+macro_rules! keep_chats {
+    ($rows:expr) => {
+        concat!(
+            "INSERT OR FAIL INTO chats (gateway, phone, chat_id, line) VALUES ",
+            $rows,
+            " ON CONFLICT (gateway, phone) DO UPDATE SET chat_id = excluded.chat_id"
+        )
+    };
+}
+
 statements! {
     // The file
     /// Holds the write lock from its first moment, so that no read in it can grow stale.
     BEGIN_IMMEDIATE = "BEGIN IMMEDIATE";
     GET_APPLICATION_ID = "PRAGMA application_id";
+    /// Whether every name and type is plain text; they are in every ledger that is whole.
+    SCHEMA_IS_PLAIN = "
+        SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema
+            WHERE name || tbl_name || COALESCE(sql, '') GLOB '*[^ -~' || char(10) || ']*')";
     MIGRATIONS_APPLIED = "SELECT COUNT(*) FROM _sqlx_migrations";
     TABLES = "SELECT COUNT(*) FROM sqlite_schema";
     WRITE_AHEAD = "PRAGMA journal_mode = WAL";
@@ -134,7 +239,7 @@ statements! {
         SELECT phone, chat_id, line FROM chats
         WHERE gateway = ? AND phone IN (SELECT value FROM json_each(?))";
     INSERT_MEDIA = "
-        INSERT INTO media (sha256, filename, content_type, bytes) VALUES (?, ?, ?, ?)
+        INSERT INTO media (sha256, filename, content_type, bytes, sum) VALUES (?, ?, ?, ?, ?)
         ON CONFLICT DO NOTHING";
 
     KEEP_ACCOUNT = "
@@ -212,7 +317,100 @@ statements! {
         SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, 'lost', v.value ->> 4
         FROM json_each(?) v WHERE TRUE ON CONFLICT DO NOTHING";
 
+    // Proof
+    STRUCTURE = "PRAGMA integrity_check(20)";
+    RUNS_KEPT = "SELECT * FROM runs ORDER BY id";
+    ORPHANS = "
+        SELECT DISTINCT run_id FROM run_lines WHERE run_id NOT IN (SELECT id FROM runs)";
+    /// What is open in a run, by its own indexes, and not in its list.
+    STRAYS = "
+        SELECT id FROM deliveries
+        WHERE run_id = ?1 AND state = 'pending' AND (id < ?2 OR id >= ?3)
+        UNION ALL
+        SELECT id FROM deliveries
+        WHERE run_id = ?1 AND state = 'sending' AND (id < ?2 OR id >= ?3)
+        LIMIT 20";
+    /// A place that is no number is none: behind it there would always be another.
+    EVENTS_OF_RUN = "
+        SELECT * FROM events
+        WHERE run_id = ? AND seq > ? AND typeof(seq) = 'integer' ORDER BY seq LIMIT ?";
+    MESSAGES_KEPT = "SELECT * FROM messages WHERE id BETWEEN ? AND ?";
+    DELIVERIES_KEPT = "SELECT * FROM deliveries WHERE id BETWEEN ? AND ?";
+    ATTEMPTS_KEPT = "
+        SELECT * FROM attempts WHERE delivery_id BETWEEN ? AND ? ORDER BY delivery_id, attempt";
+    EVENTS_KEPT = "
+        SELECT * FROM events WHERE delivery_id BETWEEN ? AND ? ORDER BY delivery_id, seq";
+    MEDIA_KEPT = "SELECT filename, content_type, bytes, sum FROM media WHERE sha256 = ?";
+
+    // One person, and an operator's word
+    /// By phone or key; those that are to be written to first. Rows that were left out stand in
+    /// no index: they are looked for in the run's own list.
+    FIND = "
+        SELECT id, addressed FROM messages
+        WHERE run_id = ?1 AND step = 0 AND addressed = 1 AND phone = ?2
+        UNION
+        SELECT id, addressed FROM messages
+        WHERE run_id = ?1 AND step = 0 AND addressed = 1 AND recipient_key = ?3
+        UNION
+        SELECT id, addressed FROM messages
+        WHERE id BETWEEN ?4 AND ?5 AND addressed = 0 AND (phone = ?2 OR recipient_key = ?3)
+        ORDER BY 2 DESC, 1 LIMIT 100";
+    DELIVERY = "
+        SELECT d.*, m.row, m.step, m.recipient_key, m.phone, m.content, o.gone AS owner_gone
+        FROM deliveries d JOIN messages m ON m.id = d.id
+        LEFT JOIN owners o ON o.owner = d.lease_owner
+        WHERE d.id = ?";
+    EVENTS_OF_RUN_ITSELF = "
+        SELECT * FROM events WHERE run_id = ? AND delivery_id IS NULL ORDER BY seq";
+    /// The newest earlier run of the gateway whose message to this person went out by this line.
+    KNOWN_FROM = "
+        SELECT r.run FROM deliveries d
+        JOIN messages m ON m.id = d.id
+        JOIN runs now ON now.id = d.run_id
+        JOIN runs r ON r.gateway = now.gateway AND r.id < now.id
+        CROSS JOIN messages e ON e.run_id = r.id AND e.step = 0 AND e.phone = m.phone
+            AND e.addressed = 1
+        JOIN deliveries s ON s.id = e.id AND s.line = d.line AND s.sent_at IS NOT NULL
+        WHERE d.id = ? ORDER BY r.id DESC LIMIT 1";
+    IN_STATE = "
+        SELECT d.*, m.row, m.step, m.recipient_key, m.phone
+        FROM deliveries d JOIN messages m ON m.id = d.id
+        WHERE d.id BETWEEN ?1 AND ?2 AND d.state = ?3 ORDER BY d.id LIMIT ?4";
+    NEXT_DUE = "
+        SELECT MIN(due_at) FROM (
+            SELECT (SELECT MIN(d.due_at) FROM deliveries d
+                WHERE d.run_id = l.run_id AND d.line = l.line AND d.state = 'pending') AS due_at
+            FROM run_lines l WHERE l.run_id = ?)";
+    FAILED = "
+        SELECT id, attempt, code FROM deliveries
+        WHERE id > ?1 AND id <= ?2 AND state = 'failed' AND (?3 IS NULL OR code = ?3)
+        ORDER BY id LIMIT ?4";
+    PUT_BACK = "
+        UPDATE deliveries
+        SET state = 'pending', hold = NULL, code = NULL, detail = NULL, message_id = NULL,
+            chat_id = NULL, sent_at = NULL, due_at = ?2, tries = 0, revision = revision + ?3,
+            fixed = CASE WHEN ?3 THEN NULL ELSE fixed END,
+            fixed_sum = CASE WHEN ?3 THEN NULL ELSE fixed_sum END,
+            first_attempt_at = NULL, unanswered_at = NULL, aged_ms = 0, lease_owner = NULL,
+            lease_until = NULL
+        WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'failed'";
+    /// Key and body stay: if the person is wrong, the key still protects.
+    RESOLVE = "
+        UPDATE deliveries
+        SET state = ?3, hold = NULL, code = NULL, detail = NULL, message_id = NULL, chat_id = NULL,
+            sent_at = CASE ?3 WHEN 'sent' THEN begun_at END,
+            due_at = CASE ?3 WHEN 'sent' THEN due_at ELSE ?4 END,
+            tries = CASE ?3 WHEN 'sent' THEN tries ELSE 0 END,
+            first_attempt_at = NULL, unanswered_at = NULL, aged_ms = 0, lease_owner = NULL,
+            lease_until = NULL
+        WHERE id = ?1 AND run_id = ?2 AND state = 'uncertain'
+        RETURNING attempt";
+
     // Owners
+    ATTEND = "UPDATE owners SET run_id = ?2 WHERE owner = ?1";
+    PRESENT = "
+        SELECT owner, enlisted_at FROM owners
+        WHERE run_id = ? AND gone = 0 ORDER BY enlisted_at, owner";
     OWNERS = "SELECT owner, gone FROM owners";
     OWNER_KNOWN = "SELECT 1 FROM owners WHERE owner = ?";
     ENLIST = "
@@ -236,8 +434,9 @@ statements! {
           AND (lease_until <= ?3 OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
         ORDER BY id LIMIT ?4";
     DUE = "
-        SELECT id, due_at FROM deliveries
-        WHERE run_id = ?1 AND line = ?2 AND state = 'pending' AND due_at <= ?3
+        SELECT due_at, id FROM deliveries
+        WHERE run_id = ?1 AND line = ?2 AND state = 'pending'
+          AND due_at <= ?5 AND (due_at <= ?3 OR due_at = ?5)
           AND (lease_until IS NULL OR lease_until <= ?3
             OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
         ORDER BY due_at, id LIMIT ?4";
@@ -250,7 +449,7 @@ statements! {
           AND d.state IN ('pending', 'sending')";
     CANDIDATES = "
         SELECT d.id, d.line, d.state, d.attempt, d.tries, d.revision, d.first_attempt_at, d.fixed,
-            d.begun_at, d.unanswered_at, m.row, m.recipient_key, m.phone, m.timezone, m.content,
+            d.begun_at, d.unanswered_at, d.aged_ms, m.row, m.recipient_key, m.phone, m.timezone, m.content,
             c.chat_id, c.line AS chat_line, g.until_at AS gate_until
         FROM json_each(?1) j
         JOIN deliveries d ON d.id = j.value
@@ -318,74 +517,44 @@ statements! {
             AND (g.recipient = '' AND g.line IN ('', d.line) OR g.recipient = m.phone AND g.line = '')
         WHERE d.lease_owner = ?2 AND d.state IN ('pending', 'sending')
         GROUP BY d.id";
-    BEGIN = "
-        UPDATE OR FAIL deliveries
-        SET state = 'sending', attempt = attempt + 1, revision = v.value ->> 2,
-            fixed = v.value ->> 3, begun_at = v.value ->> 4, lease_until = v.value ->> 5,
-            lease_owner = ?2, hold = NULL, fixed_sum = v.value ->> 6,
-            unanswered_at = COALESCE(unanswered_at, v.value ->> 4),
-            first_attempt_at = COALESCE(first_attempt_at, v.value ->> 4)
-        FROM json_each(?1) v
-        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
-          AND state IN ('pending', 'sending') AND lease_owner = ?2
-          AND EXISTS (SELECT 1 FROM runs r WHERE r.id = deliveries.run_id AND r.state = 'running')
-        RETURNING deliveries.id";
+    // The rows of a group go as plain values, so many at a time.
+    BEGIN_64 = begin!(x8!(x8!("(?,?,?,?,?,?,?,?)")));
+    BEGIN_8 = begin!(x8!("(?,?,?,?,?,?,?,?)"));
+    BEGIN_1 = begin!("(?,?,?,?,?,?,?,?)");
     /// Claims that could not begin because the run is not running any more.
     GIVE_BACK = "
         UPDATE deliveries SET lease_owner = NULL, lease_until = v.value ->> 4
         FROM json_each(?1) v
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1
           AND state IN ('pending', 'sending') AND lease_owner = ?2";
-    KEEP_ATTEMPTS = "
-        INSERT OR FAIL INTO attempts (delivery_id, attempt, revision, begun_at, ended_at, outcome,
-            code, http, text, trace_id, state, due_at, hold, tries, anew, message_id, chat_id,
-            late, sum)
-        SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4,
-            v.value ->> 5, v.value ->> 6, v.value ->> 7, v.value ->> 8, v.value ->> 9,
-            v.value ->> 10, v.value ->> 11, v.value ->> 12, v.value ->> 13, v.value ->> 14,
-            v.value ->> 15, v.value ->> 16, d.id IS NULL,
-            CASE WHEN d.id IS NULL THEN v.value ->> 18 ELSE v.value ->> 17 END
-        FROM json_each(?) v
-        LEFT JOIN deliveries d ON d.id = v.value ->> 0 AND d.attempt = v.value ->> 1
-            AND d.state = 'sending'
-        WHERE TRUE
-        -- what is known is kept; only what was not known may still be learnt
-        ON CONFLICT (delivery_id, attempt) DO UPDATE
-        SET ended_at = excluded.ended_at, outcome = excluded.outcome, late = excluded.late,
-            code = excluded.code, http = excluded.http, text = excluded.text,
-            trace_id = excluded.trace_id, state = excluded.state, due_at = excluded.due_at,
-            hold = excluded.hold, tries = excluded.tries, anew = excluded.anew,
-            message_id = excluded.message_id, chat_id = excluded.chat_id, sum = excluded.sum
-        WHERE attempts.outcome = 'lost'";
-    RECORD = "
-        UPDATE OR FAIL deliveries
-        SET state = v.value ->> 2, due_at = COALESCE(v.value ->> 3, due_at), hold = v.value ->> 4,
-            tries = COALESCE(v.value ->> 5, tries), revision = revision + (v.value ->> 6),
-            fixed = CASE WHEN v.value ->> 6 THEN NULL ELSE fixed END,
-            code = v.value ->> 7, detail = v.value ->> 8, message_id = v.value ->> 9,
-            chat_id = v.value ->> 10, sent_at = v.value ->> 11,
-            unanswered_at = CASE WHEN v.value ->> 2 IN ('sending', 'uncertain')
-                THEN unanswered_at END,
-            lease_owner = NULL,
-            -- still without an answer: to be asked again at that time
-            lease_until = CASE WHEN v.value ->> 2 = 'sending' THEN v.value ->> 3 END
-        FROM json_each(?) v
-        WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 1 AND state = 'sending'
-        RETURNING deliveries.id";
+    KEEP_ATTEMPTS_64 = keep_attempts!(x8!(x8!("(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")));
+    KEEP_ATTEMPTS_8 = keep_attempts!(x8!("(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
+    KEEP_ATTEMPTS_1 = keep_attempts!("(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    RECORD_64 = record!(x8!(x8!("(?,?,?,?,?,?,?,?,?,?,?,?)")));
+    RECORD_8 = record!(x8!("(?,?,?,?,?,?,?,?,?,?,?,?)"));
+    RECORD_1 = record!("(?,?,?,?,?,?,?,?,?,?,?,?)");
     /// What comes back from the wire to a run that was cancelled meanwhile is not tried again.
     END_IN_CANCELLED = "
         UPDATE deliveries
         SET state = CASE state WHEN 'pending' THEN 'cancelled' ELSE 'uncertain' END,
+            detail = CASE state WHEN 'sending'
+                THEN COALESCE(detail, 'the run was cancelled before an answer came')
+                ELSE detail END,
             hold = NULL, lease_until = NULL
         WHERE id IN (SELECT value FROM json_each(?)) AND state IN ('pending', 'sending')
+          AND lease_owner IS NULL
           AND EXISTS (SELECT 1 FROM runs r
             WHERE r.id = deliveries.run_id AND r.state = 'cancelled')";
+    /// Attempts without an answer that [`END_IN_CANCELLED`] is about to give up.
+    UNANSWERED_AMONG = "
+        SELECT d.id, d.attempt, d.revision, d.begun_at
+        FROM json_each(?) j
+        JOIN deliveries d ON d.id = j.value AND d.state = 'sending' AND d.lease_owner IS NULL
+        JOIN runs r ON r.id = d.run_id AND r.state = 'cancelled'";
     /// A person stays with the line that wrote first.
-    KEEP_CHATS = "
-        INSERT OR FAIL INTO chats (gateway, phone, chat_id, line)
-        SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3
-        FROM json_each(?) v WHERE TRUE
-        ON CONFLICT (gateway, phone) DO UPDATE SET chat_id = excluded.chat_id";
+    KEEP_CHATS_64 = keep_chats!(x8!(x8!("(?,?,?,?)")));
+    KEEP_CHATS_8 = keep_chats!(x8!("(?,?,?,?)"));
+    KEEP_CHATS_1 = keep_chats!("(?,?,?,?)");
     /// Ends the doubt about an attempt without an answer.
     SETTLE = "
         UPDATE deliveries
@@ -396,9 +565,10 @@ statements! {
         WHERE id = ?1 AND attempt = ?2 AND state = 'sending' AND lease_owner = ?3
         RETURNING run_id";
     EXTEND_GATE = "
-        INSERT INTO gates (gateway, line, recipient, until_at, reason) VALUES (?, ?, ?, ?, ?)
+        INSERT INTO gates (gateway, line, recipient, asked_at, until_at, reason)
+        VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (gateway, recipient, line) DO UPDATE
-        SET until_at = excluded.until_at, reason = excluded.reason
+        SET asked_at = excluded.asked_at, until_at = excluded.until_at, reason = excluded.reason
         WHERE excluded.until_at > gates.until_at";
     FORGET_GATES = "DELETE FROM gates WHERE until_at < ?";
     /// What is without an answer may be asked for again at once.
@@ -422,11 +592,12 @@ statements! {
             hold = v.value ->> 3, tries = COALESCE(v.value ->> 4, tries),
             code = v.value ->> 5, detail = v.value ->> 6, revision = revision + (v.value ->> 7),
             fixed = CASE WHEN v.value ->> 7 THEN NULL ELSE fixed END,
+            fixed_sum = CASE WHEN v.value ->> 7 THEN NULL ELSE fixed_sum END,
             lease_owner = NULL, lease_until = NULL
         FROM json_each(?2) v
         WHERE deliveries.id = v.value ->> 0 AND attempt = v.value ->> 8
           AND state = 'pending' AND lease_owner = ?1
-        RETURNING deliveries.id, run_id, attempt";
+        RETURNING deliveries.id, run_id";
 
     // Files
     MEDIA = "SELECT filename, content_type, bytes FROM media WHERE sha256 = ?";
@@ -453,4 +624,54 @@ statements! {
         -- 'A' is the character after '@'; LIKE would take '_' in a name for any character
         WHERE run > ?1 || '@' AND run < ?1 || 'A'
         ORDER BY due_at DESC, run LIMIT ?2";
+
+    // The place
+    PLACE = "SELECT token, mark, marked_at FROM places ORDER BY place DESC LIMIT 1";
+    NEW_PLACE = "
+        INSERT INTO places (token, taken_at, mark, marked_at)
+        VALUES (lower(hex(randomblob(16))), ?, ?, ?)
+        RETURNING token, mark, marked_at";
+    /// What was begun by a clock that has been set back meanwhile is not the newest.
+    RAISE_MARK = "
+        UPDATE places SET mark = mark + 1,
+            marked_at = CASE WHEN ABS(?1 - COALESCE(back_from, 0)) < 60000 THEN marked_at
+                ELSE MAX(COALESCE(marked_at, ?1), ?1) END
+        WHERE place = (SELECT MAX(place) FROM places)
+        RETURNING mark, marked_at";
+
+    // The clock
+    NEWEST_MARK = "SELECT MAX(marked_at) FROM places";
+    SET_BACK_MARK = "
+        UPDATE places SET marked_at = ?1, back_from = ?2 WHERE marked_at > ?1";
+    SET_BACK_GATES = "
+        UPDATE gates SET until_at = MAX(?1, until_at - (?2 - ?1)), asked_at = ?1
+        WHERE asked_at > ?1";
+    /// Those that stand where the clock stood, not where it is.
+    SET_BACK_PACE = "
+        UPDATE pace SET tat_us = tat_us - (?2 - ?1) * 1000
+        WHERE tat_us > (?1 + (?2 - ?1) / 2) * 1000";
+    SET_BACK_LEASES = "
+        UPDATE deliveries SET lease_until = MAX(?1, lease_until - (?2 - ?1))
+        WHERE run_id IN (SELECT id FROM runs) AND state = 'pending' AND lease_until > ?1";
+    /// With the age of their keys, which must never seem younger than it is.
+    SET_BACK_SENDING = "
+        UPDATE deliveries
+        SET aged_ms = aged_ms + (?2 - ?1),
+            lease_until = CASE WHEN lease_until > ?1 AND begun_at > ?1
+                THEN MAX(?1, lease_until - (?2 - ?1)) ELSE lease_until END
+        WHERE run_id IN (SELECT id FROM runs) AND state = 'sending'";
+    /// Waits that were reckoned from the clock, with the end of the attempt before. The next
+    /// window and a start that is still to come are times of the day.
+    WAITING_BY_THE_CLOCK = "
+        SELECT d.run_id, d.id, d.attempt, d.due_at, d.hold, a.ended_at
+        FROM deliveries d
+        LEFT JOIN attempts a ON a.delivery_id = d.id AND a.attempt = d.attempt
+        WHERE d.run_id IN (SELECT id FROM runs) AND d.line IN (SELECT line FROM run_lines)
+          AND d.state = 'pending' AND d.due_at > ?1
+          AND d.hold IN ('retry', 'throttled', 'line_capacity')
+        ORDER BY d.run_id, d.id";
+    /// A lease on it stays.
+    SET_DUE = "
+        UPDATE OR FAIL deliveries SET due_at = v.value ->> 1
+        FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
 }

@@ -347,3 +347,38 @@ async fn a_reader_that_leaves_is_told_apart_from_a_broken_ledger() {
     };
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }
+
+#[tokio::test]
+async fn the_page_shows_everybody_and_gives_nobody_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let ledger = SqliteLedger::open(&path, Durability::None).await.unwrap();
+    let run = sent_in_part(&ledger).await;
+    let mut page = Vec::new();
+    let html = Html {
+        view: View {
+            now: after(1_000),
+            timezone: TimeZone::UTC,
+            style: Style::PLAIN,
+        },
+    };
+    let subject = Subject {
+        ledger: &ledger,
+        run: &run,
+        now: after(1_000),
+    };
+    html.write(subject, &mut page).await.unwrap();
+    let page = String::from_utf8(page).unwrap();
+    for words in [
+        "7 rows of the list",
+        "Who needs a look",
+        "uncertain",
+        "+1202•••01",
+    ] {
+        assert!(page.contains(words), "{words}:\n{page}");
+    }
+    assert!(!page.contains("+120255501"), "a whole phone number");
+    for outside in ["<script", "http://", "https://", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}

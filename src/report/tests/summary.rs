@@ -67,11 +67,11 @@ fn an_operator_reads_what_a_running_run_waits_for() {
       2,499  waiting for their turn
       1,500  outside the allowed hours; the first tomorrow, 09:00 (in 10 hours 30
              minutes)
-          1  the provider asked us to slow down; the first today, 22:30:45 (in 45
+          1  the whole account has to wait; the first today, 22:30:45 (in 45
              seconds)
           2  on the wire: begun, and without an answer so far
 
-    The provider asked for a pause
+    Waiting for the provider
       the whole account until today, 22:30:45 (in 45 seconds): too many requests
       line +15555550101 until tomorrow, 00:00 (in 1 hour 30 minutes): daily limit of
       new conversations reached

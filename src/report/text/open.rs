@@ -49,7 +49,7 @@ impl Summary<'_> {
             Some(Hold::Window) => "outside the allowed hours",
             Some(Hold::LineCapacity) => "the provider says that the line is at its limit",
             Some(Hold::DailyCap) => "the cap of the day is used up",
-            Some(Hold::Throttled) => "the provider asked us to slow down",
+            Some(Hold::Throttled) => "the whole account has to wait",
         };
         if due_at <= self.calendar.now {
             format!("{why}; due now")
@@ -63,8 +63,7 @@ impl Summary<'_> {
         if self.facts.counts.open() == 0 || self.facts.gates.is_empty() {
             return;
         }
-        self.page
-            .heading(Tone::Warn, "The provider asked for a pause");
+        self.page.heading(Tone::Warn, "Waiting for the provider");
         for gate in &self.facts.gates {
             let whom = match &gate.held {
                 Held::Account => "the whole account".to_owned(),

@@ -1,24 +1,29 @@
 //! Random walks through the send path beside a model of a few lines. The model knows states,
 //! attempts and holders; it does not know how anything is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use sendoff::domain::delivery::{DeliveryState, Hold, SkipReason};
 use sendoff::domain::run::RunState;
-use sendoff::ledger::{Admission, Candidate, Claim, Next, Verdict, Write, Written};
+use sendoff::ledger::{
+    Admission, Candidate, Claim, Next, Resolution, Retry, RetryKey, Verdict, Write, Written,
+};
 
 use super::bench::{
     Bench, LEASE_MS, LINE_A, LINE_B, at, begin_of, found, owner, record_of, release_of, row,
     settle_of, skipped, uncertain,
 };
+use super::proving::assert_proved;
 use super::store::Store;
 use super::walks::{OWNERS, Step, step};
 
 const WALKS: u32 = 24;
 const ROWS: u32 = 8;
+/// Steps from one proof of the whole run to the next.
+const PROVED_EVERY: usize = 5;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Modelled {
@@ -31,6 +36,15 @@ struct Modelled {
     until_ms: i64,
 }
 
+impl Modelled {
+    /// Nobody takes an attempt without an answer up again in a cancelled run.
+    fn left_in(&mut self, run: RunState) {
+        if run == RunState::Cancelled && self.state == DeliveryState::Sending {
+            self.state = DeliveryState::Uncertain;
+        }
+    }
+}
+
 struct Walker {
     bench: Bench,
     now_ms: i64,
@@ -40,6 +54,10 @@ struct Walker {
     claims: Vec<(usize, Claim)>,
     /// Owners get a new name when they retire.
     names: [u32; OWNERS],
+    /// When each attempt was begun, by delivery and number.
+    begun: BTreeMap<(i64, u32), i64>,
+    /// Attempts whose outcome is known.
+    recorded: BTreeSet<(i64, u32)>,
 }
 
 impl Walker {
@@ -72,6 +90,8 @@ impl Walker {
             rows,
             claims: Vec::new(),
             names: [0; OWNERS],
+            begun: BTreeMap::new(),
+            recorded: BTreeSet::new(),
         };
         for n in 0..OWNERS {
             let name = walker.name(n);
@@ -178,6 +198,8 @@ impl Walker {
         let begins = mine && self.run == RunState::Running;
         assert_eq!(written == Written::Done, begins);
         if begins {
+            self.begun
+                .insert((claim.id, claim.attempt + 1), self.now_ms);
             row.state = DeliveryState::Sending;
             row.attempt += 1;
             row.revision = claim.revision;
@@ -185,6 +207,7 @@ impl Walker {
         } else if mine {
             row.holder = None;
             row.until_ms = self.now_ms;
+            row.left_in(self.run);
         }
     }
 
@@ -216,11 +239,15 @@ impl Walker {
         ][choice]
             .clone();
         let anew = choice == 2;
-        let write = Write::Record(Box::new(record_of(&claim, self.now_ms, next.clone())));
+        let begun = self.begun.get(&(claim.id, claim.attempt + 1));
+        let begun_ms = begun.copied().unwrap_or(self.now_ms);
+        let write = Write::Record(Box::new(record_of(&claim, begun_ms, next.clone())));
         let written = self.bench.write_as(&self.name(n), write).await;
         let cancelled = self.run == RunState::Cancelled;
         let row = self.rows.get_mut(&claim.id).unwrap();
-        let counts = row.state == DeliveryState::Sending && row.attempt == claim.attempt + 1;
+        let attempt = claim.attempt + 1;
+        let new = attempt <= row.attempt && self.recorded.insert((claim.id, attempt));
+        let counts = new && row.state == DeliveryState::Sending && row.attempt == attempt;
         assert_eq!(written == Written::Done, counts);
         if !counts {
             return;
@@ -269,6 +296,7 @@ impl Walker {
         if mine && doubt {
             row.holder = None;
             row.until_ms = if choice == 3 { due_ms } else { 0 };
+            row.left_in(self.run);
         } else if mine {
             row.holder = None;
             row.until_ms = 0;
@@ -344,6 +372,57 @@ impl Walker {
         }
     }
 
+    async fn retry(&mut self, key: RetryKey) {
+        let wanted = Retry {
+            code: None,
+            only: None,
+            key,
+        };
+        let run = &self.bench.run.run;
+        let now = at(self.now_ms);
+        let done = self.bench.ledger.retry(run, &wanted, now).await;
+        if self.run == RunState::Cancelled {
+            assert!(done.is_err());
+            return;
+        }
+        let mut put_back = 0;
+        for row in self.rows.values_mut() {
+            if row.state == DeliveryState::Failed {
+                row.state = DeliveryState::Pending;
+                row.revision += u32::from(key == RetryKey::Revised);
+                row.due_ms = self.now_ms;
+                put_back += 1;
+            }
+        }
+        let told: u64 = done.unwrap().into_iter().map(|(_, n)| n).sum();
+        assert_eq!(told, put_back);
+        if put_back > 0 && self.run == RunState::Finished {
+            self.run = RunState::Running;
+        }
+    }
+
+    async fn resolve(&mut self, which: usize, by: Resolution) {
+        let (&id, row) = self.rows.iter_mut().nth(which % 8).unwrap();
+        let run = &self.bench.run.run;
+        let now = at(self.now_ms);
+        let done = self.bench.ledger.resolve(run, id, by, now).await;
+        assert_eq!(done.unwrap(), row.state == DeliveryState::Uncertain);
+        if row.state != DeliveryState::Uncertain {
+            return;
+        }
+        row.state = match (by, self.run) {
+            (Resolution::Sent, _) => DeliveryState::Sent,
+            (Resolution::Unsent, RunState::Cancelled) => DeliveryState::Cancelled,
+            (Resolution::Unsent, _) => DeliveryState::Pending,
+        };
+        row.due_ms = self.now_ms;
+        row.holder = None;
+        row.until_ms = 0;
+        if row.state == DeliveryState::Pending && self.run == RunState::Finished {
+            self.run = RunState::Running;
+        }
+    }
+
     async fn finish(&mut self) {
         let run = &self.bench.run.run;
         let done = self.bench.ledger.finish_if_done(run, at(self.now_ms)).await;
@@ -401,6 +480,8 @@ impl Walker {
             }
             Step::Cancel => self.set_state(RunState::Cancelled).await,
             Step::Finish => self.finish().await,
+            Step::Retry { key } => self.retry(key).await,
+            Step::Resolve { which, by } => self.resolve(which, by).await,
         }
     }
 
@@ -415,8 +496,9 @@ impl Walker {
             let was = &before[&record.id];
             assert!(record.attempts >= was.attempt);
             let moved = was.state != record.state;
-            let by_two =
-                was.state == DeliveryState::Sending && record.state == DeliveryState::Cancelled;
+            // On the wire or in doubt, and then for nobody to take up again.
+            let by_two = record.state == DeliveryState::Cancelled
+                && matches!(was.state, DeliveryState::Sending | DeliveryState::Uncertain);
             assert!(!moved || by_two || was.state.may_become(record.state));
         }
         let counts = self.bench.counts().await;
@@ -433,10 +515,15 @@ pub(super) async fn every_walk_agrees_with_the_model(store: &dyn Store) {
     let steps = prop::collection::vec(step(), 60..120);
     for n in 0..WALKS {
         let mut walker = Walker::new(store, n).await;
-        for step in steps.new_tree(&mut runner).unwrap().current() {
+        let walk = steps.new_tree(&mut runner).unwrap().current();
+        let last = walk.len() - 1;
+        for (at, step) in walk.into_iter().enumerate() {
             let before = walker.rows.clone();
             walker.go(step).await;
             walker.compare(&before).await;
+            if at % PROVED_EVERY == 0 || at == last {
+                assert_proved(&*walker.bench.ledger, &walker.bench.run.run).await;
+            }
         }
     }
 }

@@ -64,7 +64,7 @@ async fn a_file_that_is_no_ledger_is_left_as_it_is() {
     is_unopenable(
         &refused(path.parent().unwrap()).await,
         path.parent().unwrap(),
-        "may not be written to",
+        "it is a folder",
     );
 }
 

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use sendoff::ledger::{Resolution, RetryKey};
+
 use super::bench::LEASE_MS;
 
 /// Processes that take part.
@@ -22,6 +24,16 @@ pub(super) enum Step {
     Resume,
     Cancel,
     Finish,
+    Retry { key: RetryKey },
+    Resolve { which: usize, by: Resolution },
+}
+
+fn retry_key() -> impl Strategy<Value = RetryKey> {
+    prop_oneof![Just(RetryKey::Same), Just(RetryKey::Revised)]
+}
+
+fn resolution() -> impl Strategy<Value = Resolution> {
+    prop_oneof![Just(Resolution::Sent), Just(Resolution::Unsent)]
 }
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
@@ -38,5 +50,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Resume),
         1 => prop::bool::weighted(0.2).prop_map(|c| if c { Step::Cancel } else { Step::Resume }),
         1 => Just(Step::Finish),
+        1 => retry_key().prop_map(|key| Step::Retry { key }),
+        1 => (0usize..8, resolution()).prop_map(|(which, by)| Step::Resolve { which, by }),
     ]
 }

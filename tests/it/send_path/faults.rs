@@ -120,7 +120,7 @@ async fn a_busy_line_waits_and_the_other_goes_on() {
     let stage = Stage::with(120, "pace: { concurrency: 8 }", "").await;
     let rules = json!([
         { "kind": "line_busy", "wait": 2, "times": 1, "match": { "to": phone(10) } },
-        { "kind": "slow", "delay_ms": 30 },
+        { "kind": "slow", "delay_ms": 90 },
     ]);
     stage.provider.faults(1, &rules).await;
     let ended = stage.send().await;

@@ -373,10 +373,11 @@ fn what_is_lost_before_the_wire_was_not_sent() {
         )]),
         failure: failure(),
     };
-    assert_eq!(
-        short(&lost(Lost::NotSent(failure()), now)),
-        "retry Account -"
-    );
+    let not_sent = Lost::NotSent {
+        failure: failure(),
+        wait: std::time::Duration::from_secs(2),
+    };
+    assert_eq!(short(&lost(not_sent, now)), "retry Account 2");
     assert_eq!(short(&lost(Lost::Unanswered(failure()), now)), "uncertain");
     assert_eq!(short(&lost(cut(200), now)), "uncertain");
     assert_eq!(short(&lost(cut(400), now)), "uncertain");

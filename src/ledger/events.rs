@@ -3,21 +3,30 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::super::{DeliveryId, LedgerError};
-use super::claim::Tx;
 use super::rows::{number, stored};
-use super::statements as sql;
-use crate::domain::history::{Attempt, DeliveryEvent, Event, RunEvent, event_sum};
-use crate::domain::outcome::{Class, Failure};
+use super::tx::SharedTx;
+use super::{DeliveryId, LedgerError};
+use crate::domain::history::{DeliveryEvent, Event, RunEvent, event_sum};
 
 /// An event without its place yet.
+#[derive(Debug)]
 pub(super) struct Happened {
     delivery: Option<DeliveryId>,
     attempt: u32,
     at: Timestamp,
     what: String,
+}
+
+/// An event in its place, as it is stored.
+#[derive(Debug)]
+pub(super) struct EventRow {
+    pub(super) seq: i64,
+    pub(super) delivery: Option<DeliveryId>,
+    pub(super) attempt: u32,
+    pub(super) at: i64,
+    pub(super) what: String,
+    pub(super) sum: i64,
 }
 
 impl Happened {
@@ -41,7 +50,7 @@ fn written(what: &impl Serialize) -> Result<String, LedgerError> {
 }
 
 pub(super) async fn note_run(
-    tx: &mut Tx,
+    tx: &mut impl SharedTx,
     run_id: i64,
     at: Timestamp,
     what: &RunEvent,
@@ -52,23 +61,19 @@ pub(super) async fn note_run(
         at,
         what: written(what)?,
     };
-    note(tx, run_id, &[happened]).await
+    note(tx, run_id, vec![happened]).await
 }
 
 pub(super) async fn note(
-    tx: &mut Tx,
+    tx: &mut impl SharedTx,
     run_id: i64,
-    happened: &[Happened],
+    happened: Vec<Happened>,
 ) -> Result<(), LedgerError> {
     if happened.is_empty() {
         return Ok(());
     }
     let many = i64::try_from(happened.len()).unwrap_or(i64::MAX);
-    let last: i64 = sqlx::query_scalar(sql::COUNT_EVENTS)
-        .bind(run_id)
-        .bind(many)
-        .fetch_one(&mut **tx)
-        .await?;
+    let last = tx.count_events(run_id, many).await?;
     let mut rows = Vec::with_capacity(happened.len());
     for (seq, one) in (last - many + 1..).zip(happened) {
         let event = Event {
@@ -77,40 +82,15 @@ pub(super) async fn note(
             attempt: one.attempt,
             what: one.what.as_str(),
         };
-        rows.push(json!([
+        let sum = event_sum(run_id, one.delivery, &event);
+        rows.push(EventRow {
             seq,
-            one.delivery,
-            one.attempt,
-            one.at.as_millisecond(),
-            one.what,
-            event_sum(run_id, one.delivery, &event),
-        ]));
+            delivery: one.delivery,
+            attempt: one.attempt,
+            at: one.at.as_millisecond(),
+            what: one.what,
+            sum,
+        });
     }
-    sqlx::query(sql::INSERT_EVENTS)
-        .bind(run_id)
-        .bind(Value::Array(rows).to_string())
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
-}
-
-/// The row of an attempt whose process ended before an outcome was recorded.
-pub(super) fn lost_row(id: DeliveryId, attempt: u32, revision: u32, begun_at: Timestamp) -> Value {
-    let lost = Attempt {
-        attempt,
-        revision,
-        begun_at,
-        ended_at: None,
-        class: Class::Lost,
-        late: false,
-        failure: Failure::default(),
-        after: None,
-    };
-    json!([
-        id,
-        attempt,
-        revision,
-        begun_at.as_millisecond(),
-        lost.sum(id)
-    ])
+    tx.insert_events(run_id, &rows).await
 }

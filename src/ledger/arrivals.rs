@@ -3,13 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::super::{ClaimRequest, LedgerError};
-use super::claim::Tx;
-use super::rows::stored;
-use super::statements as sql;
+use super::ClaimRequest;
 use crate::domain::pace::{Limit, micros};
 
-/// The stored arrival times of the limits that hold for a run.
+/// The arrival times of the limits that hold for a run: those stored, and those changed since.
+#[derive(Debug)]
 pub(super) struct Arrivals {
     stored: HashMap<String, i64>,
     changed: BTreeMap<String, i64>,
@@ -26,25 +24,26 @@ fn run_subject(request: &ClaimRequest<'_>) -> String {
 }
 
 impl Arrivals {
-    pub(super) async fn load(
-        tx: &mut Tx,
-        request: &ClaimRequest<'_>,
-        lines: &[String],
-    ) -> Result<Self, LedgerError> {
+    pub(super) fn new(stored: Vec<(String, i64)>) -> Self {
+        Self {
+            stored: stored.into_iter().collect(),
+            changed: BTreeMap::new(),
+        }
+    }
+
+    /// What limits a run's lines, in the one order in which every process asks for it.
+    pub(super) fn subjects(request: &ClaimRequest<'_>, lines: &[String]) -> Vec<String> {
         let subjects: BTreeSet<String> = lines
             .iter()
-            .flat_map(|line| Self::subjects(line, request))
+            .flat_map(|line| Self::limits(line, request))
             .map(|(subject, _)| subject)
             .collect();
-        let rows: Vec<(String, i64)> = sqlx::query_as(sql::ARRIVALS)
-            .bind(&request.run.gateway)
-            .bind(stored(serde_json::to_string(&subjects))?)
-            .fetch_all(&mut **tx)
-            .await?;
-        Ok(Self {
-            stored: rows.into_iter().collect(),
-            changed: BTreeMap::new(),
-        })
+        subjects.into_iter().collect()
+    }
+
+    /// What is to be stored.
+    pub(super) fn changed(&self) -> &BTreeMap<String, i64> {
+        &self.changed
     }
 
     fn tat(&self, subject: &str) -> Option<i64> {
@@ -55,7 +54,7 @@ impl Arrivals {
     }
 
     /// The limits that a message from `line` is under.
-    fn subjects(line: &str, request: &ClaimRequest<'_>) -> Vec<(String, Limit)> {
+    fn limits(line: &str, request: &ClaimRequest<'_>) -> Vec<(String, Limit)> {
         let limits = request.limits;
         let line = limits.line.map(|limit| (line_subject(line), limit));
         let run = limits.run.map(|limit| (run_subject(request), limit));
@@ -66,7 +65,7 @@ impl Arrivals {
     /// The earliest moment at which every limit lets a message from `line` go.
     pub(super) fn slot(&self, line: &str, request: &ClaimRequest<'_>) -> i64 {
         let now = micros(request.now);
-        Self::subjects(line, request)
+        Self::limits(line, request)
             .iter()
             .map(|(subject, limit)| limit.slot_us(self.tat(subject), now))
             .fold(now, i64::max)
@@ -78,7 +77,7 @@ impl Arrivals {
         if slot > micros(request.horizon) {
             return None;
         }
-        for (subject, limit) in Self::subjects(line, request) {
+        for (subject, limit) in Self::limits(line, request) {
             let after = limit.after_us(self.tat(&subject), slot);
             self.changed.insert(subject, after);
         }
@@ -98,21 +97,5 @@ impl Arrivals {
             }
         }
         room
-    }
-
-    pub(super) async fn store(
-        &self,
-        tx: &mut Tx,
-        request: &ClaimRequest<'_>,
-    ) -> Result<(), LedgerError> {
-        for (subject, tat) in &self.changed {
-            sqlx::query(sql::SET_ARRIVAL)
-                .bind(&request.run.gateway)
-                .bind(subject)
-                .bind(tat)
-                .execute(&mut **tx)
-                .await?;
-        }
-        Ok(())
     }
 }

@@ -1,0 +1,385 @@
+//! Claiming: due deliveries are leased and their slots reserved in one transaction, so that
+//! any number of processes keep one rate and none takes what another holds. How rows are found
+//! and leased is each database's.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+
+use super::arrivals::Arrivals;
+use super::events::{self, Happened};
+use super::rows::{self, CandidateRow, GateRow, OnlyRow, instants, number, stored};
+use super::shapes::HeldBack;
+use super::tx::SharedTx;
+use super::{
+    Admission, Admit, Candidate, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Held, LedgerError,
+};
+use crate::domain::delivery::{Hold, SkipReason};
+use crate::domain::history::DeliveryEvent;
+use crate::domain::phone::Phone;
+use crate::domain::run::RunState;
+
+/// A line, and how many deliveries of it are worth a look.
+pub(super) type Share = (String, u32);
+
+/// What a claim's transaction can do. Whatever it finds free stays so until its end.
+pub(super) trait ClaimTx: SharedTx {
+    /// The run's state; it does not change before the transaction ends.
+    fn run_state(
+        &mut self,
+        run_id: i64,
+    ) -> impl Future<Output = Result<RunState, LedgerError>> + Send;
+
+    fn open_gates(
+        &mut self,
+        request: &ClaimRequest<'_>,
+    ) -> impl Future<Output = Result<Vec<GateRow>, LedgerError>> + Send;
+
+    /// The lines that the run sends from, sorted.
+    fn lines(
+        &mut self,
+        run_id: i64,
+    ) -> impl Future<Output = Result<Vec<String>, LedgerError>> + Send;
+
+    /// Stored arrival times, of no use to anybody else before the transaction ends.
+    fn arrivals(
+        &mut self,
+        gateway: &str,
+        subjects: &[String],
+    ) -> impl Future<Output = Result<Vec<(String, i64)>, LedgerError>> + Send;
+
+    fn set_arrivals(
+        &mut self,
+        gateway: &str,
+        changed: &BTreeMap<String, i64>,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// The open delivery to one person.
+    fn only(
+        &mut self,
+        request: &ClaimRequest<'_>,
+        phone: &Phone,
+    ) -> impl Future<Output = Result<Option<OnlyRow>, LedgerError>> + Send;
+
+    /// Attempts without an outcome whose lease is over.
+    fn unanswered(
+        &mut self,
+        request: &ClaimRequest<'_>,
+        shares: &[Share],
+    ) -> impl Future<Output = Result<Vec<DeliveryId>, LedgerError>> + Send;
+
+    /// Pending ones that are due and nobody's, with their due times; the longest due of a line
+    /// first.
+    fn due(
+        &mut self,
+        request: &ClaimRequest<'_>,
+        shares: &[Share],
+    ) -> impl Future<Output = Result<Vec<(i64, DeliveryId)>, LedgerError>> + Send;
+
+    /// In the order of the ids.
+    fn candidates(
+        &mut self,
+        gateway: &str,
+        ids: &[DeliveryId],
+    ) -> impl Future<Output = Result<Vec<CandidateRow>, LedgerError>> + Send;
+
+    fn lease(
+        &mut self,
+        request: &ClaimRequest<'_>,
+        ids: &[DeliveryId],
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    fn skip(
+        &mut self,
+        rows: &[(DeliveryId, SkipReason)],
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// By line, when an attempt without an outcome may be asked for.
+    fn next_unanswered(
+        &mut self,
+        request: &ClaimRequest<'_>,
+    ) -> impl Future<Output = Result<Vec<(String, i64)>, LedgerError>> + Send;
+
+    /// By line, when a pending delivery is due, or free again.
+    fn next_pending(
+        &mut self,
+        request: &ClaimRequest<'_>,
+        lines: &[String],
+    ) -> impl Future<Output = Result<Vec<(String, i64)>, LedgerError>> + Send;
+}
+
+pub(super) async fn claim(
+    tx: &mut impl ClaimTx,
+    request: &ClaimRequest<'_>,
+    admit: Admit<'_>,
+) -> Result<Claimed, LedgerError> {
+    let mut claimed = Claimed {
+        claims: Vec::new(),
+        state: tx.run_state(request.run.id).await?,
+        next_at: None,
+        moved: 0,
+        gates: Vec::new(),
+    };
+    if claimed.state != RunState::Running {
+        return Ok(claimed);
+    }
+    for row in tx.open_gates(request).await? {
+        claimed.gates.push(rows::gate(&request.run.gateway, row)?);
+    }
+    let gates = Gates::new(&claimed.gates);
+    let lines = tx.lines(request.run.id).await?;
+    let subjects = Arrivals::subjects(request, &lines);
+    let gateway = &request.run.gateway;
+    let mut pace = Arrivals::new(tx.arrivals(gateway, &subjects).await?);
+    let open: Vec<String> = lines
+        .iter()
+        .filter(|line| gates.until(line).is_none())
+        .cloned()
+        .collect();
+    let only = match request.only {
+        Some(phone) => Some(only(tx, request, phone, &gates).await?),
+        None => None,
+    };
+    if pace.room(request, &open) > 0 {
+        let ids = match &only {
+            Some(one) => one
+                .iter()
+                .filter(|one| one.free_at <= request.now)
+                .map(|one| one.id)
+                .collect(),
+            None => due(tx, request, &open, &pace).await?,
+        };
+        let mut sorted = Sorted::default();
+        if !ids.is_empty() {
+            for candidate in tx.candidates(gateway, &ids).await? {
+                sorted.place(candidate, request, admit, &mut pace)?;
+            }
+        }
+        sorted.settle(tx, request, &mut claimed).await?;
+        if !pace.changed().is_empty() {
+            tx.set_arrivals(gateway, pace.changed()).await?;
+        }
+    }
+    claimed.next_at = match only {
+        Some(one) => one.map(|one| one.free_at),
+        None => next_at(tx, request, &pace, (&lines, &gates)).await?,
+    };
+    Ok(claimed)
+}
+
+/// Open waits that the provider asked for.
+struct Gates {
+    account: Option<Timestamp>,
+    lines: HashMap<String, Timestamp>,
+}
+
+impl Gates {
+    fn new(open: &[Gate]) -> Self {
+        let (mut account, mut lines) = (None, HashMap::new());
+        for gate in open {
+            match &gate.held {
+                Held::Account => account = Some(gate.until),
+                Held::Line(line) => {
+                    lines.insert(line.clone(), gate.until);
+                }
+                Held::Recipient(_) => {}
+            }
+        }
+        Self { account, lines }
+    }
+
+    /// Until when nothing may leave from `line`.
+    fn until(&self, line: &str) -> Option<Timestamp> {
+        self.account.max(self.lines.get(line).copied())
+    }
+}
+
+/// The one delivery that a claim is limited to, while it is open.
+struct Only {
+    id: DeliveryId,
+    /// When it may be claimed.
+    free_at: Timestamp,
+}
+
+async fn only(
+    tx: &mut impl ClaimTx,
+    request: &ClaimRequest<'_>,
+    phone: &Phone,
+    gates: &Gates,
+) -> Result<Option<Only>, LedgerError> {
+    let Some(row) = tx.only(request, phone).await? else {
+        return Ok(None);
+    };
+    let gate = gates.until(&row.line).unwrap_or(Timestamp::MIN);
+    Ok(Some(Only {
+        id: row.id,
+        free_at: row.free_at(request)?.max(gate),
+    }))
+}
+
+/// Ids worth a closer look, attempts without an outcome first, then the longest due.
+async fn due(
+    tx: &mut impl ClaimTx,
+    request: &ClaimRequest<'_>,
+    open: &[String],
+    pace: &Arrivals,
+) -> Result<Vec<DeliveryId>, LedgerError> {
+    // A line is asked for what it may send itself, so that a long queue on one line never
+    // hides the others.
+    let shares: Vec<Share> = open
+        .iter()
+        .map(|line| (line.clone(), pace.room(request, std::slice::from_ref(line))))
+        .collect();
+    let mut ids = tx.unanswered(request, &shares).await?;
+    let mut found = tx.due(request, &shares).await?;
+    ids.sort_unstable();
+    found.sort_unstable();
+    ids.extend(found.into_iter().map(|(_, id)| id));
+    if request.limits.line.is_none() {
+        let room = pace.room(request, open);
+        ids.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+    }
+    Ok(ids)
+}
+
+/// Candidates by what is to happen with them.
+#[derive(Default)]
+struct Sorted {
+    claims: Vec<Claim>,
+    moved: Vec<HeldBack>,
+    skipped: Vec<(DeliveryId, SkipReason)>,
+    /// Attempts without an answer that have to wait for their recipient's gate.
+    doubts: Vec<HeldBack>,
+    happened: Vec<Happened>,
+}
+
+impl Sorted {
+    fn place(
+        &mut self,
+        row: CandidateRow,
+        request: &ClaimRequest<'_>,
+        admit: Admit<'_>,
+        pace: &mut Arrivals,
+    ) -> Result<(), LedgerError> {
+        // With limits of their own, the lines together offer more than was asked for.
+        if self.claims.len() >= usize::try_from(request.most).unwrap_or(usize::MAX) {
+            return Ok(());
+        }
+        let phone = stored(Phone::from_e164(&row.phone))?;
+        let candidate = Candidate {
+            phone: &phone,
+            timezone: row.timezone.as_deref(),
+            begun: row.is_unanswered(),
+            now: request.now,
+        };
+        if let Some(until) = instants(row.gate_until)?.filter(|until| *until > request.now) {
+            // The provider's word about this person, whatever the campaign says.
+            let hold = Hold::Retry;
+            if row.is_unanswered() {
+                self.doubts.push(held_back(row.id, until, hold));
+                return Ok(());
+            }
+            return self.hold(&row, request, until, hold);
+        }
+        match admit(candidate) {
+            Admission::Now => {
+                if let Some(slot_us) = pace.take(&row.line, request) {
+                    self.claims.push(row.into_claim(phone, slot_us)?);
+                }
+            }
+            Admission::Hold { until, hold } => self.hold(&row, request, until, hold)?,
+            Admission::Skip(reason) => {
+                self.skipped.push((row.id, reason));
+                self.happened(&row, request, &DeliveryEvent::Skipped { reason })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hold(
+        &mut self,
+        row: &CandidateRow,
+        request: &ClaimRequest<'_>,
+        until: Timestamp,
+        hold: Hold,
+    ) -> Result<(), LedgerError> {
+        self.moved.push(held_back(row.id, until, hold));
+        self.happened(row, request, &DeliveryEvent::Held { until, hold })
+    }
+
+    fn happened(
+        &mut self,
+        row: &CandidateRow,
+        request: &ClaimRequest<'_>,
+        what: &DeliveryEvent,
+    ) -> Result<(), LedgerError> {
+        let attempt = number(row.attempt)?;
+        self.happened
+            .push(Happened::to_delivery(row.id, attempt, request.now, what)?);
+        Ok(())
+    }
+
+    async fn settle(
+        self,
+        tx: &mut impl ClaimTx,
+        request: &ClaimRequest<'_>,
+        claimed: &mut Claimed,
+    ) -> Result<(), LedgerError> {
+        let moved = self.moved.len() + self.skipped.len() + self.doubts.len();
+        claimed.moved = u64::try_from(moved).unwrap_or(u64::MAX);
+        if !self.moved.is_empty() {
+            tx.hold_back(&self.moved).await?;
+        }
+        if !self.skipped.is_empty() {
+            tx.skip(&self.skipped).await?;
+        }
+        if !self.doubts.is_empty() {
+            tx.hold_doubts(&self.doubts).await?;
+        }
+        if !self.claims.is_empty() {
+            let ids: Vec<DeliveryId> = self.claims.iter().map(|claim| claim.id).collect();
+            tx.lease(request, &ids).await?;
+        }
+        events::note(tx, request.run.id, self.happened).await?;
+        claimed.claims = self.claims;
+        Ok(())
+    }
+}
+
+fn held_back(id: DeliveryId, until: Timestamp, hold: Hold) -> HeldBack {
+    HeldBack {
+        id,
+        until: until.as_millisecond(),
+        hold,
+    }
+}
+
+/// When it is worth asking again; nothing where nothing is open.
+async fn next_at(
+    tx: &mut impl ClaimTx,
+    request: &ClaimRequest<'_>,
+    pace: &Arrivals,
+    (lines, gates): (&[String], &Gates),
+) -> Result<Option<Timestamp>, LedgerError> {
+    let mut due: BTreeMap<String, i64> = BTreeMap::new();
+    let unanswered = tx.next_unanswered(request).await?;
+    let pending = tx.next_pending(request, lines).await?;
+    let (now, frozen_due) = (request.now, request.frozen_due().as_millisecond());
+    let pending = pending.into_iter().map(|(line, at)| {
+        let due = at == frozen_due;
+        (line, if due { now.as_millisecond() } else { at })
+    });
+    for (line, at) in unanswered.into_iter().chain(pending) {
+        due.entry(line)
+            .and_modify(|earliest| *earliest = at.min(*earliest))
+            .or_insert(at);
+    }
+    let mut earliest: Option<Timestamp> = None;
+    for (line, at) in due {
+        let slot = stored(Timestamp::from_microsecond(pace.slot(&line, request)))?;
+        let gate = gates.until(&line).unwrap_or(Timestamp::MIN);
+        let at = rows::instant(at)?.max(slot).max(gate);
+        earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
+    }
+    Ok(earliest)
+}
