@@ -71,6 +71,10 @@ macro_rules! event_columns {
     };
 }
 
+/// All that a transaction reads is from one moment. Sets what holds for the transaction, so there is
+/// nothing in it to prepare or to plan.
+pub(super) const ONE_MOMENT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
 statements! {
     // The server
     CLOCK = concat!("SELECT ", clock!());
@@ -513,8 +517,7 @@ statements! {
         RETURNING d.id, d.run_id";
 
     // Proof
-    /// One moment, and a proof takes its time between two statements.
-    ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+    /// A proof takes its time between two statements.
     PROOF_LIMITS = "SELECT set_config('idle_in_transaction_session_timeout', '15min', TRUE)";
     /// A server has no check of a whole database that an ordinary role may ask for: what it has
     /// noticed by itself.
