@@ -40,8 +40,9 @@ fn main() {
         arrivals.len()
     );
     println!(
-        "most in any {WINDOW_MS} ms: {}",
-        most_in_a_window(&arrivals)
+        "most in any {WINDOW_MS} ms: {} (the limit allows {})",
+        most_in_a_window(&arrivals),
+        rate + BURST
     );
     let mut late: Vec<i64> = arrivals
         .iter()
