@@ -1,7 +1,7 @@
 //! The loop that drives a run: claims what is due, hands it to workers, waits for what comes
 //! next, and looks around for what other processes do. Sends nothing itself.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::worker::{self, Broken, Shop};
 use crate::crash_points;
 use crate::domain::pace::HORIZON;
 use crate::domain::run::RunState;
-use crate::ledger::{Candidate, ClaimRequest, Claimed, DeliveryId, LedgerError};
+use crate::ledger::{Candidate, Claim, ClaimRequest, Claimed, DeliveryId, LedgerError};
 
 /// The ledger is asked at least this often, so that a pause by another process, or its end, is
 /// noticed.
@@ -38,8 +38,9 @@ pub(super) struct Floor<'a> {
     shop: Arc<Shop>,
     workers: JoinSet<Finished>,
     /// What the workers hold. A clock that was set forward ends their leases before they do, and
-    /// what is in hand here must not be taken for somebody's who is gone.
-    in_hand: HashSet<DeliveryId>,
+    /// what is in hand here must not be taken for somebody's who is gone: a claim of it waits for
+    /// the one before to end, as one does whose delivery is due again before that has been seen.
+    in_hand: HashMap<DeliveryId, Option<Claim>>,
     /// When the ledger is to be asked for work again.
     ask_at: Timestamp,
     /// When it is to be asked what other processes have done to the run.
@@ -66,7 +67,7 @@ impl<'a> Floor<'a> {
             session,
             shop,
             workers: JoinSet::new(),
-            in_hand: HashSet::new(),
+            in_hand: HashMap::new(),
             ask_at: engine.clock.now(),
             look_at: engine.clock.now(),
             locked: 0,
@@ -190,8 +191,10 @@ impl<'a> Floor<'a> {
 
     /// Reads how a worker ended, and looks for work again as soon as there may be some.
     fn joined(&mut self, done: Result<Finished, JoinError>) -> Result<(), LedgerError> {
-        if let Ok((id, _)) = &done {
-            self.in_hand.remove(id);
+        if let Ok((id, _)) = &done
+            && let Some(Some(next)) = self.in_hand.remove(id)
+        {
+            self.deliver(next);
         }
         read(done)?;
         let due = self.shop.due_again.lock().ok();
@@ -273,12 +276,19 @@ impl<'a> Floor<'a> {
             .tally
             .change(|view| view.waiting_until = waiting_until);
         for claim in claimed.claims {
-            if self.in_hand.insert(claim.id) {
-                let shop = self.shop.clone();
-                self.workers
-                    .spawn(async move { (claim.id, worker::deliver(shop, claim).await) });
-            }
+            self.deliver(claim);
         }
+    }
+
+    fn deliver(&mut self, claim: Claim) {
+        if let Some(next) = self.in_hand.get_mut(&claim.id) {
+            *next = Some(claim);
+            return;
+        }
+        self.in_hand.insert(claim.id, None);
+        let shop = self.shop.clone();
+        self.workers
+            .spawn(async move { (claim.id, worker::deliver(shop, claim).await) });
     }
 
     /// What an empty claim means when nothing is on the way either.
