@@ -2,6 +2,7 @@
 //! next, and looks around for what other processes do. Sends nothing itself.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,10 +38,11 @@ pub(super) struct Floor<'a> {
     session: &'a Session,
     shop: Arc<Shop>,
     workers: JoinSet<Finished>,
-    /// What the workers hold. A clock that was set forward ends their leases before they do, and
-    /// what is in hand here must not be taken for somebody's who is gone: a claim of it waits for
-    /// the one before to end, as one does whose delivery is due again before that has been seen.
-    in_hand: HashMap<DeliveryId, Option<Claim>>,
+    /// What the workers hold, with the claim of each that was claimed again meanwhile: because its
+    /// worker has just put it back and is not read yet, or because a clock that was set forward has
+    /// ended its lease. It has its turn when that worker has ended, and then changes nothing that
+    /// the worker has settled.
+    in_hand: HashMap<DeliveryId, Option<Box<Claim>>>,
     /// When the ledger is to be asked for work again.
     ask_at: Timestamp,
     /// When it is to be asked what other processes have done to the run.
@@ -191,12 +193,14 @@ impl<'a> Floor<'a> {
 
     /// Reads how a worker ended, and looks for work again as soon as there may be some.
     fn joined(&mut self, done: Result<Finished, JoinError>) -> Result<(), LedgerError> {
-        if let Ok((id, _)) = &done
-            && let Some(Some(next)) = self.in_hand.remove(id)
-        {
-            self.deliver(next);
-        }
+        let again = done
+            .as_ref()
+            .ok()
+            .and_then(|(id, _)| self.in_hand.remove(id).flatten());
         read(done)?;
+        if let Some(claim) = again {
+            self.hand_out(*claim);
+        }
         let due = self.shop.due_again.lock().ok();
         if let Some(due) = due.and_then(|mut due| due.take()) {
             self.ask_at = self.ask_at.min(due);
@@ -276,19 +280,23 @@ impl<'a> Floor<'a> {
             .tally
             .change(|view| view.waiting_until = waiting_until);
         for claim in claimed.claims {
-            self.deliver(claim);
+            self.hand_out(claim);
         }
     }
 
-    fn deliver(&mut self, claim: Claim) {
-        if let Some(next) = self.in_hand.get_mut(&claim.id) {
-            *next = Some(claim);
-            return;
+    /// Gives a claim to a worker, or keeps it until the one that holds the delivery has ended.
+    fn hand_out(&mut self, claim: Claim) {
+        match self.in_hand.entry(claim.id) {
+            Entry::Occupied(mut held) => {
+                held.insert(Some(Box::new(claim)));
+            }
+            Entry::Vacant(free) => {
+                free.insert(None);
+                let shop = self.shop.clone();
+                self.workers
+                    .spawn(async move { (claim.id, worker::deliver(shop, claim).await) });
+            }
         }
-        self.in_hand.insert(claim.id, None);
-        let shop = self.shop.clone();
-        self.workers
-            .spawn(async move { (claim.id, worker::deliver(shop, claim).await) });
     }
 
     /// What an empty claim means when nothing is on the way either.

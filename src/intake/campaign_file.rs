@@ -265,6 +265,8 @@ fn lines(reader: &Reader, fields: &mut Fields<'_>) -> Vec<Phone> {
     lines
 }
 
+/// Bytes of all values in `vars`: what a template may make of them, it may as well be given.
+const MAX_VARS: usize = 64 * 1024;
 /// Names that templates already use for something else.
 const RESERVED: [&str; 3] = ["row", "recipient", "run"];
 
@@ -294,6 +296,13 @@ fn vars(reader: &Reader, node: &Node) -> BTreeMap<String, serde_json::Value> {
         } else {
             vars.insert(key.clone(), to_json(&entry.value));
         }
+    }
+    let size: usize = vars.values().map(|value| value.to_string().len()).sum();
+    if size > MAX_VARS {
+        let problem = Problem::error("the values in 'vars' are longer than 64 KiB")
+            .label("too much for a message")
+            .help("move long lists of values into the recipients' CSV file");
+        reader.report(&node.range, problem);
     }
     vars
 }

@@ -4,7 +4,9 @@
 pub mod compile;
 pub mod filters;
 pub mod include;
+mod limits;
 pub mod media;
+mod meter;
 pub mod render;
 pub mod report;
 pub mod scan;

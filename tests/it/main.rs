@@ -10,6 +10,7 @@
 
 mod cli;
 mod examples;
+mod fuzz;
 mod gateway;
 mod init;
 mod layers;

@@ -167,7 +167,8 @@ fn says_failed(fields: &Value) -> bool {
         || fields.get("error").is_some_and(|error| !error.is_null())
 }
 
-fn usable(id: Option<String>) -> Option<String> {
+/// An id that is not empty, and not of a length that no id has.
+pub(super) fn usable(id: Option<String>) -> Option<String> {
     id.filter(|id| (1..=MAX_ID).contains(&id.len()))
 }
 

@@ -45,7 +45,7 @@ fn is_it(row: &Value, sought: &Sought<'_>) -> Option<String> {
     let in_time = written.duration_since(sought.since) >= -SKEW;
     let parts = row.get("parts")?.as_array()?;
     let found = ours && in_time && !sought.others.contains(id) && same(sought.message, parts);
-    found.then(|| id.to_owned())
+    answer::usable(found.then(|| id.to_owned()))
 }
 
 /// Files have other names there, so a picture is taken for a picture.
@@ -118,6 +118,8 @@ mod tests {
             row("m6", at, "outbound", "sent", "[]"),
         ];
         assert_eq!(look(&others, &[]), None);
+        let long = row(&"m".repeat(300), at, "outbound", "sent", PARTS);
+        assert_eq!(look(&[long], &[]), None, "no id is so long");
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn line(row: &Value) -> Option<Line> {
     let phone = phone.or_else(|| Phone::from_e164(text("phone_number")?).ok())?;
     let id = text("id").or_else(|| text("phone_line_id"));
     Some(Line {
-        id: id.unwrap_or_default().to_owned(),
+        id: answer::usable(id.map(str::to_owned)).unwrap_or_default(),
         phone,
         active: row.get("is_active").and_then(Value::as_bool) != Some(false),
     })

@@ -77,8 +77,8 @@ impl Chert {
         };
         let slot: Value = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
         let text = |name: &str| slot.get(name).and_then(Value::as_str);
-        let attachment_id = text("attachment_id").filter(|id| !id.is_empty());
-        let attachment_id = attachment_id.ok_or_else(unreadable)?.to_owned();
+        let attachment_id = answer::usable(text("attachment_id").map(str::to_owned));
+        let attachment_id = attachment_id.ok_or_else(unreadable)?;
         // A relative address is as good as a whole one.
         let url = text("upload_url").and_then(|url| self.base.join(url).ok());
         let url = self.trusted(url.ok_or_else(unreadable)?)?;

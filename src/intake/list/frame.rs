@@ -109,7 +109,9 @@ impl Framer {
             framer.fill()?;
         }
         let first = framer.buffer.lines().next().unwrap_or_default();
-        if let [b's', b'e', b'p', b'=', delimiter] = first.as_bytes() {
+        if let [b's', b'e', b'p', b'=', delimiter] = first.as_bytes()
+            && *delimiter != b'"'
+        {
             framer.delimiter = *delimiter;
             framer.step()?;
         } else {

@@ -7,7 +7,7 @@ use csv::StringRecord;
 use tera::Context;
 
 use super::super::list::frame::Block;
-use super::super::template::render::{Cells as _, Draft, Renderer, decide};
+use super::super::template::render::{Cells as _, Draft, Renderer, decide, fit};
 use super::super::template::report::FaultKind;
 use super::super::template::scope::Person;
 use super::cells::{RowCells, reader, typed};
@@ -18,6 +18,9 @@ use crate::domain::delivery::SkipReason;
 use crate::domain::phone::Phone;
 use crate::domain::problem::Severity;
 use crate::domain::recipient::{Recipient, Row, Verdict};
+
+/// Zones that are remembered; there are some six hundred.
+const MOST_ZONES: usize = 1_024;
 
 /// A row and the person it is about, as far as it is known.
 struct Subject<'a> {
@@ -171,7 +174,7 @@ impl<'a> Checker<'a> {
         scope.fill(&mut self.filter, subject.person(), |column| {
             typed(cells.cell(column))
         });
-        match decide(compiled, script, &self.filter) {
+        match fit(scope, cells).and_then(|()| decide(compiled, script, &self.filter)) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Stop::Skip(
                 SkipReason::Filtered,
@@ -256,7 +259,9 @@ impl<'a> Checker<'a> {
             return known.then(|| zone.to_owned());
         }
         let known = jiff::tz::TimeZone::get(zone).is_ok();
-        self.zones.insert(zone.to_owned(), known);
+        if self.zones.len() < MOST_ZONES {
+            self.zones.insert(zone.to_owned(), known);
+        }
         if !known {
             let shown: String = zone.chars().take(40).collect();
             let message = format!("'{shown}' is no time zone; the row is sent as if it had none");

@@ -26,6 +26,8 @@ pub(super) const BYTES: usize = 256 * 1024;
 const AHEAD: usize = 2;
 /// More threads than this only wait for the one that reads.
 const MOST_THREADS: usize = 8;
+/// Room for included files and components inside each other, as deep as they may go.
+const STACK: usize = 16 * 1024 * 1024;
 /// Rows that are named for one and the same problem.
 pub(super) const NAMED: u64 = 3;
 
@@ -81,6 +83,7 @@ impl Worker {
         // Ends when either side of its channels is dropped.
         let thread = std::thread::Builder::new()
             .name("rows".to_owned())
+            .stack_size(STACK)
             .spawn(move || {
                 let mut checker = Checker::new(&desk);
                 for block in todo {

@@ -59,6 +59,9 @@ pub(super) fn open_list(source: &ListSource, place: Option<&Place>) -> Result<Li
     Ok(ListInput::new(name, Box::new(file)))
 }
 
+/// Characters of a header that are shown; a terminal has fewer.
+const EXCERPT: usize = 1_000;
+
 /// A list whose header has been read.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -89,7 +92,8 @@ impl Table {
             return Err(problem.at(list_place(&name, 1)).into());
         };
         let mut place = list_place(&name, line);
-        place.excerpt = first.lines().next().map(str::to_owned);
+        let line = first.lines().next();
+        place.excerpt = line.map(|line| line.chars().take(EXCERPT).collect());
         let cells = cells::cells_of(&first, framer.delimiter());
         let (header, mut problems) = Header::new(cells, &place);
         let roles = if problems.has_errors() {

@@ -11,6 +11,7 @@ use crate::domain::recipient::{Row, Verdict};
 use crate::intake::campaign_file;
 
 mod errors;
+mod hostile;
 mod shipped;
 mod table;
 

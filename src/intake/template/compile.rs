@@ -8,13 +8,12 @@ use tera::Tera;
 
 use super::filters;
 use super::include::Include;
+use super::meter::{self, Metered, metered};
 use super::report::{self, Fault, Spot};
 use super::scan::{Scan, Token};
 use crate::domain::problem::{Place, Problem, Problems, nearest};
 use crate::intake::message_file::{MessageFile, PartBody, Text};
 
-/// Loops inside loops, deepest: with `range` bounded, a message is rendered in bounded time.
-const MAX_LOOPS: usize = 2;
 /// The tag around an expression; takes six columns of the first line.
 const BEFORE: &str = "{% if ";
 const AFTER: &str = " %}1{% endif %}";
@@ -76,12 +75,17 @@ pub struct Compiled {
     /// The script of `where`.
     pub filter: Option<usize>,
     pub(super) includes: BTreeMap<String, Include>,
+    /// What the engine was given for each, by its name.
+    given: BTreeMap<String, Metered>,
 }
 
 /// Compiles a message; `path` is the message file, whose folder holds what it includes.
 pub fn compile(message: &MessageFile, path: &Path, filter: Option<&Text>) -> (Compiled, Problems) {
     let mut tera = Tera::default();
-    tera.autoescape_on(Vec::<&str>::new());
+    // Nothing is escaped; so the meter sees what is printed.
+    tera.autoescape_on([""]);
+    tera.set_escape_fn(meter::pass);
+    meter::register(&mut tera);
     filters::register(&mut tera);
     let mut compiled = Compiled {
         tera,
@@ -89,6 +93,7 @@ pub fn compile(message: &MessageFile, path: &Path, filter: Option<&Text>) -> (Co
         parts: Vec::new(),
         filter: None,
         includes: BTreeMap::new(),
+        given: BTreeMap::new(),
     };
     let mut problems = Problems::default();
     compiled.plan(message);
@@ -261,59 +266,52 @@ impl Compiled {
 
     fn build(&mut self, problems: &mut Problems) {
         self.check_words(problems);
-        let files = self
-            .includes
-            .iter()
-            .map(|(name, file)| (name.as_str(), file.body()));
+        let files = self.includes.iter();
+        self.given = files
+            .map(|(name, file)| (name.clone(), metered(file.body(), &file.scan)))
+            .collect();
+        let files = self.given.iter();
+        let files = files.map(|(name, given)| (name.as_str(), given.source.as_str()));
         if let Err(error) = self.tera.add_raw_templates(files) {
             self.report(&error, problems);
             return;
         }
+        self.check_depth(problems);
+        for script in &self.scripts {
+            let given = if script.expression {
+                metered(&wrapped(&script.text.value), &Scan::default())
+            } else {
+                metered(&script.text.value, &script.scan)
+            };
+            self.given.insert(script.name.clone(), given);
+        }
         for n in 0..self.scripts.len() {
-            let Some(script) = self.scripts.get(n) else {
+            let name = self.scripts.get(n).map(|script| script.name.clone());
+            let Some((name, given)) = name.and_then(|name| self.given.get_key_value(&name)) else {
                 break;
             };
-            let source = if script.expression {
-                wrapped(&script.text.value)
-            } else {
-                script.text.value.clone()
-            };
-            let name = script.name.clone();
-            if let Err(error) = self.tera.add_raw_template(&name, &source) {
+            if let Err(error) = self.tera.add_raw_template(name, &given.source) {
                 self.report(&error, problems);
             }
         }
     }
 
+    /// A fault of what the engine was given, at its place in what the user wrote.
+    pub(super) fn as_written(&self, mut fault: Fault) -> Fault {
+        if let Some(spot) = &mut fault.at
+            && let Some(given) = self.given.get(&spot.template)
+        {
+            given.to_written(spot);
+        }
+        fault
+    }
+
     fn report(&self, error: &tera::Error, problems: &mut Problems) {
         for fault in report::of_compiling(error) {
+            let fault = self.as_written(fault);
             // Files that are not there have been reported with the reason.
             if !fault.message.starts_with("unknown template") {
                 problems.push(self.problem(&fault));
-            }
-        }
-    }
-
-    fn check_words(&self, problems: &mut Problems) {
-        let scripts = self
-            .scripts
-            .iter()
-            .map(|script| (script.name.as_str(), &script.scan));
-        let includes = self
-            .includes
-            .iter()
-            .map(|(name, file)| (name.as_str(), &file.scan));
-        for (name, scan) in scripts.chain(includes) {
-            if let Some(token) = scan.deep_loop(MAX_LOOPS) {
-                let problem =
-                    Problem::error(format!("more than {MAX_LOOPS} loops inside each other"))
-                        .help("a message is rendered for every row of the list; keep it simple");
-                problems.push(at(problem, self.place_of(name, token)));
-            }
-            if let Some((token, _)) = scan.uses("__tera_context").next() {
-                let problem = Problem::error("a message must not print every value of a row")
-                    .help("print the values you mean, such as `{{ first_name }}`");
-                problems.push(at(problem, self.place_of(name, token)));
             }
         }
     }

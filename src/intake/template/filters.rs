@@ -3,6 +3,9 @@
 
 use tera::{Kwargs, State, Tera, TeraResult, Value};
 
+use super::meter::TOO_LARGE;
+use super::render::MAX_OUTPUT;
+
 /// Most numbers that `range` makes; a message needs no more, and a slip must not hang a check.
 const MAX_RANGE: i64 = 1_000;
 
@@ -58,7 +61,67 @@ pub fn register(tera: &mut Tera) {
     tera.register_filter("urlencode", |text: &str, _: Kwargs, _: &State<'_>| {
         urlencode(text)
     });
+    tera.register_filter("replace", replace);
+    tera.register_filter("join", join);
+    tera.register_filter("indent", indent);
+    // Nothing is escaped, so nothing has to be kept from it.
+    tera.register_filter("safe", |value: Value, _: Kwargs, _: &State<'_>| value);
     tera.register_function("range", range);
+}
+
+/// A text of the length that it will have, or a refusal before it is made.
+fn of_length(length: usize) -> TeraResult<String> {
+    if length > MAX_OUTPUT {
+        Err(tera::Error::message(TOO_LARGE))
+    } else {
+        Ok(String::with_capacity(length))
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature is the template engine's"
+)]
+fn replace(text: &str, arguments: Kwargs, _: &State<'_>) -> TeraResult<String> {
+    let from = arguments.must_get::<&str>("from")?;
+    let to = arguments.must_get::<&str>("to")?;
+    of_length(text.matches(from).count().saturating_mul(to.len()))?;
+    Ok(text.replace(from, to))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature is the template engine's"
+)]
+fn join(values: &[Value], arguments: Kwargs, _: &State<'_>) -> TeraResult<String> {
+    let between = arguments.get::<&str>("sep")?.unwrap_or_default();
+    let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
+    let length: usize = texts.iter().map(|text| text.len() + between.len()).sum();
+    of_length(length)?;
+    Ok(texts.join(between))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature is the template engine's"
+)]
+fn indent(text: &str, arguments: Kwargs, _: &State<'_>) -> TeraResult<String> {
+    let filler = arguments.get::<&str>("indentation")?.unwrap_or(" ");
+    let width = arguments.get::<usize>("width")?.unwrap_or(4).min(1_000);
+    let first = arguments.get::<bool>("first")?.unwrap_or(false);
+    let blank = arguments.get::<bool>("blank")?.unwrap_or(false);
+    let lines = text.split('\n').count();
+    let mut out = of_length(
+        text.len()
+            .saturating_add(lines.saturating_mul(width.saturating_mul(filler.len()))),
+    )?;
+    for (n, line) in text.split_inclusive('\n').enumerate() {
+        if (n > 0 || first) && (blank || !line.trim_end_matches(['\r', '\n']).is_empty()) {
+            out.extend(std::iter::repeat_n(filler, width));
+        }
+        out.push_str(line);
+    }
+    Ok(out)
 }
 
 /// Tera's own takes the default only for what is not there at all; in a list, a cell without

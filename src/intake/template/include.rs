@@ -12,6 +12,9 @@ use crate::domain::problem::{Problem, Problems};
 /// Largest file that a template may include; they are kept in the ledger with the run.
 const MAX_INCLUDE: u64 = 256 * 1024;
 
+/// Most files that one message may be made of.
+const MAX_FILES: usize = 64;
+
 /// An included file.
 #[derive(Debug, Clone)]
 pub(super) struct Include {
@@ -61,6 +64,10 @@ impl Compiled {
             if self.includes.contains_key(&file.text) {
                 continue;
             }
+            if self.includes.len() >= MAX_FILES {
+                problems.push(at(too_many(), self.place_of(&from, &file)));
+                return;
+            }
             match read_include(folder, &file.text) {
                 Ok(include) => {
                     components |= include.scan.calls_components();
@@ -103,6 +110,9 @@ impl Compiled {
             if self.includes.contains_key(&name) {
                 continue;
             }
+            if self.includes.len() >= MAX_FILES {
+                return problems.push(too_many());
+            }
             match read_include(folder, &name) {
                 Ok(include) => drop(self.includes.insert(name, include)),
                 Err(reason) => {
@@ -111,6 +121,13 @@ impl Compiled {
             }
         }
     }
+}
+
+fn too_many() -> Problem {
+    Problem::error(format!(
+        "the message is made of more than {MAX_FILES} files"
+    ))
+    .help("write short pieces out where they are used")
 }
 
 /// Reads a file below `folder`; a path that leaves it is refused.

@@ -7,12 +7,16 @@ use std::io::Write;
 use tera::{Context, Tera, Value};
 
 use super::compile::{BodyPlan, Compiled, Slot};
+use super::meter;
 use super::report::{self, Fault, FaultKind};
 use super::scope::{Person, Scope};
 
 /// Longest string that a template may grow to, in bytes; a text of the provider's greatest length
 /// fits in any script (4 bytes a character), and a runaway loop does not.
-const MAX_OUTPUT: usize = 64 * 1024;
+pub(super) const MAX_OUTPUT: usize = 64 * 1024;
+
+/// Most empty columns that are named for one row.
+const MOST_NAMED: usize = 8;
 
 /// A rendered part; a file is still a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +52,7 @@ fn watch(text: &str, out: &mut dyn Write) -> std::io::Result<()> {
     if text.trim().is_empty() {
         PRINTED_NOTHING.set(true);
     }
-    out.write_all(text.as_bytes())
+    meter::pass(text, out)
 }
 
 /// Renders the messages of one list. Cheap to clone but for its buffers: one for each thread.
@@ -60,8 +64,8 @@ pub struct Renderer<'a> {
     context: Context,
 }
 
-/// The same templates in an engine that notices when an empty value is printed: with escaping on,
-/// Tera hands every printed text to the escape function.
+/// The same templates in an engine that notices when an empty value is printed, by what it takes
+/// for its way of escaping.
 #[derive(Debug)]
 pub struct Probe {
     tera: Tera,
@@ -72,7 +76,6 @@ pub struct Probe {
 impl Probe {
     pub fn new(compiled: &Compiled) -> Self {
         let mut tera = compiled.tera.clone();
-        tera.autoescape_on([""]);
         tera.set_escape_fn(watch);
         let scans = || {
             (0..compiled.scripts.len())
@@ -99,6 +102,7 @@ impl<'a> Renderer<'a> {
 
     /// The parts of the message for this row.
     pub fn render(&mut self, cells: &impl Cells, person: Person<'_>) -> Result<Vec<Draft>, Fault> {
+        fit(self.scope, cells)?;
         self.scope.fill(&mut self.context, person, |column| {
             Value::from(cells.cell(column))
         });
@@ -128,20 +132,32 @@ impl<'a> Renderer<'a> {
             return Vec::new();
         }
         let printed_nothing = self.prints_nothing(cells, person);
-        empty
-            .into_iter()
-            .filter(|column| {
-                let (differs, failed) = self.differs(cells, person, drafts, &[*column]);
-                // The list stood out by itself only where a template asks `== ""`, and made a
-                // filter fail where a text would not: there the print itself must be seen.
-                let unsure = if failed {
-                    !self.probe.joins
-                } else {
-                    self.probe.compares_empty
-                };
-                differs && (printed_nothing || !unsure)
-            })
-            .collect()
+        let mut needed = Vec::new();
+        // Halves, so that a list of thousands of empty columns is not rendered once for each.
+        let mut unsure = vec![empty.as_slice()];
+        while let Some(columns) = unsure.pop() {
+            if needed.len() == MOST_NAMED {
+                break;
+            }
+            let (differs, failed) = self.differs(cells, person, drafts, columns);
+            // The list stood out by itself only where a template asks `== ""`, and made a
+            // filter fail where a text would not: there the print itself must be seen.
+            let doubtful = if failed {
+                !self.probe.joins
+            } else {
+                self.probe.compares_empty
+            };
+            match columns {
+                _ if !differs => {}
+                [column] if printed_nothing || !doubtful => needed.push(*column),
+                [_] => {}
+                several => {
+                    let (first, second) = several.split_at(several.len() / 2);
+                    unsure.extend([second, first]);
+                }
+            }
+        }
+        needed
     }
 
     /// Whether the message is another, and whether it fails, with lists in these columns.
@@ -173,6 +189,19 @@ impl<'a> Renderer<'a> {
         let drafts = draft(self.compiled, &self.probe.tera, &self.context);
         drafts.is_err() || PRINTED_NOTHING.get()
     }
+}
+
+/// Whether the cells that the templates can reach hold no more text than any message could show.
+pub fn fit(scope: &Scope, cells: &impl Cells) -> Result<(), Fault> {
+    let reached = scope.cells().iter().map(|column| cells.cell(*column).len());
+    if reached.sum::<usize>() <= MAX_OUTPUT {
+        return Ok(());
+    }
+    Err(Fault {
+        kind: FaultKind::Data,
+        message: "the cells that the template uses hold more than 64 KiB".to_owned(),
+        at: None,
+    })
 }
 
 /// Decides an expression such as `where`.
@@ -230,6 +259,7 @@ fn run(
     let Some(script) = compiled.scripts.get(script) else {
         return Ok(String::new());
     };
+    meter::refill();
     let mut out = Bounded(Vec::with_capacity(script.text.value.len() + 64));
     let fault = match tera.render_to(&script.name, context, &mut out) {
         Ok(()) => match String::from_utf8(out.0) {
@@ -240,7 +270,7 @@ fn run(
                 at: None,
             },
         },
-        Err(error) => report::of_rendering(&error),
+        Err(error) => compiled.as_written(report::of_rendering(&error)),
     };
     let at = fault.at.or_else(|| {
         Some(report::Spot {

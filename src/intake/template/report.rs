@@ -8,6 +8,8 @@
 
 use tera::{Error, ErrorKind};
 
+use super::meter::{TOO_LARGE, TOO_MANY_ROUNDS};
+
 /// What a template engine's error comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -93,6 +95,13 @@ pub fn of_rendering(error: &Error) -> Fault {
     match error.kind() {
         ErrorKind::RenderingError(report) => {
             let message = report.message();
+            if [TOO_MANY_ROUNDS, TOO_LARGE].contains(&message) {
+                return Fault {
+                    kind: FaultKind::TooLong,
+                    message: message.to_owned(),
+                    at: Some(spot(report)),
+                };
+            }
             let undefined = message.contains("not defined") || message.contains("undefined");
             // The list of all names that Tera adds is long and not the nearest.
             let message = message.split(" Available ").next().unwrap_or(message);

@@ -4,9 +4,9 @@
 /// A piece of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// `{{` or `{%`.
+    /// `{{` or `{%`, with the `-` behind it.
     Open,
-    /// `}}` or `%}`.
+    /// `}}` or `%}`, with the `-` before it.
     Close,
     Word,
     /// The content of a quoted text, as written.
@@ -23,6 +23,24 @@ pub struct Token {
     pub line: u32,
     /// In characters, from 1.
     pub column: u32,
+    /// The byte of the source behind it.
+    pub end: usize,
+}
+
+/// A `{% … %}`.
+#[derive(Debug, Clone, Copy)]
+pub struct Tag<'a> {
+    /// Between its ends.
+    pub words: &'a [Token],
+    pub close: &'a Token,
+}
+
+impl Tag<'_> {
+    pub fn first_is(&self, word: &str) -> bool {
+        self.words
+            .first()
+            .is_some_and(|first| first.is(&Kind::Word, word))
+    }
 }
 
 impl Token {
@@ -53,6 +71,7 @@ pub struct Scan {
 
 struct Cursor<'a> {
     rest: &'a str,
+    length: usize,
     line: u32,
     column: u32,
 }
@@ -72,6 +91,17 @@ impl<'a> Cursor<'a> {
         taken
     }
 
+    /// Past the `{% endraw %}`.
+    fn skip_raw(&mut self) {
+        while !self.rest.is_empty() {
+            self.skip_past("{%");
+            let tag = self.rest.strip_prefix('-').unwrap_or(self.rest);
+            if tag.trim_ascii_start().starts_with("endraw") {
+                return self.skip_past("%}");
+            }
+        }
+    }
+
     fn skip_past(&mut self, end: &str) {
         let bytes = self
             .rest
@@ -86,6 +116,7 @@ impl Scan {
         let mut scan = Self::default();
         let mut cursor = Cursor {
             rest: source,
+            length: source.len(),
             line: 1,
             column: 1,
         };
@@ -99,8 +130,7 @@ impl Scan {
                     scan.tag(&mut cursor, "%}");
                     let tag = scan.tokens.get(from..).unwrap_or_default();
                     if tag.get(1).is_some_and(|word| word.is(&Kind::Word, "raw")) {
-                        cursor.skip_past("endraw");
-                        cursor.skip_past("%}");
+                        cursor.skip_raw();
                     }
                 }
                 _ => drop(cursor.take(1)),
@@ -110,18 +140,23 @@ impl Scan {
     }
 
     fn tag(&mut self, cursor: &mut Cursor<'_>, end: &str) {
-        self.push(Kind::Open, cursor, 2);
+        let trims = cursor.rest.as_bytes().get(2) == Some(&b'-');
+        self.push(Kind::Open, cursor, if trims { 3 } else { 2 });
         while let Some(c) = cursor.rest.chars().next() {
-            if cursor.rest.starts_with(end) {
-                self.push(Kind::Close, cursor, 2);
+            let trims = usize::from(c == '-');
+            if cursor
+                .rest
+                .get(trims..)
+                .is_some_and(|rest| rest.starts_with(end))
+            {
+                self.push(Kind::Close, cursor, trims + 2);
                 return;
             }
             if c.is_whitespace() {
                 cursor.take(c.len_utf8());
             } else if "\"'`".contains(c) {
                 cursor.take(1);
-                let length = cursor.rest.find(c).unwrap_or(cursor.rest.len());
-                self.push(Kind::Quoted, cursor, length);
+                self.push(Kind::Quoted, cursor, quoted_length(cursor.rest, c));
                 cursor.take(1);
             } else if c.is_ascii_alphanumeric() || c == '_' {
                 let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -142,7 +177,28 @@ impl Scan {
             text,
             line,
             column,
+            end: cursor.length - cursor.rest.len(),
         });
+    }
+
+    /// Every `{% … %}` that is closed, in order.
+    pub fn tags(&self) -> Vec<Tag<'_>> {
+        let mut tags = Vec::new();
+        let mut open = None;
+        for (at, token) in self.tokens.iter().enumerate() {
+            match token.kind {
+                Kind::Open => open = token.text.starts_with("{%").then_some(at + 1),
+                Kind::Close => {
+                    let words = open.take().and_then(|from| self.tokens.get(from..at));
+                    tags.extend(words.map(|words| Tag {
+                        words,
+                        close: token,
+                    }));
+                }
+                Kind::Word | Kind::Quoted | Kind::Sign => {}
+            }
+        }
+        tags
     }
 
     fn get(&self, at: usize) -> Option<&Token> {
@@ -188,17 +244,26 @@ impl Scan {
                 } else if token.is(&Kind::Word, "endfor") {
                     open = open.max(1) - 1;
                 }
-            } else if token.is(&Kind::Word, "for") {
-                // A list comprehension loops too.
-                if open + 1 > depth {
-                    return Some(token);
-                }
             }
             if open > depth {
                 return Some(token);
             }
         }
         None
+    }
+
+    /// The `for` of a list that is made inside a value: `[n * 2 for n in numbers]`.
+    pub fn comprehension(&self) -> Option<&Token> {
+        let before =
+            |at: usize, text: &str| at.checked_sub(1).is_some_and(|at| self.sign(at, text));
+        self.tokens.iter().enumerate().find_map(|(at, token)| {
+            let first = at.checked_sub(1).and_then(|at| self.get(at));
+            let is = token.is(&Kind::Word, "for")
+                && first.is_some_and(|token| token.kind != Kind::Open)
+                && !before(at, ".")
+                && !self.sign(at + 1, "=");
+            is.then_some(token)
+        })
     }
 
     /// Whether anything is compared with an empty text.
@@ -296,75 +361,16 @@ impl Scan {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn names_are_found_where_they_stand() {
-        let scan = Scan::new(
-            "Hi {{ name }},\n{# name #}{% if x.name %} {{ 'name' ~ name | upper }}{% endif %}",
-        );
-        let places: Vec<_> = scan.uses("name").map(|(t, _)| (t.line, t.column)).collect();
-        assert_eq!(places, [(1, 7), (2, 39)]);
-        assert!(scan.joins());
-    }
-
-    #[test]
-    fn raw_text_and_component_bodies_hold_no_names() {
-        let scan = Scan::new(
-            "{% raw %}{{ a }}{% endraw %}{% component c(a) %}{{ a }}{% endcomponent %}{{ a }}",
-        );
-        assert_eq!(scan.uses("a").count(), 1);
-    }
-
-    #[test]
-    fn guards_are_seen() {
-        let guards = |source: &str| {
-            Scan::new(source)
-                .uses("n")
-                .map(|(_, g)| g)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(guards("{{ n | default(value='x') }}"), [Guard::Default]);
-        assert_eq!(guards("{{ n.a | default(value='x') }}"), [Guard::Default]);
-        assert_eq!(guards("{% if n is not defined %}"), [Guard::Tested]);
-        assert_eq!(guards("{{ n | upper }}"), [Guard::None]);
-    }
-
-    #[test]
-    fn attributes_files_and_loops_are_found() {
-        let scan = Scan::new(
-            "{{ row[\"First Name\"] }}{{ vars.x }}{% include 'a/b.txt' %}{{ <Card a=row /> }}",
-        );
-        let text = |name: &'static str| {
-            scan.attributes(name)
-                .map(|(t, _)| t.text.clone())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(text("row"), ["First Name"]);
-        assert_eq!(text("vars"), ["x"]);
-        assert!(scan.used_whole("row") && !scan.used_whole("vars"));
-        assert_eq!(scan.files().next().unwrap().text, "a/b.txt");
-        assert!(scan.calls_components());
-        let nested = "{% for a in x %}{% for b in a %}{% for c in b %}";
-        assert!(Scan::new(nested).deep_loop(2).is_some());
-        assert!(Scan::new(nested).deep_loop(3).is_none());
-    }
-
-    #[test]
-    fn comparison_with_nothing_is_seen() {
-        assert!(Scan::new("{% if a == \"\" %}").compares_empty());
-        assert!(Scan::new("{% if '' != a %}").compares_empty());
-        assert!(!Scan::new("{% if a == 'x' %}").compares_empty());
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_scanned_without_panic(source in "[{}%#a-z\"'|. é\n]{0,60}") {
-            let scan = Scan::new(&source);
-            prop_assert!(scan.uses("a").count() <= source.len());
-        }
-    }
+/// Up to the quote that closes; `\\` takes the meaning from what stands behind it.
+fn quoted_length(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    text.find(|c| {
+        let ends = c == quote && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    })
+    .unwrap_or(text.len())
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,15 +151,17 @@ impl Build<'_> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(&range),
             Event::Alias(anchor) => self.alias(anchor, range),
-            Event::UnresolvedAlias(name) => {
+            // The name is not repeated: beside a slip of the pen it may hold a secret.
+            Event::UnresolvedAlias(_) => {
                 self.source.report(
                     self.problems,
                     &range,
-                    Problem::error(format!("'*{name}' names no value of this file"))
+                    Problem::error("the word after `*` names no value of this file")
                         .label("no such anchor")
-                        .help(format!(
-                            "mark the value with `&{name}` further up, or put the text in quotes"
-                        )),
+                        .help(
+                            "mark the value with `&` and the same word further up, or put the text \
+                             in quotes",
+                        ),
                 );
                 self.complete(broken(range), 0)
             }

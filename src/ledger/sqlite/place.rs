@@ -3,19 +3,6 @@
 //! or put back from a backup. Says what it finds; whether to send all the same is not decided
 //! here.
 //!
-//! The file is four lines of ASCII, each of a fixed length, numbers with leading zeros:
-//!
-//! ```text
-//! sendoff-place 1
-//! ledger 3f0c5e0d8a6b4c1f9e7d2b3a4c5d6e7f
-//! file 00000000000000123456 01764000000123456789
-//! mark 00000000000000000042 2026-11-24T16:00:05.123Z
-//! ```
-//!
-//! `ledger` is the token of the ledger's newest place; `file` the inode of the ledger's file and
-//! its birth in nanoseconds since 1970 (dashes where the file system tells none); `mark` counts
-//! the groups of attempts begun, with the time of the newest (dashes before the first).
-//!
 //! The mark is raised in the transaction that begins a group, and written here after its commit
 //! and before the first of its requests leaves. So the file is never ahead of the ledger beside
 //! it, unless an older ledger has taken that one's place. It is not forced to the disk: after a
@@ -26,31 +13,22 @@
 //! | between commit and mark | a file that is one behind; the next group mends it |
 //! | while a copy is accepted | the ledger as it was: the question is asked again |
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+mod note;
+
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use jiff::Timestamp;
 use sqlx::FromRow;
 
+use self::note::{FileId, Note, read, write_mark, write_whole};
 use super::super::rows::{instant, instants};
 use super::super::{Copied, LedgerError, Sign, Write};
 use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
 use crate::domain::cause::because;
-
-const FIRST_LINE: &str = "sendoff-place 1";
-/// Far longer than the file is.
-const MAX_LENGTH: u64 = 512;
-/// Where the line with the mark begins: behind `FIRST_LINE`, 40 and 47 bytes.
-const MARK_AT: u64 = 16 + 40 + 47;
-/// In place of a time that is not known.
-const NO_TIME: &str = "------------------------";
-const NO_BIRTH: &str = "--------------------";
-/// Readings of the file until two agree: another process may be writing it.
-const READINGS: u32 = 8;
 
 /// The file beside the ledger, once it is sure that the ledger is at home here. Only then marks
 /// are left: a process that never asked leaves the traces of others as they are.
@@ -69,97 +47,6 @@ struct Place {
     token: String,
     mark: i64,
     marked_at: Option<i64>,
-}
-
-/// What tells a file from its copies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileId {
-    inode: u64,
-    /// Nanoseconds since 1970.
-    born: Option<u64>,
-}
-
-impl FileId {
-    fn of(file: &Metadata) -> Self {
-        let born = file.created().ok();
-        let born = born.and_then(|born| born.duration_since(SystemTime::UNIX_EPOCH).ok());
-        Self {
-            inode: inode(file),
-            born: born.and_then(|born| u64::try_from(born.as_nanos()).ok()),
-        }
-    }
-
-    /// In doubt the same: a birth that one of the two does not know tells nothing.
-    fn may_be(self, other: Self) -> bool {
-        let (Some(one), Some(two)) = (self.born, other.born) else {
-            return self.inode == other.inode;
-        };
-        self.inode == other.inode && one == two
-    }
-}
-
-#[cfg(unix)]
-fn inode(file: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(file)
-}
-
-#[cfg(not(unix))]
-fn inode(_: &Metadata) -> u64 {
-    0
-}
-
-/// What the file beside the ledger says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Note {
-    place: Place,
-    file: FileId,
-}
-
-impl Note {
-    fn text(&self) -> String {
-        let born = self
-            .file
-            .born
-            .map_or(NO_BIRTH.to_owned(), |born| format!("{born:020}"));
-        format!(
-            "{FIRST_LINE}\nledger {}\nfile {:020} {born}\n{}",
-            self.place.token,
-            self.file.inode,
-            mark_line(self.place.mark, self.place.marked_at),
-        )
-    }
-
-    /// None when the text is not one of ours, or was cut off.
-    fn parse(text: &str) -> Option<Self> {
-        let mut lines = text.strip_suffix('\n')?.split('\n');
-        let mut line = |name: &str| lines.next()?.strip_prefix(name);
-        line(FIRST_LINE)?;
-        let token = line("ledger ")?.to_owned();
-        let (inode, born) = line("file ")?.split_once(' ')?;
-        let (mark, marked_at) = line("mark ")?.split_once(' ')?;
-        let known = |text: &str| !text.starts_with('-');
-        let marked_at: Option<Timestamp> = known(marked_at)
-            .then(|| marked_at.parse())
-            .transpose()
-            .ok()?;
-        Some(Self {
-            place: Place {
-                token,
-                mark: mark.parse().ok()?,
-                marked_at: marked_at.map(Timestamp::as_millisecond),
-            },
-            file: FileId {
-                inode: inode.parse().ok()?,
-                born: known(born).then(|| born.parse()).transpose().ok()?,
-            },
-        })
-    }
-}
-
-fn mark_line(mark: i64, marked_at: Option<i64>) -> String {
-    let at = marked_at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let at = at.map_or(NO_TIME.to_owned(), |at| format!("{at:.3}"));
-    format!("mark {mark:020} {at}\n")
 }
 
 /// What ledger and note come to.
@@ -276,12 +163,13 @@ struct Found {
 
 impl Found {
     async fn look(ledger: &SqliteLedger, tx: &mut Tx<'_>) -> Result<Self, LedgerError> {
+        let beside = note_path(ledger);
         let place = sqlx::query_as(sql::PLACE).fetch_one(&mut **tx).await?;
         let file =
             std::fs::metadata(&ledger.path).map_err(|error| unusable(&ledger.path, &error))?;
         Ok(Self {
             place,
-            note: read(&note_path(ledger))?,
+            note: read(&beside).map_err(|error| unusable(&beside, &error))?,
             file: FileId::of(&file),
         })
     }
@@ -312,8 +200,7 @@ impl Found {
         Ok(())
     }
 
-    /// Writes the whole note, in place: another process may have it open. It is forced to the
-    /// disk with its name, for it is made once.
+    /// Writes the whole note.
     fn write(&self, ledger: &SqliteLedger, place: &Place) -> Result<(), LedgerError> {
         let path = note_path(ledger);
         let note = Note {
@@ -323,45 +210,6 @@ impl Found {
         write_whole(&path, &note.text()).map_err(|error| unusable(&path, &error))?;
         self.hold(ledger, place)
     }
-}
-
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.set_len(u64::try_from(text.len()).unwrap_or(u64::MAX))?;
-    file.sync_all()?;
-    match path.parent().map(File::open) {
-        // Where a folder cannot be opened, its names take care of themselves.
-        Some(Ok(folder)) => folder.sync_all().or(Ok(())),
-        Some(Err(_)) | None => Ok(()),
-    }
-}
-
-/// What stands in the file; none where there is no file, or no note in it.
-fn read(path: &Path) -> Result<Option<Note>, LedgerError> {
-    let mut before = None;
-    for _ in 0..READINGS {
-        let text = match read_once(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unusable(path, &error)),
-        };
-        if before.as_ref() == Some(&text) {
-            break;
-        }
-        before = Some(text);
-    }
-    Ok(before.and_then(|text| Note::parse(&String::from_utf8(text).ok()?)))
-}
-
-fn read_once(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    File::open(path)?.take(MAX_LENGTH).read_to_end(&mut text)?;
-    Ok(text)
 }
 
 fn unusable(path: &Path, error: &io::Error) -> LedgerError {
@@ -415,21 +263,9 @@ pub(super) fn keep(ledger: &SqliteLedger, mark: Option<&Mark>) {
     let (Some(mark), Some(file)) = (mark, home.as_mut()) else {
         return;
     };
-    if let Err(error) = write_mark(file, mark) {
+    if let Err(error) = write_mark(file, mark.mark, mark.at) {
         tracing::warn!(error = %because(&error), "the note beside the ledger was not written");
     }
-}
-
-fn write_mark(file: &mut File, mark: &Mark) -> io::Result<()> {
-    let line = mark_line(mark.mark, mark.at);
-    let mut there = vec![0; line.len()];
-    file.seek(SeekFrom::Start(MARK_AT))?;
-    file.read_exact(&mut there)?;
-    if *there >= *line.as_bytes() {
-        return Ok(());
-    }
-    file.seek(SeekFrom::Start(MARK_AT))?;
-    file.write_all(line.as_bytes())
 }
 
 #[cfg(test)]
@@ -453,32 +289,6 @@ mod tests {
         Note {
             place: place(mark),
             file: FILE,
-        }
-    }
-
-    #[test]
-    fn the_documented_text_is_written_and_read() {
-        let text = note(42).text();
-        let expected = "sendoff-place 1\nledger 3f0c5e0d8a6b4c1f9e7d2b3a4c5d6e7f\n\
-             file 00000000000000000007 01764000000123456789\n\
-             mark 00000000000000000042 2025-11-24T16:00:05.123Z\n";
-        assert_eq!(text, expected);
-        let unknown = Note {
-            place: place(0),
-            file: FileId {
-                inode: 7,
-                born: None,
-            },
-        };
-        for note in [note(42), note(0), unknown] {
-            let text = note.text();
-            assert_eq!(text.len(), expected.len());
-            let at = usize::try_from(MARK_AT).unwrap();
-            assert!(text[at..].starts_with("mark "), "{text}");
-            assert_eq!(Note::parse(&text), Some(note));
-            for end in 0..text.len() {
-                assert_eq!(Note::parse(&text[..end]), None, "{end}");
-            }
         }
     }
 

@@ -4,7 +4,7 @@
 
 mod answers;
 mod requests;
-mod server;
+pub(crate) mod server;
 mod uploads;
 
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ const NOW: &str = "2026-06-10T09:15:00Z";
 const TAKEN: &str =
     r#"{"chat":{"id":"ch_1"},"message":{"id":"msg_1","chat_id":"ch_1","status":"sent"}}"#;
 
-fn account(base_url: &str) -> ChertAccount {
+pub(crate) fn account(base_url: &str) -> ChertAccount {
     ChertAccount {
         base_url: base_url.to_owned(),
         tenant: Some("acme-7a3f".to_owned()),
@@ -43,7 +43,7 @@ fn account(base_url: &str) -> ChertAccount {
     }
 }
 
-fn gateway_of(account: ChertAccount) -> Result<Chert, GatewayError> {
+pub(crate) fn gateway_of(account: ChertAccount) -> Result<Chert, GatewayError> {
     let now: Timestamp = NOW.parse().unwrap();
     let now: Now = Arc::new(move || now);
     Chert::new(account, SecretString::from(SECRET), now)
@@ -57,7 +57,7 @@ fn pair(replies: Vec<Reply>) -> (Server, Chert) {
 }
 
 /// The request of a delivery to Dana: an image, a text, a link.
-fn request(gateway: &Chert, chat_id: Option<&str>) -> Request {
+pub(crate) fn request(gateway: &Chert, chat_id: Option<&str>) -> Request {
     let image = Digest::of(b"png");
     let message = format!(
         r#"[{{"type":"media","sha256":"{image}"}},

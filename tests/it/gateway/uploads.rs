@@ -152,6 +152,17 @@ async fn a_slot_that_makes_no_sense_is_never_filled() {
             "retry",
         ),
         (
+            reply(
+                200,
+                &[],
+                &format!(
+                    r#"{{"attachment_id":"{}","upload_url":"/x"}}"#,
+                    "a".repeat(300)
+                ),
+            ),
+            "retry",
+        ),
+        (
             reply(200, &[], r#"{"attachment_id":"a","upload_url":7}"#),
             "retry",
         ),

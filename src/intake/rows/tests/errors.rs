@@ -40,6 +40,10 @@ fn a_broken_template_is_shown_where_it_breaks() {
         ),
         (
             "{% for a in range(end=1000) %}{% for b in range(end=1000) %}x{% endfor %}{% endfor %}",
+            "rounds",
+        ),
+        (
+            "{% for a in range(end=1000) %}a line that is seventy characters long, printed a thousand times in all\n{% endfor %}",
             "long",
         ),
         ("{{ __tera_context }}", "context"),
