@@ -15,6 +15,8 @@ use jiff::Timestamp;
 use support::project;
 use support::sandbox::SandboxProcess;
 
+/// What may leave at once after a stall; with less, time that is lost once is lost for good.
+const BURST: u32 = 10;
 /// The window in which the limit must never be exceeded, in milliseconds.
 const WINDOW_MS: i64 = 1_000;
 
@@ -38,8 +40,9 @@ fn main() {
         arrivals.len()
     );
     println!(
-        "most in any {WINDOW_MS} ms: {}",
-        most_in_a_window(&arrivals)
+        "most in any {WINDOW_MS} ms: {} (the limit allows {})",
+        most_in_a_window(&arrivals),
+        rate + BURST
     );
     let mut late: Vec<i64> = arrivals
         .iter()
@@ -61,7 +64,7 @@ fn main() {
 async fn arrivals(rate: u32, people: u32) -> Vec<i64> {
     let sandbox = SandboxProcess::start();
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let pace = format!("pace: {{ rate: {rate}/s, burst: 1, concurrency: 32 }}");
+    let pace = format!("pace: {{ rate: {rate}/s, burst: {BURST}, concurrency: 32 }}");
     project::write(folder.path(), people, &pace);
     project::settings(folder.path(), &sandbox, "");
     let args = ["run", "campaign.yaml", "--yes"];

@@ -117,6 +117,15 @@ pub(super) async fn existing_ledger(app: &App) -> Result<Arc<dyn Ledger>, Stop> 
     ledger(app, &found.settings).await
 }
 
+/// Notices which processes are gone, so that what they had in hand counts as nobody's. Whoever
+/// holds the ledger meanwhile does the same.
+pub(super) async fn look_around(ledger: &dyn Ledger) -> Result<(), Stop> {
+    match ledger.bury().await {
+        Ok(()) | Err(LedgerError::Locked) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// A run by the name the user typed.
 pub(super) async fn run(ledger: &dyn Ledger, text: &str) -> Result<RunRecord, Stop> {
     let run = RunId::parse(text).map_err(|error| Stop::could_not_start(error.to_string()))?;

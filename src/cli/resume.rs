@@ -1,13 +1,15 @@
 //! `resume`: continues a run from the ledger alone; the campaign's files are not needed.
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::drive::{Portion, drive};
 use super::place::Place;
-use super::{App, Exit, Format, Stop, freeze, open, preflight, rehearsal};
+use super::{App, Exit, Format, Stop, freeze, open, preflight, rehearsal, schedule_words};
+use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::run::RunState;
 use crate::engine::dispatch::WhenIdle;
-use crate::ledger::RunRecord;
+use crate::ledger::{Held, RunFacts, RunRecord};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -34,6 +36,7 @@ pub(super) struct ResumeArgs {
 pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
     let found = open::settings(app)?;
     let ledger = open::existing_ledger(app).await?;
+    open::look_around(&*ledger).await?;
     let record = open::run(&*ledger, &args.run).await?;
     let facts = ledger.facts(&record.run, app.clock.now()).await?;
     if matches!(record.state, RunState::Finished | RunState::Cancelled) {
@@ -44,7 +47,7 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
         super::drive::summary(app, &record, &facts, args.format)?;
         return Ok(super::drive::finished(&facts));
     }
-    tell(app, &record, facts.counts.accepted(), facts.counts.open());
+    tell(app, &record, &facts);
     freeze::tell_changed(app, &record.run, &freeze::changed_on_disk(&record));
     let portion = Portion {
         limit: None,
@@ -71,20 +74,77 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
     drive(app, ledger, &ready, record, &portion).await
 }
 
-fn tell(app: &App, record: &RunRecord, sent: u64, open: u64) {
+/// What resuming is about to do.
+fn tell(app: &App, record: &RunRecord, facts: &RunFacts) {
+    let (run, counts) = (&record.run, &facts.counts);
     let why = match (record.state, &record.reason) {
         (RunState::Running, _) | (_, None) => String::new(),
-        (state, Some(reason)) => format!(" It is {state}: {reason}."),
+        (state, Some(reason)) => format!(" It is {state}: {}.", reason.trim_end_matches('.')),
     };
-    let through = if record.run.is_rehearsal() {
+    let lines = match record.terms.lines.len() {
+        0 => String::new(),
+        1 => ", from 1 line".to_owned(),
+        n => format!(", from {n} lines"),
+    };
+    let through = if run.is_rehearsal() {
         "in a sandbox".to_owned()
     } else {
         format!("through the gateway '{}'", record.gateway)
     };
     app.out.note(&format!(
-        "{}: {sent} of {} sent, {open} to go {through}.{why}",
-        record.run, record.total
+        "{run}: {} of {} sent, {} to go {through}{lines}.{why}",
+        counts.accepted(),
+        record.total,
+        counts.open(),
     ));
+    for line in plan(facts, app.clock.now()) {
+        app.out.note(&format!("  {line}"));
+    }
+    if !facts.outlook.present.is_empty() {
+        let processes = facts.outlook.processes();
+        app.out
+            .note(&format!("  {processes} is on it, too: the work is shared"));
+    }
+}
+
+/// What is to be sent, tried again and asked again, and what has to wait.
+fn plan(facts: &RunFacts, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    let unanswered = facts.counts.of(DeliveryState::Sending);
+    if unanswered > 0 {
+        let words = if facts.outlook.present.is_empty() {
+            "without an answer: asked again with the same key, so that nobody gets it twice"
+        } else {
+            "on the wire"
+        };
+        lines.push(format!("{unanswered} {words}"));
+    }
+    for (hold, n, due_at) in &facts.holds {
+        let words = match hold {
+            None => "to be sent",
+            Some(Hold::Retry) => "refused for now: to be tried again",
+            Some(Hold::Window) => "outside the allowed hours",
+            Some(Hold::LineCapacity) => "waiting for their line",
+            Some(Hold::DailyCap) => "over the cap of the day",
+            Some(Hold::Throttled) => "waiting because the whole account has to",
+        };
+        let when = if *due_at > now {
+            format!(", the first {}", schedule_words::distance(now, *due_at))
+        } else {
+            String::new()
+        };
+        lines.push(format!("{n} {words}{when}"));
+    }
+    for gate in facts.gates.iter().filter(|gate| gate.until > now) {
+        let whom = match &gate.held {
+            Held::Account => "the whole account".to_owned(),
+            Held::Line(line) => format!("the line {line}"),
+            Held::Recipient(phone) => phone.masked(),
+        };
+        let until = schedule_words::distance(now, gate.until);
+        lines.push(format!("{whom} has to wait ({until}): {}", gate.reason));
+    }
+    lines
 }
 
 async fn set_running(

@@ -62,14 +62,16 @@ pub(super) async fn cancel(app: &App, args: CancelArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
     let record = open::run(&*ledger, &args.run.run).await?;
     let run = record.run;
-    if !record.state.may_become(RunState::Cancelled) {
+    let open = ledger.facts(&run, app.clock.now()).await?.counts.open();
+    // What was on the wire when it was cancelled may have lost its process since.
+    let left = record.state == RunState::Cancelled && open > 0;
+    if !record.state.may_become(RunState::Cancelled) && !left {
         return Err(Stop::could_not_start(format!(
             "{run} is {}; there is nothing to cancel",
             record.state
         )));
     }
-    let open = ledger.facts(&run, app.clock.now()).await?.counts.open();
-    if !args.yes {
+    if !args.yes && !left {
         let question = format!("Cancel {run}? {open} messages will never be sent.");
         if !app.out.interactive {
             return Err(Stop::could_not_start("cancelling cannot be undone")
@@ -80,6 +82,7 @@ pub(super) async fn cancel(app: &App, args: CancelArgs) -> Result<Exit, Stop> {
             return Ok(Exit::CouldNotStart);
         }
     }
+    open::look_around(&*ledger).await?;
     ledger
         .set_state(&run, RunState::Cancelled, None, app.clock.now())
         .await?;

@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::{App, Exit, Format, Stop, drive, open};
-use crate::report;
+use crate::ledger::Outlook;
+use crate::report::{self, Glance};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -22,13 +23,26 @@ pub(super) struct StatusArgs {
 
 pub(super) async fn status(app: &App, args: StatusArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
+    open::look_around(&*ledger).await?;
     if let Some(run) = &args.run {
         let record = open::run(&*ledger, run).await?;
         let facts = ledger.facts(&record.run, app.clock.now()).await?;
         drive::summary(app, &record, &facts, args.format)?;
         return Ok(Exit::Done);
     }
-    let runs = ledger.runs().await?;
+    let mut runs = Vec::new();
+    for (run, counts) in ledger.runs().await? {
+        let outlook = if counts.open() > 0 {
+            ledger.outlook(&run.run).await?
+        } else {
+            Outlook::default()
+        };
+        runs.push(Glance {
+            run,
+            counts,
+            outlook,
+        });
+    }
     match args.format {
         Format::Text => {
             app.out

@@ -374,9 +374,13 @@ async fn next_at(
             .and_modify(|earliest| *earliest = at.min(*earliest))
             .or_insert(at);
     }
+    // Slots are asked for while half of those that were reserved before are still to come: asked
+    // for when they are due, each would be late by as long as the asking takes.
+    let ahead = request.horizon.duration_since(now) / 2;
     let mut earliest: Option<Timestamp> = None;
     for (line, at) in due {
         let slot = stored(Timestamp::from_microsecond(pace.slot(&line, request)))?;
+        let slot = slot.saturating_sub(ahead).unwrap_or(slot);
         let gate = gates.until(&line).unwrap_or(Timestamp::MIN);
         let at = rows::instant(at)?.max(slot).max(gate);
         earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));

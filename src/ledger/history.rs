@@ -43,10 +43,16 @@ pub struct History {
 impl Owner {
     /// `process 1234`
     pub fn in_words(&self) -> String {
-        match self.0.rsplit_once('-') {
-            Some((_, id)) if id.bytes().all(|b| b.is_ascii_digit()) => format!("process {id}"),
-            _ => "another process".to_owned(),
-        }
+        self.id().map_or_else(
+            || "another process".to_owned(),
+            |id| format!("process {id}"),
+        )
+    }
+
+    /// The machine's number for it, where its name ends in one.
+    fn id(&self) -> Option<&str> {
+        let (_, id) = self.0.rsplit_once('-')?;
+        (!id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())).then_some(id)
     }
 }
 
@@ -72,6 +78,45 @@ pub struct Outlook {
     /// The earliest due time, or when an attempt without an answer may be asked for again;
     /// waits that the provider asked for aside. `None`: nothing is open.
     pub next_due_at: Option<Timestamp>,
+}
+
+/// Whether anybody takes care of a run that is `running`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attendance {
+    /// Nothing of it is open.
+    Done,
+    Attended,
+    /// Something is due, and no process is there.
+    Interrupted,
+    /// No process is there, and nothing is due yet.
+    Unattended,
+}
+
+impl Outlook {
+    pub fn attendance(&self, now: Timestamp) -> Attendance {
+        match self.next_due_at {
+            None => Attendance::Done,
+            Some(_) if !self.present.is_empty() => Attendance::Attended,
+            Some(due_at) if due_at <= now => Attendance::Interrupted,
+            Some(_) => Attendance::Unattended,
+        }
+    }
+
+    /// `process 12`, `processes 12 and 34`; empty where nobody is there.
+    pub fn processes(&self) -> String {
+        let ids: Vec<&str> = self
+            .present
+            .iter()
+            .filter_map(|one| one.owner.id())
+            .collect();
+        match (ids.as_slice(), self.present.len()) {
+            ([], 0) => String::new(),
+            ([], 1) => "another process".to_owned(),
+            ([], n) => format!("{n} processes"),
+            ([id], _) => format!("process {id}"),
+            ([first @ .., last], _) => format!("processes {} and {last}", first.join(", ")),
+        }
+    }
 }
 
 /// Which failed deliveries are to be put back.

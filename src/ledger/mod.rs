@@ -31,7 +31,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::audit::Audit;
-pub use self::history::{History, Lease, Outlook, Present, Resolution, Retry, RetryKey, Whom};
+pub use self::history::{
+    Attendance, History, Lease, Outlook, Present, Resolution, Retry, RetryKey, Whom,
+};
 use crate::domain::account::AccountId;
 use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
@@ -531,6 +533,8 @@ pub struct RunFacts {
     pub first_sent_at: Option<Timestamp>,
     pub last_sent_at: Option<Timestamp>,
     pub outlook: Outlook,
+    /// The first of the uncertain deliveries, which wait for a person.
+    pub uncertain: Vec<DeliveryRecord>,
 }
 
 /// Failures that are alike.

@@ -16,6 +16,8 @@ use crate::domain::run::{RunId, RunState};
 
 /// Failures that differ are listed up to this many.
 const FAILURE_GROUPS: usize = 20;
+/// Uncertain deliveries that the facts of a run name.
+pub(super) const UNCERTAIN_LISTED: u32 = 10;
 
 /// An attempt without an answer: its delivery, number, revision and when it was begun.
 pub(super) type Unanswered = (DeliveryId, i64, i64, i64);

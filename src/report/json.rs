@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Format, ReportError, Subject};
+use super::{Format, Glance, ReportError, Subject};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
-use crate::ledger::{Held, RunFacts, RunRecord};
+use crate::ledger::{Held, Outlook, RunFacts, RunRecord};
 
 /// RFC 3339 in UTC with milliseconds, in every format for programs.
 pub(super) fn instant(at: Timestamp) -> String {
@@ -82,6 +82,8 @@ pub fn run_json(run: &RunRecord, facts: &RunFacts) -> Value {
         ("failures_not_listed", json!(not_listed(facts))),
         ("holds", Value::Array(holds)),
         ("gates", Value::Array(gates)),
+        ("processes", processes(&facts.outlook)),
+        ("next_due_at", json!(facts.outlook.next_due_at.map(instant))),
         ("first_sent_at", json!(facts.first_sent_at.map(instant))),
         ("last_sent_at", json!(facts.last_sent_at.map(instant))),
     ] {
@@ -91,12 +93,25 @@ pub fn run_json(run: &RunRecord, facts: &RunFacts) -> Value {
 }
 
 /// Runs in the given order (the ledger's: newest first) as `{"runs": […]}`.
-pub fn runs_json(runs: &[(RunRecord, Counts)]) -> Value {
+pub fn runs_json(runs: &[Glance]) -> Value {
     let runs: Vec<Value> = runs
         .iter()
-        .map(|(run, counts)| Value::Object(base(run, *counts)))
+        .map(|glance| {
+            let mut fields = base(&glance.run, glance.counts);
+            let next_due_at = glance.outlook.next_due_at.map(instant);
+            fields.insert("processes".to_owned(), processes(&glance.outlook));
+            fields.insert("next_due_at".to_owned(), json!(next_due_at));
+            Value::Object(fields)
+        })
         .collect();
     json!({ "runs": runs })
+}
+
+fn processes(outlook: &Outlook) -> Value {
+    let present = outlook.present.iter();
+    present
+        .map(|one| json!({ "name": one.owner.0, "since": instant(one.since) }))
+        .collect()
 }
 
 /// What every run has, also in a list of runs.

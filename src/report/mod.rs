@@ -26,7 +26,7 @@ pub use self::csv::{Csv, HEADER as CSV_HEADER, csv};
 pub use self::explain::{Told, explain_json, explain_text};
 pub use self::html::Html;
 pub use self::json::{Json, run_json, runs_json};
-pub use self::status::status_table;
+pub use self::status::{Glance, status_table};
 pub use self::style::{Colour, Style};
 pub use self::text::{Text, text};
 pub use self::verify::{Hear, Proof, verify};

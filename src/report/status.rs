@@ -1,11 +1,45 @@
 //! All runs at a glance: a line each. Says nothing about why; that is the report of one run.
 
+use jiff::Timestamp;
+
 use super::View;
 use super::style::Tone;
 use super::words::{Calendar, Fine, thousands};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::run::RunState;
-use crate::ledger::RunRecord;
+use crate::ledger::{Attendance, Outlook, RunRecord};
+
+/// What a line of the table is made of.
+#[derive(Debug, Clone)]
+pub struct Glance {
+    pub run: RunRecord,
+    pub counts: Counts,
+    pub outlook: Outlook,
+}
+
+impl Glance {
+    /// The run's state; of one that is running, also whether anybody is on it.
+    fn state(&self, now: Timestamp) -> (Tone, String) {
+        let running = self.run.state == RunState::Running;
+        match self.outlook.attendance(now) {
+            Attendance::Interrupted if running => (Tone::Bad, "interrupted".to_owned()),
+            Attendance::Unattended if running => (Tone::Warn, "waiting".to_owned()),
+            Attendance::Done
+            | Attendance::Attended
+            | Attendance::Interrupted
+            | Attendance::Unattended => (tone_of(self.run.state), self.run.state.to_string()),
+        }
+    }
+
+    fn next(&self, calendar: &Calendar<'_>) -> (Tone, String) {
+        let open = self.run.state != RunState::Cancelled;
+        match self.outlook.next_due_at.filter(|_| open) {
+            None => (Tone::Plain, String::new()),
+            Some(at) if at <= calendar.now => (Tone::Plain, "now".to_owned()),
+            Some(at) => (Tone::Plain, calendar.moment(at, Fine::Minutes)),
+        }
+    }
+}
 
 /// Between two columns.
 const GAP: &str = "  ";
@@ -34,8 +68,8 @@ impl Column {
 /// `status` without a run: one line per run, in the given order.
 ///
 /// On a narrow terminal columns without a number in them go first, then the skipped, then the
-/// start; never one that tells of trouble.
-pub fn status_table(runs: &[(RunRecord, Counts)], view: &View) -> String {
+/// start and the next due time; never one that tells of trouble.
+pub fn status_table(runs: &[Glance], view: &View) -> String {
     if runs.is_empty() {
         return "There is no run yet. `sendoff run CAMPAIGN` starts one.\n".to_owned();
     }
@@ -80,7 +114,7 @@ fn finished(cells: &[String]) -> String {
     format!("{}\n", cells.join(GAP).trim_end())
 }
 
-fn columns(runs: &[(RunRecord, Counts)], view: &View) -> Vec<Column> {
+fn columns(runs: &[Glance], view: &View) -> Vec<Column> {
     let calendar = Calendar {
         now: view.now,
         timezone: &view.timezone,
@@ -90,22 +124,29 @@ fn columns(runs: &[(RunRecord, Counts)], view: &View) -> Vec<Column> {
             title,
             side,
             leaves,
-            cells: runs.iter().map(|(run, counts)| cell(run, counts)).collect(),
+            cells: runs
+                .iter()
+                .map(|glance| cell(&glance.run, &glance.counts))
+                .collect(),
         };
+    let whole = |title, leaves, cell: &dyn Fn(&Glance) -> (Tone, String)| Column {
+        title,
+        side: Side::Left,
+        leaves,
+        cells: runs.iter().map(cell).collect(),
+    };
     let number = |tone: Tone, n: u64| {
         let tone = if n == 0 { Tone::Faint } else { tone };
         (tone, thousands(n))
     };
-    let all_zero = |state| runs.iter().all(|(_, counts)| counts.of(state) == 0);
+    let all_zero = |state| runs.iter().all(|glance| glance.counts.of(state) == 0);
     let no_skipped = all_zero(DeliveryState::Skipped);
     let no_uncertain = all_zero(DeliveryState::Uncertain);
-    vec![
+    let mut columns = vec![
         column("RUN", Side::Left, 0, &|run, _| {
             (Tone::Plain, run.run.to_string())
         }),
-        column("STATE", Side::Left, 0, &|run, _| {
-            (tone_of(run.state), run.state.to_string())
-        }),
+        whole("STATE", 0, &|glance| glance.state(view.now)),
         column("SENT", Side::Right, 0, &|run, counts| {
             let (sent, total) = (thousands(counts.accepted()), thousands(run.total));
             (Tone::Plain, format!("{sent}/{total}"))
@@ -132,7 +173,14 @@ fn columns(runs: &[(RunRecord, Counts)], view: &View) -> Vec<Column> {
             let at = run.created_at.max(run.starts_at);
             (Tone::Plain, calendar.moment(at, Fine::Minutes))
         }),
-    ]
+    ];
+    if runs
+        .iter()
+        .any(|glance| glance.outlook.next_due_at.is_some())
+    {
+        columns.push(whole("NEXT", 1, &|glance| glance.next(&calendar)));
+    }
+    columns
 }
 
 /// How a run's state strikes the reader.

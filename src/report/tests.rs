@@ -14,7 +14,7 @@ use crate::domain::campaign::Terms;
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
-use crate::ledger::{FailureGroup, Gate, Held, RunFacts};
+use crate::ledger::{DeliveryRecord, FailureGroup, Gate, Held, Outlook, Owner, Present, RunFacts};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -103,9 +103,42 @@ fn finished() -> (RunRecord, RunFacts) {
         ],
         first_sent_at: Some(at("2026-11-20T10:00:01-06:00")),
         last_sent_at: Some(at("2026-11-20T10:04:02-06:00")),
+        uncertain: vec![uncertain(17)],
         ..RunFacts::default()
     };
     (record, facts)
+}
+
+fn uncertain(row: u64) -> DeliveryRecord {
+    DeliveryRecord {
+        id: 1,
+        row,
+        recipient_key: None,
+        phone: Some(Phone::from_e164("+12025550143").unwrap()),
+        line: "+15555550100".into(),
+        step: 0,
+        revision: 0,
+        state: DeliveryState::Uncertain,
+        reason: None,
+        detail: None,
+        hold: None,
+        due_at: at("2026-11-20T10:00:00-06:00"),
+        code: None,
+        attempts: 1,
+        message_id: None,
+        chat_id: None,
+        sent_at: None,
+        delivered_at: None,
+        read_at: None,
+    }
+}
+
+fn glance(run: RunRecord, facts: &RunFacts) -> Glance {
+    Glance {
+        run,
+        counts: facts.counts,
+        outlook: facts.outlook.clone(),
+    }
 }
 
 /// A run in the middle of its night.
@@ -143,7 +176,7 @@ fn waiting(state: RunState) -> (RunRecord, RunFacts) {
 fn all_runs_stand_in_one_table() {
     let (one, facts) = finished();
     let (two, more) = waiting(RunState::Paused);
-    let runs = [(two, more.counts), (one, facts.counts)];
+    let runs = [glance(two, &more), glance(one, &facts)];
     let wide = View {
         style: Style {
             width: 120,
@@ -167,13 +200,65 @@ fn all_runs_stand_in_one_table() {
 }
 
 #[test]
+fn the_table_tells_a_run_that_nobody_works_on() {
+    let present = Present {
+        owner: Owner("0f3a-812".into()),
+        since: at("2026-11-20T22:00:00-06:00"),
+    };
+    let (now, tomorrow) = (view().now, at("2026-11-21T09:00:00-06:00"));
+    let runs =
+        [(vec![present], now), (vec![], now), (vec![], tomorrow)].map(|(present, next_due_at)| {
+            let (record, mut facts) = waiting(RunState::Running);
+            facts.outlook = Outlook {
+                present,
+                next_due_at: Some(next_due_at),
+            };
+            (text(&record, &facts, &view()), glance(record, &facts))
+        });
+    let headlines: Vec<&str> = runs
+        .iter()
+        .filter_map(|(text, _)| text.lines().next())
+        .collect();
+    assert_eq!(
+        headlines,
+        [
+            "nightly@2026-11-20T10:00-06:00 is running (process 812).",
+            "nightly@2026-11-20T10:00-06:00 was interrupted: no process is on it.",
+            "nightly@2026-11-20T10:00-06:00 waits for what is due later, and no process is on",
+        ]
+    );
+    let wide = View {
+        style: Style {
+            width: 120,
+            ..Style::PLAIN
+        },
+        ..view()
+    };
+    let glances = runs.map(|(_, glance)| glance);
+    let table = status_table(&glances, &wide);
+    let states: Vec<&str> = table
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .collect();
+    assert_eq!(states, ["running", "interrupted", "waiting"]);
+    assert!(
+        table.contains("NEXT") && table.contains("tomorrow, 09:00"),
+        "{table}"
+    );
+    let json = runs_json(&glances);
+    assert_eq!(json["runs"][0]["processes"][0]["name"], "0f3a-812");
+    assert_eq!(json["runs"][2]["next_due_at"], "2026-11-21T15:00:00.000Z");
+}
+
+#[test]
 fn a_narrow_table_keeps_every_column_that_tells_of_trouble() {
     let (one, facts) = finished();
     let style = Style {
         width: 20,
         ..Style::PLAIN
     };
-    let table = status_table(&[(one, facts.counts)], &View { style, ..view() });
+    let table = status_table(&[glance(one, &facts)], &View { style, ..view() });
     let titles: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(
         titles,
@@ -230,7 +315,9 @@ fn a_run_as_json_has_every_state_also_at_zero() {
       "gateway": "chert",
       "holds": [],
       "last_sent_at": "2026-11-20T16:04:02.000Z",
+      "next_due_at": null,
       "occurrence": "once",
+      "processes": [],
       "reason": null,
       "rehearsal": false,
       "run": "review-request@once",
@@ -295,7 +382,7 @@ fn a_list_of_runs_as_json_keeps_the_order_and_the_shape() {
     let (one, facts) = finished();
     let (two, more) = waiting(RunState::Paused);
     let whole = run_json(&two, &more);
-    let json = runs_json(&[(two, more.counts), (one, facts.counts)]);
+    let json = runs_json(&[glance(two, &more), glance(one, &facts)]);
     assert_eq!(json["runs"][1]["run"], "review-request@once");
     for (name, value) in json["runs"][0].as_object().unwrap() {
         assert_eq!(value, &whole[name], "{name}");

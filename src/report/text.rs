@@ -1,5 +1,5 @@
 //! A run in plain words: what went out, who did not get it and why, what still waits, and what
-//! to do next. Names no recipient; that is what the CSV report is for.
+//! to do next. Names nobody but the first of the uncertain, masked; the CSV report has them all.
 
 mod open;
 
@@ -15,8 +15,9 @@ use super::style::Tone;
 use super::words::{Calendar, Fine, count, lasting, rate, share, thousands};
 use super::{Format, ReportError, Subject, View};
 use crate::domain::delivery::DeliveryState;
+use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
-use crate::ledger::{FailureGroup, RunFacts, RunRecord};
+use crate::ledger::{Attendance, FailureGroup, RunFacts, RunRecord};
 
 /// `report RUN --format text`
 #[derive(Debug, Clone)]
@@ -113,13 +114,25 @@ impl<'a> Summary<'a> {
         let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
         let says = match self.run.state {
             RunState::Running if self.is_ahead() => "has not begun yet".to_owned(),
-            RunState::Running => "is running".to_owned(),
+            RunState::Running => self.attended(),
             RunState::Paused => format!("is paused{because}"),
             RunState::Halted => format!("was halted{because}"),
             RunState::Finished => format!("is finished{}", self.but()),
             RunState::Cancelled => format!("was cancelled{because}"),
         };
         format!("{} {}.", self.run.run, says.trim_end_matches('.'))
+    }
+
+    fn attended(&self) -> String {
+        let outlook = &self.facts.outlook;
+        match outlook.attendance(self.calendar.now) {
+            Attendance::Done => "is running".to_owned(),
+            Attendance::Attended => format!("is running ({})", outlook.processes()),
+            Attendance::Interrupted => "was interrupted: no process is on it".to_owned(),
+            Attendance::Unattended => {
+                "waits for what is due later, and no process is on it".to_owned()
+            }
+        }
     }
 
     fn sentences(&self) -> Vec<String> {
@@ -342,6 +355,7 @@ impl<'a> Summary<'a> {
         self.page
             .heading(Tone::Warn, &format!("Uncertain: {}", thousands(n)));
         self.failures(DeliveryState::Uncertain, n);
+        self.people(n);
         let (they, were) = if n == 1 {
             ("It", "it was")
         } else {
@@ -355,6 +369,22 @@ impl<'a> Summary<'a> {
                  The conversation with the recipient shows what arrived."
             ),
         );
+    }
+
+    /// The first of the uncertain ones; their numbers masked.
+    fn people(&mut self, all: u64) {
+        let listed = &self.facts.uncertain;
+        for one in listed {
+            let row = format!("  row {:<8}", thousands(one.row));
+            let phone = one.phone.as_ref().map(Phone::masked).unwrap_or_default();
+            self.page.beside(&[(Tone::Plain, row)], Tone::Plain, &phone);
+        }
+        let rest = all.saturating_sub(u64::try_from(listed.len()).unwrap_or(0));
+        if rest > 0 && !listed.is_empty() {
+            let words = format!("and {} more", thousands(rest));
+            self.page
+                .beside(&[(Tone::Plain, "  ".to_owned())], Tone::Faint, &words);
+        }
     }
 
     /// The failures of one state, alike ones together, most frequent first.

@@ -8,6 +8,7 @@ mod help;
 mod plain;
 mod schedule;
 mod shapes;
+mod tools;
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;

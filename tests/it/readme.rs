@@ -177,7 +177,8 @@ async fn every_command_can_be_typed_as_it_stands() {
         }
     }
     let told = [
-        "check", "init", "preview", "report", "resume", "run", "schedule", "status",
+        "check", "explain", "init", "preview", "report", "resume", "run", "schedule", "status",
+        "verify",
     ];
     assert!(done.iter().eq(&told), "{done:?}");
     let report = reader.project.read("my-shop/first.csv");

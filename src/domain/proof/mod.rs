@@ -9,6 +9,7 @@
 mod delivery;
 mod kept;
 mod run;
+mod stands;
 
 use std::fmt;
 

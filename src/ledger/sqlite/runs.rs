@@ -11,7 +11,7 @@ use super::history;
 use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
 use crate::domain::account::AccountId;
-use crate::domain::delivery::Counts;
+use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 
@@ -212,6 +212,10 @@ pub(super) async fn facts(
         facts.gates.push(rows::gate(&record.gateway, row)?);
     }
     facts.outlook = history::outlook(ledger, run).await?;
+    if facts.counts.of(DeliveryState::Uncertain) > 0 {
+        let most = runs::UNCERTAIN_LISTED;
+        facts.uncertain = history::in_state(ledger, run, DeliveryState::Uncertain, most).await?;
+    }
     Ok(facts)
 }
 

@@ -17,8 +17,8 @@ use crate::domain::phone::Phone;
 use crate::domain::run::RunId;
 use crate::ledger::sqlite::{Durability, SqliteLedger};
 use crate::ledger::{
-    Admission, Begin, Claim, ClaimRequest, Fixed, Limits, NewDelivery, NewRun, Next, Owner,
-    Planned, Record, Write as Change,
+    Admission, Begin, Claim, ClaimRequest, Fixed, Limits, NewDelivery, NewRun, Next, Outlook,
+    Owner, Planned, Record, Write as Change,
 };
 
 const LINE: &str = "+15555550100";
@@ -238,7 +238,16 @@ async fn the_totals_of_the_ledger_are_in_the_json() {
     assert_eq!(json["failures"].as_array().unwrap().len(), 2);
     assert_eq!(json["holds"][0]["count"], 1);
     assert_eq!(json["last_sent_at"], "2026-11-20T16:00:00.250Z");
-    let list = runs_json(&ledger.runs().await.unwrap());
+    let runs = ledger.runs().await.unwrap();
+    let glances: Vec<Glance> = runs
+        .into_iter()
+        .map(|(run, counts)| Glance {
+            run,
+            counts,
+            outlook: Outlook::default(),
+        })
+        .collect();
+    let list = runs_json(&glances);
     assert_eq!(list["runs"][0]["counts"], json["counts"]);
 }
 
@@ -253,7 +262,7 @@ async fn the_summary_of_a_real_ledger_adds_up() {
         style: Style::PLAIN,
     };
     insta::assert_snapshot!(written(&Text { view }, &ledger, &run).await, @r#"
-    review-request@once is running.
+    review-request@once was interrupted: no process is on it.
     Sent to 1 of the 7 rows in the list.
 
       Gateway    chert
@@ -277,17 +286,24 @@ async fn the_summary_of_a_real_ledger_adds_up() {
 
     Uncertain: 1
       1  no answer came
+      row 3       +1202•••0103
       It may have been sent: the request left, and no answer said whether it was
       taken. Sending again could mean sending twice, so that never happens by
       itself. The conversation with the recipient shows what arrived.
 
     Still to come
       1  waiting for their turn
-      1  on the wire: begun, and without an answer so far
+      1  without an answer, to be asked again with the same key
 
     What to do next
       Send the rest; nobody gets it twice, even while another process is sending:
         sendoff resume review-request@once
+      Put back what failed, when its cause is put right; `resume` sends it:
+        sendoff retry review-request@once
+      Say of each uncertain one what its conversation shows, `sent` or `unsent`:
+        sendoff resolve review-request@once --row 3 --as sent
+      Read what happened to one person:
+        sendoff explain review-request@once --row 3
       See every row with its state and reason:
         sendoff report review-request@once --format csv -o review-request-once.csv
     "#);

@@ -8,7 +8,7 @@ use super::super::words::thousands;
 use super::Summary;
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::run::RunState;
-use crate::ledger::Held;
+use crate::ledger::{Attendance, Held};
 
 impl Summary<'_> {
     pub(super) fn waiting(&mut self) {
@@ -36,7 +36,14 @@ impl Summary<'_> {
         }
         if wire > 0 {
             let head = [(Tone::Plain, format!("  {:>figures$}  ", thousands(wire)))];
-            let words = "on the wire: begun, and without an answer so far";
+            let words = match self.attendance() {
+                Attendance::Interrupted | Attendance::Unattended => {
+                    "without an answer, to be asked again with the same key"
+                }
+                Attendance::Done | Attendance::Attended => {
+                    "on the wire: begun, and without an answer so far"
+                }
+            };
             self.page.beside(&head, Tone::Plain, words);
         }
     }
@@ -87,6 +94,7 @@ impl Summary<'_> {
             self.page
                 .command(&format!("sendoff resume {}", self.run.run));
         }
+        self.put_right();
         self.page
             .paragraph(2, "See every row with its state and reason:");
         let file = file_name(self.run.run.as_str());
@@ -101,12 +109,55 @@ impl Summary<'_> {
         }
     }
 
+    fn attendance(&self) -> Attendance {
+        self.facts.outlook.attendance(self.calendar.now)
+    }
+
+    /// What a person may do about failed and uncertain ones.
+    fn put_right(&mut self) {
+        let run = &self.run.run;
+        let (failed, uncertain) = (
+            self.of(DeliveryState::Failed),
+            self.of(DeliveryState::Uncertain),
+        );
+        let whom = self.facts.uncertain.first();
+        let whom = whom.map_or("PHONE".to_owned(), |one| format!("--row {}", one.row));
+        let mut advice = Vec::new();
+        if failed > 0 && self.run.state != RunState::Cancelled {
+            advice.push((
+                "Put back what failed, when its cause is put right; `resume` sends it:",
+                format!("sendoff retry {run}"),
+            ));
+        }
+        if uncertain > 0 {
+            let whose = self.facts.uncertain.first();
+            let whose = whose.map_or("--recipient PHONE".to_owned(), |one| {
+                format!("--row {}", one.row)
+            });
+            advice.push((
+                "Say of each uncertain one what its conversation shows, `sent` or `unsent`:",
+                format!("sendoff resolve {run} {whose} --as sent"),
+            ));
+        }
+        if failed + uncertain > 0 {
+            advice.push((
+                "Read what happened to one person:",
+                format!("sendoff explain {run} {whom}"),
+            ));
+        }
+        for (words, command) in advice {
+            self.page.paragraph(2, words);
+            self.page.command(&command);
+        }
+    }
+
     fn how_to_go_on(&self) -> Option<&'static str> {
         let open = self.facts.counts.open() > 0;
         match self.run.state {
             RunState::Running if open && self.is_ahead() => {
                 Some("Wait for its time and send it then:")
             }
+            RunState::Running if open && self.attendance() == Attendance::Attended => None,
             RunState::Running if open => {
                 Some("Send the rest; nobody gets it twice, even while another process is sending:")
             }
