@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::interrupts::Interrupts;
 use super::preflight::Ready;
 use super::{App, Exit, Format, Stop, progress, schedule_words};
 use crate::domain::delivery::DeliveryState;
@@ -70,7 +71,7 @@ pub(super) async fn drive(
         app.clock.clone(),
         shown.clone(),
     ));
-    let signals = tokio::spawn(listen(app.out, shutdown.clone()));
+    let signals = tokio::spawn(listen(app.out, Interrupts::listen(), shutdown.clone()));
     let ended = dispatch::dispatch(&engine, &session, &shutdown).await;
     shown.cancel();
     bar.await.ok();
@@ -94,31 +95,13 @@ fn limits(run: &RunRecord, account: Option<Limit>) -> Limits {
 }
 
 /// First signal: finish what is on the wire. Second: give it up.
-async fn listen(out: super::output::Output, shutdown: Shutdown) {
-    interrupted().await;
+async fn listen(out: super::output::Output, mut interrupts: Interrupts, shutdown: Shutdown) {
+    interrupts.next().await;
     out.note("Stopping: what is on the wire is finished first. Once more to give it up.");
     shutdown.stop.cancel();
-    interrupted().await;
+    interrupts.next().await;
     out.note("Giving up what is on the wire.");
     shutdown.abort.cancel();
-}
-
-/// Waits for Ctrl-C or, from a service manager, a request to terminate.
-pub(super) async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                // cancel-safe: a signal that is not waited for is kept by the other branch's end
-                _ = terminate.recv() => {}
-                // cancel-safe: the same
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    tokio::signal::ctrl_c().await.ok();
 }
 
 /// How the user looks at reports.

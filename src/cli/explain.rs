@@ -37,7 +37,7 @@ pub(super) struct ExplainArgs {
 
 pub(super) async fn explain(app: &App, args: ExplainArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
-    open::look_around(&*ledger).await?;
+    open::look_around(app, &*ledger).await?;
     let run = open::run(&*ledger, &args.run).await?;
     let meant = match (&args.who, args.row) {
         (Some(who), _) => Meant::person(who),

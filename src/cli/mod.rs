@@ -8,6 +8,7 @@ mod explain;
 mod faults;
 mod freeze;
 mod init;
+mod interrupts;
 mod open;
 mod output;
 mod place;

@@ -119,8 +119,8 @@ pub(super) async fn existing_ledger(app: &App) -> Result<Arc<dyn Ledger>, Stop> 
 
 /// Notices which processes are gone, so that what they had in hand counts as nobody's. Whoever
 /// holds the ledger meanwhile does the same.
-pub(super) async fn look_around(ledger: &dyn Ledger) -> Result<(), Stop> {
-    match ledger.bury().await {
+pub(super) async fn look_around(app: &App, ledger: &dyn Ledger) -> Result<(), Stop> {
+    match ledger.bury(app.clock.now()).await {
         Ok(()) | Err(LedgerError::Locked) => Ok(()),
         Err(error) => Err(error.into()),
     }

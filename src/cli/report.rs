@@ -38,7 +38,7 @@ enum ReportFormat {
 
 pub(super) async fn report(app: &App, args: ReportArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
-    open::look_around(&*ledger).await?;
+    open::look_around(app, &*ledger).await?;
     let run = open::run(&*ledger, &args.run).await?;
     let subject = Subject {
         ledger: &*ledger,

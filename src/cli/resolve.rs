@@ -37,7 +37,7 @@ enum Fate {
 
 pub(super) async fn resolve(app: &App, args: ResolveArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
-    open::look_around(&*ledger).await?;
+    open::look_around(app, &*ledger).await?;
     let run = open::run(&*ledger, &args.run).await?;
     let uncertain = DeliveryState::Uncertain;
     let Some(meant) = args.whom.meant() else {

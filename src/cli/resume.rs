@@ -36,7 +36,7 @@ pub(super) struct ResumeArgs {
 pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
     let found = open::settings(app)?;
     let ledger = open::existing_ledger(app).await?;
-    open::look_around(&*ledger).await?;
+    open::look_around(app, &*ledger).await?;
     let record = open::run(&*ledger, &args.run).await?;
     let facts = ledger.facts(&record.run, app.clock.now()).await?;
     if matches!(record.state, RunState::Finished | RunState::Cancelled) {

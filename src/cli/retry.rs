@@ -35,7 +35,7 @@ pub(super) struct RetryArgs {
 
 pub(super) async fn retry(app: &App, args: RetryArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
-    open::look_around(&*ledger).await?;
+    open::look_around(app, &*ledger).await?;
     let run = open::run(&*ledger, &args.run).await?;
     allowed(app, &run)?;
     let only = match args.whom.meant() {

@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Exit, Stop, drive};
+use super::interrupts::Interrupts;
+use super::{App, Exit, Stop};
 use crate::domain::duration;
 use crate::domain::pace::{Limit, Rate};
 use crate::domain::phone::Phone;
@@ -92,8 +93,9 @@ pub(super) async fn serve(app: &App, args: SandboxArgs) -> Result<Exit, Stop> {
     app.out.data(&in_words(&sandbox, &sandbox.paste("chert")))?;
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
+    let mut interrupts = Interrupts::listen();
     let signals = tokio::spawn(async move {
-        drive::interrupted().await;
+        interrupts.next().await;
         stop.cancel();
     });
     let served = sandbox.serve(listener, shutdown).await;

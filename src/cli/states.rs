@@ -82,7 +82,7 @@ pub(super) async fn cancel(app: &App, args: CancelArgs) -> Result<Exit, Stop> {
             return Ok(Exit::CouldNotStart);
         }
     }
-    open::look_around(&*ledger).await?;
+    open::look_around(app, &*ledger).await?;
     ledger
         .set_state(&run, RunState::Cancelled, None, app.clock.now())
         .await?;

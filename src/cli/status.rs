@@ -23,7 +23,7 @@ pub(super) struct StatusArgs {
 
 pub(super) async fn status(app: &App, args: StatusArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
-    open::look_around(&*ledger).await?;
+    open::look_around(app, &*ledger).await?;
     if let Some(run) = &args.run {
         let record = open::run(&*ledger, run).await?;
         let facts = ledger.facts(&record.run, app.clock.now()).await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::interrupts::Interrupts;
 use super::{App, Stop, schedule_words};
 use crate::domain::campaign::Campaign;
 use crate::domain::run::{ONCE, RunId, RunState};
@@ -99,6 +100,7 @@ pub(super) async fn next(
 /// Waits for a time of day in short steps, since the machine may sleep or its clock be set.
 /// False when the user stops it.
 async fn wait_until(app: &App, at: Timestamp) -> bool {
+    let mut interrupts = Interrupts::listen();
     loop {
         let left = at.duration_since(app.clock.now());
         if left <= SignedDuration::ZERO {
@@ -108,8 +110,8 @@ async fn wait_until(app: &App, at: Timestamp) -> bool {
             .unwrap_or_default()
             .min(Duration::from_secs(10));
         tokio::select! {
-            // cancel-safe: nothing is held while waiting
-            _ = tokio::signal::ctrl_c() => return false,
+            // cancel-safe: a signal that is not received here stays for the next step
+            () = interrupts.next() => return false,
             // cancel-safe: a timer
             () = tokio::time::sleep(step) => {}
         }
