@@ -172,7 +172,7 @@ fn any_campaign_is_read_or_refused() {
     sound.extend(vec![EVERYTHING.as_bytes().to_vec(); 2]);
     let folder = folder();
     fuzz(
-        2_500,
+        1_500,
         move || damaged(sound),
         move |campaign| {
             let path = folder.path().join("campaigns/case.yaml");
@@ -198,7 +198,7 @@ fn any_campaign_is_read_or_refused() {
 fn any_settings_are_read_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     fuzz(
-        3_000,
+        2_000,
         || damaged(vec![SETTINGS.as_bytes().to_vec()]),
         move |settings| {
             let path = folder.path().join("sendoff.yaml");
@@ -221,7 +221,7 @@ fn any_template_is_rendered_or_refused() {
     let folder = folder();
     let sound = shipped("templates", ".yaml");
     fuzz(
-        1_200,
+        400,
         move || damaged(sound),
         move |template| {
             std::fs::write(
@@ -241,7 +241,7 @@ fn any_list_is_read_or_refused_however_it_arrives() {
     let folder = folder();
     let sound = shipped("campaigns", ".csv");
     let case = move || (damaged(sound), 1usize..200);
-    fuzz(500, case, move |(list, piece)| {
+    fuzz(250, case, move |(list, piece)| {
         for name in ["review-request", "nightly-reminder"] {
             let to = folder.path().join(format!("campaigns/{name}.csv"));
             std::fs::write(to, &list).unwrap();

@@ -28,7 +28,7 @@ enum Madness {
     Wide,
     /// One byte now and then.
     Drip,
-    /// Answers that say that another one follows.
+    /// Answers that say that another one follows, now and then.
     Continue,
 }
 
@@ -70,12 +70,21 @@ impl Madness {
             Self::Continue => (String::new(), "HTTP/1.1 100 Continue\r\n\r\n".repeat(2_048)),
         };
         stream.write_all(start.as_bytes()).await?;
-        if matches!(self, Self::Drip) {
-            let mut beat = tokio::time::interval(Duration::from_millis(50));
-            loop {
-                beat.tick().await;
-                stream.write_all(b" ").await?;
-            }
+        let slow = match self {
+            Self::Drip => " ",
+            Self::Continue => "HTTP/1.1 100 Continue\r\n\r\n",
+            Self::EndlessBody
+            | Self::EndlessChunks
+            | Self::EndlessHeaders
+            | Self::EndlessLine
+            | Self::Gigabyte
+            | Self::Deep
+            | Self::Wide => "",
+        };
+        let mut beat = tokio::time::interval(Duration::from_millis(20));
+        while !slow.is_empty() {
+            beat.tick().await;
+            stream.write_all(slow.as_bytes()).await?;
         }
         while !rest.is_empty() {
             stream.write_all(rest.as_bytes()).await?;

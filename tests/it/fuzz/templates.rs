@@ -222,7 +222,7 @@ fn any_template_of_the_grammar_is_rendered_or_refused() {
     std::fs::write(folder.path().join("templates/c.tera"), components).unwrap();
     std::fs::write(folder.path().join("campaigns/people.csv"), "phone,first_name,technician\n+12025550143,Dana,Marco\n+12025550144,,\n+12025550145,0000000000,0\n").unwrap();
     let case = || (template(), template(), template(), condition(2));
-    fuzz(700, case, move |(message, first, second, condition)| {
+    fuzz(400, case, move |(message, first, second, condition)| {
         let write =
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         let quoted = |text: &str| serde_json::to_string(text).unwrap();
