@@ -67,9 +67,28 @@ impl ListInput {
     }
 }
 
+/// Room for what is inside each other in a template, as deep as it may go: expressions when they
+/// are compiled, included files and components when they are rendered.
+const STACK: usize = 16 * 1024 * 1024;
+
 /// Reads and compiles the message of a campaign. The result is there exactly when no error was
 /// found.
 pub fn load(file: &CampaignFile) -> (Option<Loaded>, Problems) {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        match thread.spawn_scoped(scope, || compiled(file)) {
+            Ok(thread) => thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(error) => {
+                let problem = Problem::error(format!("cannot start a thread: {error}"));
+                (None, problem.into())
+            }
+        }
+    })
+}
+
+fn compiled(file: &CampaignFile) -> (Option<Loaded>, Problems) {
     let (message, mut problems) = file.message();
     let Some(message) = message else {
         return (None, problems);

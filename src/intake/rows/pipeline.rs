@@ -12,7 +12,7 @@ use super::super::encoding::Encoding;
 use super::super::list::frame::{Block, Fault, Framer};
 use super::check::Checker;
 use super::desk::{Checked, Desk, Found};
-use super::{list_place, list_problem};
+use super::{STACK, list_place, list_problem};
 use crate::domain::campaign::FrozenFile;
 use crate::domain::problem::{Problem, Problems, SHOWN, Severity};
 use crate::domain::recipient::Chunk;
@@ -26,8 +26,6 @@ pub(super) const BYTES: usize = 256 * 1024;
 const AHEAD: usize = 2;
 /// More threads than this only wait for the one that reads.
 const MOST_THREADS: usize = 8;
-/// Room for included files and components inside each other, as deep as they may go.
-const STACK: usize = 16 * 1024 * 1024;
 /// Rows that are named for one and the same problem.
 pub(super) const NAMED: u64 = 3;
 

@@ -324,7 +324,12 @@ impl Binder<'_> {
         let row = self
             .reserved
             .contains("row")
-            .then(|| self.row.clone().into_iter().collect::<Vec<_>>());
+            .then(|| self.row.clone().into_iter().collect::<Vec<_>>())
+            .map(|mut row| {
+                // A loop over the row goes as the list does.
+                row.sort_by_key(|(_, column)| *column);
+                row
+            });
         let recipient = self.reserved.contains("recipient").then(|| self.fields());
         let cells: BTreeSet<usize> = columns
             .iter()

@@ -188,3 +188,34 @@ fn a_quote_is_no_delimiter() {
     let outcome = Folder::text("Hi").run("sep=\"\nphone\"name\n2025550143\"x\n");
     assert!(!outcome.problems.is_empty());
 }
+
+/// Where the caller has little room, as here and on some systems the main thread.
+#[test]
+fn expressions_as_deep_as_they_may_be_need_no_stack_of_the_caller() {
+    let little = std::thread::Builder::new().stack_size(512 * 1024);
+    let caller = little.spawn(|| {
+        for link in [".inf", "[0]", " | upper"] {
+            let folder = Folder::text(&format!("{{{{ first_name{} }}}}", link.repeat(254)));
+            folder.file("list.csv", PEOPLE);
+            drop(folder.load());
+        }
+    });
+    caller.unwrap().join().unwrap();
+}
+
+#[test]
+fn a_loop_over_a_row_goes_as_the_list_does() {
+    let columns: Vec<String> = (0..40).map(|n| format!("c{}", n * 7 % 40)).collect();
+    let list = format!(
+        "phone,{}\n2025550143{}\n",
+        columns.join(","),
+        ",x".repeat(40)
+    );
+    let folder = Folder::text("{% for k, v in row %}{{ k }},{% endfor %}{{ c1 }}");
+    for _ in 0..3 {
+        assert_eq!(
+            folder.texts(&list),
+            [format!("phone,{},x", columns.join(","))]
+        );
+    }
+}
