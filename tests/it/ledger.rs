@@ -4,6 +4,7 @@
 mod bench;
 mod claiming;
 mod cluster;
+mod copying;
 mod damage;
 mod doubts;
 mod freezing;
