@@ -5,17 +5,14 @@ mod copy;
 mod info;
 mod migrate;
 
-use std::sync::Arc;
-
 use clap::{Args, Subcommand};
 
 use super::open::Place;
 use super::{App, Exit, Stop, faults};
 use crate::ledger::LedgerError;
-use crate::ledger::copy::Moving;
 use crate::ledger::insight::Schema;
 use crate::ledger::postgres::PostgresLedger;
-use crate::ledger::sqlite::{Durability, SqliteLedger};
+use crate::ledger::sqlite::SqliteLedger;
 
 #[derive(Debug, Args)]
 pub(super) struct LedgerArgs {
@@ -73,14 +70,6 @@ fn must_be_there(place: &Place) -> Result<(), Stop> {
         }
         Place::File(_) | Place::Server(_) => Ok(()),
     }
-}
-
-/// Opens it; makes it, and brings it up to date.
-async fn open(place: &Place) -> Result<Arc<dyn Moving>, LedgerError> {
-    Ok(match place {
-        Place::File(path) => Arc::new(SqliteLedger::open(path, Durability::Full).await?),
-        Place::Server(url) => Arc::new(PostgresLedger::open(url).await?),
-    })
 }
 
 async fn schema(place: &Place) -> Result<Schema, LedgerError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{App, Stop};
 use crate::domain::run::RunId;
 use crate::intake::settings_file::{self, Settings};
+use crate::ledger::copy::Moving;
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Durability, SqliteLedger};
 use crate::ledger::{Ledger, LedgerError, RunRecord};
@@ -97,15 +98,28 @@ fn address(url: &str) -> Result<Place, Stop> {
     }
 }
 
+/// Opens the ledger at a place, whatever it is good for; makes it if it is not there.
+pub(super) async fn moving(place: &Place) -> Result<Arc<dyn Moving>, LedgerError> {
+    Ok(match place {
+        Place::File(path) => Arc::new(SqliteLedger::open(path, Durability::Full).await?),
+        Place::Server(url) => Arc::new(PostgresLedger::open(url).await?),
+    })
+}
+
 /// Opens the ledger; makes it if it is not there. A command opens one, and once.
 pub(super) async fn ledger(app: &App, settings: &Settings) -> Result<Arc<dyn Ledger>, Stop> {
     if let Some(open) = app.ledger.get() {
         return Ok(open.clone());
     }
-    let opened: Arc<dyn Ledger> = match place(app, settings)? {
-        Place::File(path) => Arc::new(SqliteLedger::open(&path, Durability::Full).await?),
-        Place::Server(url) => Arc::new(PostgresLedger::open(&url).await?),
-    };
+    let opened = moving(&place(app, settings)?).await?;
+    // What is in it so far would only mislead.
+    if let Some(from) = opened.standing().await?.from
+        && from.finished_at.is_none()
+    {
+        opened.close().await;
+        return Err(LedgerError::Unfinished { from: from.store }.into());
+    }
+    let opened: Arc<dyn Ledger> = opened;
     Ok(app.ledger.get_or_init(|| opened).clone())
 }
 

@@ -37,10 +37,10 @@ is proved, and only then TO is the ledger to send from: name it by `ledger` in s
 Interrupted in any way, the same command goes on where it was. To give a move up, send from FROM
 with --accept-copy and delete TO.")]
 pub(super) struct CopyArgs {
-    /// The ledger as it is, such as sqlite://sendoff.db or postgres://user@host/database
+    /// The address of the ledger as it is, as `ledger` in the settings says it
     #[arg(value_name = "FROM")]
     from: String,
-    /// Where it is to be: a file that is not there yet, or an empty database
+    /// The address where it is to be: a file that is not there yet, or an empty database
     #[arg(value_name = "TO")]
     to: String,
     /// Copy from a ledger that was itself restored from a backup, copied or moved
@@ -54,10 +54,10 @@ pub(super) async fn copy(app: &App, args: CopyArgs) -> Result<Exit, Stop> {
         open::place_of(app, Some(&args.to))?,
     );
     must_be_there(&from)?;
-    let source = super::open(&from)
+    let source = open::moving(&from)
         .await
         .map_err(|error| failed(&from, &error))?;
-    let target = super::open(&to).await.map_err(|error| failed(&to, &error));
+    let target = open::moving(&to).await.map_err(|error| failed(&to, &error));
     let target = match target {
         Ok(target) => target,
         Err(stop) => {
@@ -71,7 +71,12 @@ pub(super) async fn copy(app: &App, args: CopyArgs) -> Result<Exit, Stop> {
         source: &*source,
         target: &*target,
     };
-    let ended = job.carry_out(args.accept_copy).await;
+    let doubts = if args.accept_copy {
+        Doubts::Accept
+    } else {
+        Doubts::Refuse
+    };
+    let ended = job.carry_out(doubts).await;
     target.close().await;
     source.close().await;
     ended
@@ -85,23 +90,19 @@ struct Moved<'a> {
 }
 
 impl Moved<'_> {
-    async fn carry_out(&self, accept_copy: bool) -> Result<Exit, Stop> {
+    async fn carry_out(&self, doubts: Doubts) -> Result<Exit, Stop> {
         let stop = CancellationToken::new();
         let signals = tokio::spawn(listen(self.app.out, Interrupts::listen(), stop.clone()));
-        let ended = self.carry(&stop, accept_copy).await;
+        let ended = self.carry(&stop, doubts).await;
         signals.abort();
         ended
     }
 
-    async fn carry(&self, stop: &CancellationToken, accept_copy: bool) -> Result<Exit, Stop> {
+    async fn carry(&self, stop: &CancellationToken, doubts: Doubts) -> Result<Exit, Stop> {
         let wish = Wish {
             token: format!("{:032x}", fastrand::u128(..)),
             now: self.app.clock.now(),
-            doubts: if accept_copy {
-                Doubts::Accept
-            } else {
-                Doubts::Refuse
-            },
+            doubts,
         };
         let begun = copy::begin(self.source, self.target, stop, wish).await;
         let copying = match begun.map_err(|error| self.stopped(&error))? {
@@ -224,7 +225,7 @@ impl Moved<'_> {
                     .help("name a file that is not there yet, or an empty database")
             }
             CopyError::Busy { place, present } => {
-                let names: Vec<&str> = present.iter().map(|one| &*one.owner.0).collect();
+                let names: Vec<&str> = present.iter().map(|one| &*one.name).collect();
                 Stop::could_not_start(format!(
                     "messages are being sent from {place}, by {}: {}",
                     match names.len() {

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::super::{App, Exit, Format, Stop, open};
 use super::{failed, must_be_there, name, schema};
-use crate::ledger::copy::{Move, Standing};
+use crate::ledger::copy::{Move, Process, Standing};
 use crate::ledger::insight::{Insight, Schema};
-use crate::ledger::{Copied, LedgerError, Present};
+use crate::ledger::{Copied, LedgerError};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -33,7 +33,7 @@ struct Whole {
     insight: Insight,
     standing: Standing,
     away: Option<Copied>,
-    present: Vec<Present>,
+    present: Vec<Process>,
 }
 
 pub(super) async fn info(app: &App, args: &InfoArgs) -> Result<Exit, Stop> {
@@ -43,7 +43,7 @@ pub(super) async fn info(app: &App, args: &InfoArgs) -> Result<Exit, Stop> {
     let schema = schema(&place).await.map_err(here)?;
     let name = name(&place);
     let whole = if schema.is_newest() {
-        let ledger = super::open(&place).await.map_err(here)?;
+        let ledger = open::moving(&place).await.map_err(here)?;
         let whole = Whole {
             insight: ledger.insight().await.map_err(here)?,
             standing: ledger.standing().await.map_err(here)?,
@@ -106,7 +106,7 @@ fn text(name: &str, schema: Schema, whole: Option<&Whole>) -> String {
     };
     writeln!(text, "Runs        {runs}").ok();
     writeln!(text, "Deliveries  {}", insight.deliveries).ok();
-    let processes: Vec<&str> = whole.present.iter().map(|one| &*one.owner.0).collect();
+    let processes: Vec<&str> = whole.present.iter().map(|one| &*one.name).collect();
     let processes = if processes.is_empty() {
         "none".to_owned()
     } else {
@@ -186,7 +186,7 @@ fn as_json(name: &str, schema: Schema, whole: Option<&Whole>) -> Value {
     let processes: Vec<Value> = whole
         .present
         .iter()
-        .map(|one| json!({ "process": one.owner.0, "since": one.since }))
+        .map(|one| json!({ "process": one.name, "since": one.since }))
         .collect();
     fields.extend([
         ("kind".to_owned(), json!(insight.kind.as_str())),

@@ -34,7 +34,7 @@ pub(super) async fn migrate(app: &App, args: &MigrateArgs) -> Result<Exit, Stop>
         ))?;
         return Ok(Exit::Done);
     }
-    let ledger = super::open(&place)
+    let ledger = open::moving(&place)
         .await
         .map_err(|error| failed(&place, &error))?;
     ledger.close().await;

@@ -17,7 +17,7 @@ macro_rules! catalogue {
                     total: Integer, created_at: Integer, starts_at: Integer,
                     finished_at: Integer, list_sum: Integer, sum: Integer]
                 sqlite [events: Integer = "COALESCE((SELECT c.events FROM event_counts c \
-    WHERE c.run_id = runs.id), 0)"];
+WHERE c.run_id = runs.id), 0)"];
             RunLines: run_lines, 2000
                 key [run_id: Integer, line: Text] both [] sqlite [];
             Messages: messages, 2000

@@ -12,17 +12,18 @@
 //! | between two pages | whole pages; the last key in the new store says where to go on |
 //! | after the new store is opened | a finished copy; the same command says so in the old store |
 
+mod carry;
 pub(super) mod catalogue;
 mod row;
+mod store;
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::catalogue::{Name, Table};
 pub use self::row::{Key, Row, Value};
-use super::insight::Insight;
-use super::{Copied, Ledger, LedgerError, Present};
+pub use self::store::{Identity, Moving, Process, TableName, Traces};
+use super::{Copied, LedgerError};
 
 /// One end of a move, as the store holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,106 +61,6 @@ impl Standing {
     }
 }
 
-/// How much was sent from a store: it goes along, so that a backup of the new one is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Traces {
-    pub mark: i64,
-    pub marked_at: Option<i64>,
-}
-
-/// What tells a store from every other one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Identity {
-    /// The device and the inode of its file, and its path.
-    File(Option<(u64, u64)>, String),
-    /// The server's identifier where it may be read, the numbers of the database and of a table
-    /// in it, and how people call it.
-    Server(Option<String>, i64, i64, String),
-}
-
-impl Identity {
-    fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::File(Some(one), _), Self::File(Some(two), _)) => one == two,
-            (Self::File(_, one), Self::File(_, two)) => one == two,
-            (Self::Server(one, a, b, name), Self::Server(two, c, d, called)) => {
-                let server = match (one, two) {
-                    (Some(one), Some(two)) => one == two,
-                    (None, _) | (_, None) => name == called,
-                };
-                server && a == c && b == d
-            }
-            (Self::File(..), Self::Server(..)) | (Self::Server(..), Self::File(..)) => false,
-        }
-    }
-}
-
-/// What can be copied from and to.
-#[async_trait]
-pub trait Moving: Ledger {
-    /// Which store it is, for people; without a password.
-    fn name(&self) -> String;
-
-    async fn identity(&self) -> Result<Identity, LedgerError>;
-
-    /// The store from outside.
-    async fn insight(&self) -> Result<Insight, LedgerError>;
-
-    async fn standing(&self) -> Result<Standing, LedgerError>;
-
-    /// Whether anything is in it.
-    async fn holds_anything(&self) -> Result<bool, LedgerError>;
-
-    /// Whether it is the store that was sent from, as [`Ledger::take_place`] would say. Only looks.
-    async fn away(&self) -> Result<Option<Copied>, LedgerError>;
-
-    /// Processes that claim from it and are not known to be gone.
-    async fn present(&self, now: Timestamp) -> Result<Vec<Present>, LedgerError>;
-
-    /// Closes the store for a move and ends every lease; the processes that are there if there
-    /// are any, and then nothing has changed.
-    async fn close_for(&self, to: &Move) -> Result<Vec<Present>, LedgerError>;
-
-    /// Makes an empty store the unfinished copy of another; false if anything is in it.
-    async fn await_copy(&self, from: &Move) -> Result<bool, LedgerError>;
-
-    /// Rows after a key, in the order of their keys.
-    async fn page(&self, of: TableName, after: &Key) -> Result<Vec<Row>, LedgerError>;
-
-    /// The last key of a table.
-    async fn last_key(&self, of: TableName) -> Result<Option<Key>, LedgerError>;
-
-    /// Adds rows to the unfinished copy `token`, in one transaction, if `after` is the last key
-    /// that is there; false otherwise.
-    async fn append(
-        &self,
-        token: &str,
-        of: TableName,
-        after: &Key,
-        rows: &[Row],
-    ) -> Result<bool, LedgerError>;
-
-    /// Where messages were sent from, for the new store.
-    async fn traces(&self) -> Result<Traces, LedgerError>;
-
-    /// Makes the finished copy the ledger to send from: at home here, its numbers going on after
-    /// the highest.
-    async fn open_copy(&self, copy: &Move, traces: Traces) -> Result<(), LedgerError>;
-
-    /// Notes that the move away from here is finished.
-    async fn finish_move(&self, to: &Move) -> Result<(), LedgerError>;
-}
-
-/// A table of the catalogue, for those outside who only hand it through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TableName(pub(super) Name);
-
-impl TableName {
-    pub fn as_str(self) -> &'static str {
-        self.0.table().name
-    }
-}
-
 /// Which of the two stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -182,7 +83,7 @@ pub enum CopyError {
     #[error("{place} is being sent from")]
     Busy {
         place: String,
-        present: Vec<Present>,
+        present: Vec<Process>,
     },
     /// The source was moved somewhere else.
     #[error("{place} was moved to {to} already")]
@@ -415,160 +316,5 @@ impl Copying<'_> {
             return Ok(());
         }
         Err(self.in_use("it has rows of its own"))
-    }
-
-    /// Carries every row over that is not there yet; says how many.
-    pub async fn carry(&self, hear: Hear<'_>) -> Result<u64, CopyError> {
-        let mut all = 0;
-        for name in Name::ALL.iter().copied() {
-            all += self.carry_table(name, hear).await?;
-        }
-        Ok(all)
-    }
-
-    async fn carry_table(&self, name: Name, hear: Hear<'_>) -> Result<u64, CopyError> {
-        let (of_table, table) = (TableName(name), name.table());
-        let (there, here) = (of(Side::From), of(Side::To));
-        let last = self.to.last_key(of_table).await.map_err(&here)?;
-        let mut after = last.unwrap_or_else(|| Key::before_all(table));
-        let mut page = self.from.page(of_table, &after).await.map_err(&there)?;
-        let mut rows = 0;
-        while let Some(newest) = page.last() {
-            if self.stop.is_cancelled() {
-                return Err(CopyError::Stopped);
-            }
-            let next_after = newest.key(table);
-            self.fit(name, &mut page)?;
-            // While one page is written the next is read.
-            let (written, next) = tokio::join!(
-                self.to.append(&self.mark.token, of_table, &after, &page),
-                self.from.page(of_table, &next_after)
-            );
-            if !written.map_err(&here)? {
-                return Err(CopyError::Crossed(self.to.name()));
-            }
-            rows += page.len() as u64;
-            after = next_after;
-            page = next.map_err(&there)?;
-            hear(Progress {
-                step: Step::Copying,
-                table: of_table,
-                rows,
-            });
-        }
-        Ok(rows)
-    }
-
-    /// Fills in what one of the databases does not keep; refuses what one cannot hold.
-    fn fit(&self, name: Name, page: &mut [Row]) -> Result<(), CopyError> {
-        let table = name.table();
-        for row in page {
-            let text = |value: &Value| matches!(value, Value::Text(text) if text.contains('\0'));
-            if row.0.iter().any(text) {
-                return Err(CopyError::Unfit {
-                    table: table.name,
-                    row: row.key(table).named(table),
-                    why: "a text in it has a NUL character, which not every database can keep",
-                });
-            }
-            // Of a wait it is not known on PostgreSQL when it was asked for.
-            if name == Name::Gates
-                && let Some(asked_at @ Value::Null) = row.0.last_mut()
-            {
-                *asked_at = Value::Integer(self.mark.at.as_millisecond());
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads both stores again, in order, and compares every row column by column; says how many
-    /// rows there are of each table.
-    pub async fn compare(&self, hear: Hear<'_>) -> Result<Vec<(TableName, u64)>, CopyError> {
-        let mut counts = Vec::new();
-        for name in Name::ALL.iter().copied() {
-            counts.push((TableName(name), self.compare_table(name, hear).await?));
-        }
-        Ok(counts)
-    }
-
-    async fn compare_table(&self, name: Name, hear: Hear<'_>) -> Result<u64, CopyError> {
-        let (of_table, table) = (TableName(name), name.table());
-        let mut after = Key::before_all(table);
-        let mut rows = 0;
-        loop {
-            if self.stop.is_cancelled() {
-                return Err(CopyError::Stopped);
-            }
-            let (one, two) = tokio::join!(
-                self.from.page(of_table, &after),
-                self.to.page(of_table, &after)
-            );
-            let (mut one, two) = (one.map_err(of(Side::From))?, two.map_err(of(Side::To))?);
-            self.fit(name, &mut one)?;
-            self.same(name, &one, &two)?;
-            rows += one.len() as u64;
-            let Some(newest) = one.last() else {
-                return Ok(rows);
-            };
-            after = newest.key(table);
-            hear(Progress {
-                step: Step::Comparing,
-                table: of_table,
-                rows,
-            });
-        }
-    }
-
-    fn same(&self, name: Name, one: &[Row], two: &[Row]) -> Result<(), CopyError> {
-        let table = name.table();
-        let differs = |row: &Row, what: String| CopyError::Differs {
-            table: table.name,
-            row: row.key(table).named(table),
-            what,
-        };
-        for at in 0..one.len().max(two.len()) {
-            let (original, copy) = match (one.get(at), two.get(at)) {
-                (Some(original), Some(copy)) => (original, copy),
-                (Some(row), None) => return Err(differs(row, self.not_in(self.to))),
-                (None, Some(row)) => return Err(differs(row, self.not_in(self.from))),
-                (None, None) => return Ok(()),
-            };
-            if original.key(table) != copy.key(table) {
-                return Err(differs(original, self.not_in(self.to)));
-            }
-            let columns = table.columns.iter().zip(original.0.iter().zip(&copy.0));
-            for (column, (kept, copied)) in columns {
-                // Only SQLite keeps when a wait was asked for.
-                let unknown = column.name == "asked_at" && *copied == Value::Null;
-                if kept != copied && !unknown {
-                    return Err(differs(
-                        original,
-                        format!("`{}` is not the same in both ledgers", column.name),
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a sentence where it is called")]
-    fn not_in(&self, store: &dyn Moving) -> String {
-        format!("is not in {}", store.name())
-    }
-
-    /// Makes the target the ledger to send from.
-    pub async fn finish(self, now: Timestamp) -> Result<(), CopyError> {
-        let traces = self.from.traces().await.map_err(of(Side::From))?;
-        let to = Move {
-            finished_at: Some(now),
-            ..self.mark
-        };
-        let from = Move {
-            store: self.from.name(),
-            ..to.clone()
-        };
-        let opened = self.to.open_copy(&from, traces).await;
-        opened.map_err(of(Side::To))?;
-        self.from.finish_move(&to).await.map_err(of(Side::From))
     }
 }

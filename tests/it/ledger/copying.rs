@@ -1,27 +1,25 @@
 //! A ledger that moves to another store: everything arrives, nothing is sent from the old one
 //! any more, and whatever interrupts the move, it goes on. What the command says is `cli`'s.
 
+mod interrupted;
+mod whole;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sendoff::domain::delivery::DeliveryState;
 use sendoff::domain::run::RunState;
-use sendoff::ledger::copy::{
-    self, Begun, CopyError, Copying, Doubts, Finished, Moving, Progress, Side, Start, Step, Wish,
-};
+use sendoff::ledger::copy::{self, Begun, CopyError, Copying, Doubts, Moving, Side, Wish};
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
-use sendoff::ledger::{Ledger, LedgerError, Next, Sign, Written};
+use sendoff::ledger::{Ledger, LedgerError, Next, Sign};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::bench::{
-    Bench, LEASE_MS, LINE_A, at, chat, freeze, gate, limit, new_run, owner, rows, run_id, sent,
-};
+use super::bench::{Bench, LEASE_MS, LINE_A, at, freeze, new_run, owner, rows, sent};
 use super::cluster::PostgresDatabase;
-use super::proving::{assert_proved, eventful};
-use super::store::SqliteFile;
+use super::proving::assert_proved;
 
 /// A store that can move, of either kind.
 enum Kind {
@@ -118,174 +116,6 @@ async fn moved(from: &dyn Moving, to: &dyn Moving) -> Vec<(&'static str, u64)> {
     to_the_end(goes(begin(from, to, &stop).await)).await
 }
 
-/// A SQLite ledger in which everything is that there can be.
-async fn full() -> (SqliteFile, Bench) {
-    let store = SqliteFile::default();
-    let bench = eventful(&store).await;
-    let ledger = &bench.ledger;
-    for (run, state) in [
-        ("paused@once", Some(RunState::Paused)),
-        ("halted@once", Some(RunState::Halted)),
-        ("cancelled@once", Some(RunState::Cancelled)),
-        ("running@rehearsal-1", None),
-    ] {
-        let list = rows(21..=24, LINE_A);
-        freeze(&**ledger, &new_run(run), list).await;
-        if let Some(state) = state {
-            let reason = Some("so\tsays \\ the\nrecord");
-            let run = run_id(run);
-            let set = ledger.set_state(&run, state, reason, at(9)).await;
-            set.unwrap();
-        }
-    }
-    let done = Bench {
-        ledger: bench.ledger.clone(),
-        run: freeze(&**ledger, &new_run("done@once"), rows(31..=31, LINE_A)).await,
-        me: owner("other"),
-    };
-    ledger.enlist(&done.me, at(0)).await.unwrap();
-    let claims = done
-        .ledger
-        .claim(
-            &sendoff::ledger::ClaimRequest {
-                limits: sendoff::ledger::Limits {
-                    account: Some(limit("10/s", 2)),
-                    run: Some(limit("5/s", 1)),
-                    line: Some(limit("5/s", 1)),
-                },
-                ..done.ask(&done.me, 100, 1)
-            },
-            &|_| sendoff::ledger::Admission::Now,
-        )
-        .await
-        .unwrap()
-        .claims;
-    done.begin(&claims[0], 100).await;
-    let mut record = super::bench::record_of(&claims[0], 100, sent());
-    record.chat = Some(chat(31, "chat-31", LINE_A));
-    record.gate = Some(gate(Some(LINE_A), 900_000));
-    assert_eq!(done.record(record).await, Written::Done);
-    assert!(ledger.finish_if_done(&done.run.run, at(200)).await.unwrap());
-    let picture = sendoff::domain::digest::Digest::of(b"a picture");
-    ledger
-        .keep_upload("chert", picture, "att-7", at(7))
-        .await
-        .unwrap();
-    ledger.schedule_since("spring", at(1)).await.unwrap();
-    let missed = sendoff::ledger::Missed {
-        run: run_id("spring@2026-11-20"),
-        due_at: at(5),
-        reason: "it was off".to_owned(),
-    };
-    ledger.handled("spring", at(6), &[missed]).await.unwrap();
-    let mut connection = store.connect().await;
-    for statement in [
-        "INSERT INTO accounts VALUES ('chert', 'acme')",
-        "INSERT INTO gates VALUES ('chert', '', '+12005550105', 3, 800000, 'wait')",
-        "UPDATE deliveries SET aged_ms = 3600000 WHERE state = 'pending' AND id % 2 = 0",
-        "UPDATE messages SET timezone = 'a' || char(9, 10, 13, 92) || 'N\\N' || char(8364)
-         WHERE id = 3",
-        "UPDATE media SET bytes = x'00090a0d5c27ff'",
-        "UPDATE deliveries SET state = 'delivered', delivered_at = sent_at + 1
-         WHERE run_id = 6",
-        "UPDATE deliveries SET detail = '' WHERE id = 2",
-    ] {
-        sqlx::query(statement)
-            .execute(&mut connection)
-            .await
-            .unwrap();
-    }
-    ledger.retire(&bench.me).await.unwrap();
-    ledger.retire(&done.me).await.unwrap();
-    (store, bench)
-}
-
-/// What is in one file and not in the other, table by table, said by the database itself.
-async fn differences(one: &Path, two: &Path) -> Vec<String> {
-    let mut connection = connect(one).await;
-    sqlx::query("ATTACH ? AS other")
-        .bind(two.to_str().unwrap())
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    let tables: Vec<String> = sqlx::query_scalar(
-        "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
-         AND name NOT IN ('owners', 'places', 'moves', '_sqlx_migrations') ORDER BY name",
-    )
-    .fetch_all(&mut connection)
-    .await
-    .unwrap();
-    assert_eq!(tables.len(), 14, "{tables:?}");
-    let mut found = Vec::new();
-    for table in tables {
-        // When a wait was asked for is not known on PostgreSQL.
-        let columns = match table.as_str() {
-            "gates" => "gateway, line, recipient, until_at, reason",
-            _ => "*",
-        };
-        let mut count = async |from: &str| -> i64 {
-            let text = AssertSqlSafe(format!("SELECT COUNT(*) FROM {from}"));
-            sqlx::query_scalar(text)
-                .fetch_one(&mut connection)
-                .await
-                .unwrap()
-        };
-        let rows = count(&format!("main.{table}")).await;
-        assert!(rows > 0, "{table} is empty, so nothing is shown");
-        let others = count(&format!("other.{table}")).await;
-        let only = count(&format!(
-            "(SELECT {columns} FROM main.{table} EXCEPT SELECT {columns} FROM other.{table})"
-        ))
-        .await;
-        if rows != others || only > 0 {
-            found.push(format!("{table}: {rows} and {others} rows, {only} differ"));
-        }
-    }
-    connection.close().await.unwrap();
-    found
-}
-
-#[tokio::test]
-async fn a_ledger_that_went_to_postgres_and_back_is_the_same_row_by_row() {
-    let (store, bench) = full().await;
-    let (one, two, three) = (
-        open(&store.path()).await,
-        PostgresDatabase::default(),
-        Kind::sqlite(),
-    );
-    let (two, three_open) = (two.ledger().await, three.open().await);
-    let there = moved(&one, &two).await;
-    for run in ["spring@once", "done@once"] {
-        assert!(two.run(&run_id(run)).await.unwrap().is_some());
-    }
-    let back = moved(&two, &*three_open).await;
-    assert_eq!(there, back);
-    assert_eq!(differences(&store.path(), &three.path()).await, [""; 0]);
-    for (run, _) in three_open.runs().await.unwrap() {
-        if run.run != bench.run.run {
-            continue;
-        }
-        // What was altered by hand above is found, and nothing else.
-        let found = super::proving::findings(&*three_open, &run.run).await;
-        let before = super::proving::findings(&one, &run.run).await;
-        assert_eq!(found, before);
-    }
-}
-
-#[tokio::test]
-async fn like_to_like_is_the_same_too() {
-    let (store, _) = full().await;
-    let target = Kind::sqlite();
-    moved(&open(&store.path()).await, &*target.open().await).await;
-    assert_eq!(differences(&store.path(), &target.path()).await, [""; 0]);
-    let (one, two, back) = (Kind::postgres(), Kind::postgres(), Kind::sqlite());
-    let (one, two, back_open) = (one.open().await, two.open().await, back.open().await);
-    moved(&*target.open().await, &*one).await;
-    moved(&*one, &*two).await;
-    moved(&*two, &*back_open).await;
-    assert_eq!(differences(&store.path(), &back.path()).await, [""; 0]);
-}
-
 /// Each pair of databases.
 fn pairs() -> Vec<(Kind, Kind)> {
     vec![
@@ -304,17 +134,13 @@ async fn with_run(ledger: Arc<dyn Moving>, people: u32) -> Bench {
 }
 
 fn is_moved<T: std::fmt::Debug>(answer: Result<T, LedgerError>) {
-    assert!(
-        matches!(answer, Err(LedgerError::Moved { .. })),
-        "{answer:?}"
-    );
+    let error = answer.unwrap_err();
+    assert!(matches!(error, LedgerError::Moved { .. }), "{error:?}");
 }
 
 fn is_unfinished<T: std::fmt::Debug>(answer: Result<T, LedgerError>) {
-    assert!(
-        matches!(answer, Err(LedgerError::Unfinished { .. })),
-        "{answer:?}"
-    );
+    let error = answer.unwrap_err();
+    assert!(matches!(error, LedgerError::Unfinished { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -404,7 +230,7 @@ async fn nothing_is_moved_while_somebody_sends_from_it() {
             panic!("{begun:?}");
         };
         assert_eq!(present.len(), 1);
-        assert_eq!(present[0].owner, bench.me);
+        assert_eq!(present[0].name, bench.me.0);
         assert_eq!(source.standing().await.unwrap(), copy::Standing::default());
         bench.settle_one(0, sent()).await;
     }
@@ -416,8 +242,8 @@ async fn nothing_is_moved_while_somebody_sends_from_it() {
 async fn who_comes_back_after_the_move_changes_nothing() {
     let (from, to) = (Kind::postgres(), Kind::sqlite());
     let bench = with_run(from.open().await, 3).await;
-    let (begun, held) = (bench.take_one(0).await, bench.take_one(0).await);
-    bench.begin(&begun, 0).await;
+    let (sending, held) = (bench.take_one(0).await, bench.take_one(0).await);
+    bench.begin(&sending, 0).await;
     from.run("UPDATE owners SET alive_until = 0").await;
     let (source, target) = (from.open().await, to.open().await);
     moved(&*source, &*target).await;
@@ -425,10 +251,9 @@ async fn who_comes_back_after_the_move_changes_nothing() {
     let write = |write| async { bench.ledger.write(&bench.me, &[write]).await };
     let begin = super::bench::begin_of(&held, 1);
     is_moved(write(sendoff::ledger::Write::Begin(Box::new(begin))).await);
-    let record = super::bench::record_of(&begun, 0, sent());
+    let record = super::bench::record_of(&sending, 0, sent());
     is_moved(write(sendoff::ledger::Write::Record(Box::new(record))).await);
-    let states: Vec<_> = bench.states().await;
-    assert!(!states.contains(&DeliveryState::Sent));
+    assert!(!bench.states().await.contains(&DeliveryState::Sent));
 }
 
 /// Of a process whose lock is gone it is not known whether it lives: its leases end by time.
@@ -450,179 +275,6 @@ async fn a_process_without_a_lock_is_waited_for_while_it_holds_something() {
         ..wish("one")
     };
     goes(copy::begin(&*source, &*target, &stop, later).await);
-}
-
-/// Stopped after every page there is, and begun anew by new handles.
-#[tokio::test]
-async fn a_copy_goes_on_wherever_it_was_stopped() {
-    for (from, to) in pairs() {
-        let source = from.open().await;
-        let bench = with_run(source.clone(), 9_000).await;
-        bench.settle_one(0, sent()).await;
-        bench.ledger.retire(&bench.me).await.unwrap();
-        let mut stops = 0;
-        let mut start = Start::Anew;
-        loop {
-            let (one, two) = (from.open().await, to.open().await);
-            let stop = CancellationToken::new();
-            let copying = match begin(&*one, &*two, &stop).await.unwrap() {
-                Begun::Goes(copying, how) => {
-                    assert_eq!(how, start);
-                    copying
-                }
-                Begun::Finished => panic!("it is not"),
-            };
-            start = Start::Again;
-            let first = |progress: Progress| {
-                assert_eq!(progress.step, Step::Copying);
-                stop.cancel();
-            };
-            match copying.carry(&mut { first }).await {
-                Err(CopyError::Stopped) => stops += 1,
-                Ok(_) => break,
-                Err(error) => panic!("{error}"),
-            }
-            is_unfinished(two.enlist(&owner("eager"), at(0)).await);
-            is_unfinished(two.take_place().await);
-            is_unfinished(two.accept_copy(at(0)).await);
-            is_unfinished(two.freeze(&new_run("eager@once")).await.map(drop));
-        }
-        assert!(stops >= 8, "{stops} pages");
-        let (one, two) = (from.open().await, to.open().await);
-        let counts = moved(&*one, &*two).await;
-        assert!(counts.contains(&("deliveries", 9_000)), "{counts:?}");
-        assert_proved(&*two, &bench.run.run).await;
-        // Once more changes nothing.
-        let stop = CancellationToken::new();
-        let begun = begin(&*one, &*two, &stop).await;
-        assert!(matches!(begun, Ok(Begun::Finished)), "{begun:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_move_that_was_killed_at_one_of_its_ends_is_finished() {
-    for (from, to) in pairs() {
-        let bench = with_run(from.open().await, 3).await;
-        bench.ledger.retire(&bench.me).await.unwrap();
-        let (one, two) = (from.open().await, to.open().await);
-        let stop = CancellationToken::new();
-        // Closed, and the target was not marked.
-        drop(goes(begin(&*one, &*two, &stop).await));
-        to.run("DELETE FROM moves").await;
-        let copying = goes(begin(&*one, &*two, &stop).await);
-        // The target was opened, and the source does not say so.
-        to_the_end(copying).await;
-        from.run("UPDATE moves SET finished_at = NULL").await;
-        let begun = begin(&*one, &*two, &stop).await;
-        assert!(matches!(begun, Ok(Begun::Finished)), "{begun:?}");
-        let out = one.standing().await.unwrap().to.unwrap();
-        assert!(out.finished_at.is_some());
-        two.enlist(&owner("me"), at(0)).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn two_copies_at_once_do_no_harm() {
-    for (from, to) in pairs() {
-        let bench = with_run(from.open().await, 9_000).await;
-        bench.ledger.retire(&bench.me).await.unwrap();
-        let (one, two) = (from.open().await, to.open().await);
-        let stop = CancellationToken::new();
-        let first = goes(begin(&*one, &*two, &stop).await);
-        let (three, four) = (from.open().await, to.open().await);
-        let second = goes(begin(&*three, &*four, &stop).await);
-        let (mut a, mut b) = (|_: Progress| {}, |_: Progress| {});
-        let ended = tokio::join!(first.carry(&mut a), second.carry(&mut b));
-        let fine = |one: &Result<u64, CopyError>| matches!(one, Ok(_) | Err(CopyError::Crossed(_)));
-        assert!(fine(&ended.0) && fine(&ended.1), "{ended:?}");
-        let counts = moved(&*one, &*two).await;
-        assert!(counts.contains(&("deliveries", 9_000)), "{counts:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_target_in_use_is_refused_and_nothing_is_closed() {
-    for (from, to) in pairs() {
-        let bench = with_run(from.open().await, 3).await;
-        bench.ledger.retire(&bench.me).await.unwrap();
-        let (one, two) = (from.open().await, to.open().await);
-        let stop = CancellationToken::new();
-        let same = begin(&*one, &*one, &stop).await;
-        assert!(matches!(same, Err(CopyError::Same(_))), "{same:?}");
-        let again = from.open().await;
-        let same = begin(&*one, &*again, &stop).await;
-        assert!(matches!(same, Err(CopyError::Same(_))), "{same:?}");
-        two.schedule_since("spring", at(0)).await.unwrap();
-        let used = begin(&*one, &*two, &stop).await;
-        assert!(matches!(used, Err(CopyError::InUse { .. })), "{used:?}");
-        bench.ledger.enlist(&owner("still"), at(0)).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_move_that_is_given_up_makes_the_old_store_the_one_again() {
-    for (from, to) in pairs() {
-        let bench = with_run(from.open().await, 3).await;
-        assert_eq!(bench.ledger.take_place().await.unwrap(), None);
-        bench.settle_one(0, sent()).await;
-        bench.ledger.retire(&bench.me).await.unwrap();
-        let (one, two) = (from.open().await, to.open().await);
-        let stop = CancellationToken::new();
-        goes(begin(&*one, &*two, &stop).await)
-            .carry(&mut |_| {})
-            .await
-            .unwrap();
-        // Not to another place meanwhile.
-        let third = Kind::sqlite();
-        let other = third.open().await;
-        let elsewhere = begin(&*one, &*other, &stop).await;
-        let finished = match elsewhere {
-            Err(CopyError::MovedElsewhere { finished, .. }) => finished,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(finished, Finished::No);
-        one.accept_copy(at(9)).await.unwrap();
-        assert_eq!(from.open().await.take_place().await.unwrap(), None);
-        let bench = Bench {
-            me: owner("again"),
-            ..bench
-        };
-        bench.ledger.enlist(&bench.me, at(9)).await.unwrap();
-        bench.settle_one(9, sent()).await;
-        bench.ledger.retire(&bench.me).await.unwrap();
-        // The rows in the target are of an earlier state: it is not gone on with.
-        let stale = begin(&*one, &*two, &stop).await;
-        assert!(matches!(stale, Err(CopyError::InUse { .. })), "{stale:?}");
-        is_unfinished(two.enlist(&owner("eager"), at(0)).await);
-    }
-}
-
-#[tokio::test]
-async fn a_row_that_has_changed_on_the_way_is_named() {
-    for (from, to) in pairs() {
-        let bench = with_run(from.open().await, 5).await;
-        bench.settle_one(0, sent()).await;
-        bench.ledger.retire(&bench.me).await.unwrap();
-        let (one, two) = (from.open().await, to.open().await);
-        let stop = CancellationToken::new();
-        let copying = goes(begin(&*one, &*two, &stop).await);
-        copying.carry(&mut |_| {}).await.unwrap();
-        let differs = async |expected: &str| match copying.compare(&mut |_| {}).await {
-            Err(CopyError::Differs { table, row, what }) => {
-                let said = format!("{table}, {row}: {what}");
-                assert!(said.contains(expected), "{said}");
-            }
-            other => panic!("{other:?}"),
-        };
-        let id = bench.row(2).await.id;
-        let altered = format!("UPDATE messages SET timezone = 'x' WHERE id = {id}");
-        to.run(&altered).await;
-        differs(&format!("messages, id {id}: `timezone` is not the same")).await;
-        to.run("UPDATE messages SET timezone = NULL").await;
-        to.run(&format!("DELETE FROM deliveries WHERE id = {id}"))
-            .await;
-        differs(&format!("deliveries, id {id}: is not in {}", two.name())).await;
-    }
 }
 
 /// A backup of the old store is as old as it was, and one of the new store is known.

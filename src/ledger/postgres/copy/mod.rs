@@ -2,8 +2,7 @@
 //! for a move and opens it after one. The order of all this is [`super::super::copy`]'s.
 
 pub(super) mod statements;
-
-use std::fmt::Write as _;
+mod text;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -11,13 +10,14 @@ use sqlx::postgres::PgRow;
 use sqlx::{Column as _, FromRow, Postgres, Row as _, TypeInfo as _};
 
 use self::statements as sql;
+use self::text::as_text;
 use super::super::copy::catalogue::{HOLDS_ANYTHING, Kind};
 use super::super::copy::{
-    Identity, Key, Move, Moving, Name, Row, Standing, Table, TableName, Traces, Value,
+    Identity, Key, Move, Moving, Name, Process, Row, Standing, Table, TableName, Traces, Value,
 };
 use super::super::insight::{self, Insight, by_state};
 use super::super::rows::{instant, instants, number};
-use super::super::{Copied, LedgerError, Owner, Present};
+use super::super::{Copied, LedgerError};
 use super::clock::Asked;
 use super::shared::column;
 use super::statements::SERVER_VERSION;
@@ -74,7 +74,7 @@ async fn living(
     ledger: &PostgresLedger,
     tx: &mut Tx,
     now: Timestamp,
-) -> Result<Vec<Present>, LedgerError> {
+) -> Result<Vec<Process>, LedgerError> {
     let now = ledger.now(tx, now, &Asked::now()).await?;
     let rows: Vec<(String, i64)> = sqlx::query_as(sql::LIVING)
         .bind(now.as_millisecond())
@@ -82,8 +82,8 @@ async fn living(
         .await?;
     rows.into_iter()
         .map(|(owner, since)| {
-            Ok(Present {
-                owner: Owner(owner),
+            Ok(Process {
+                name: owner,
                 since: instant(since)?,
             })
         })
@@ -145,47 +145,6 @@ fn read(row: &PgRow, table: &Table, columns: usize) -> Result<Vec<Value>, Ledger
         .collect()
 }
 
-/// Rows in the text format of `COPY`:
-/// <https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2>
-fn as_text(table: &Table, rows: &[Row]) -> String {
-    let mut text = String::new();
-    for row in rows {
-        let columns = table.columns.iter().zip(&row.0).take(table.shared);
-        for (at, (column, value)) in columns.enumerate() {
-            if at > 0 {
-                text.push('\t');
-            }
-            match (column.kind, value) {
-                (_, Value::Null) | (Kind::OrZero, Value::Integer(0)) => text.push_str("\\N"),
-                (_, Value::Integer(number)) => {
-                    write!(text, "{number}").ok();
-                }
-                (_, Value::Text(value)) => escape(&mut text, value),
-                (_, Value::Bytes(bytes)) => {
-                    text.push_str("\\\\x");
-                    for byte in bytes {
-                        write!(text, "{byte:02x}").ok();
-                    }
-                }
-            }
-        }
-        text.push('\n');
-    }
-    text
-}
-
-fn escape(text: &mut String, value: &str) {
-    for letter in value.chars() {
-        match letter {
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            other => text.push(other),
-        }
-    }
-}
-
 async fn last_key(tx: &mut Tx, of: TableName) -> Result<Option<Key>, LedgerError> {
     let table = of.0.table();
     let row = sqlx::query(sql::of(of.0).last)
@@ -232,11 +191,13 @@ impl Moving for PostgresLedger {
     async fn identity(&self) -> Result<Identity, LedgerError> {
         self.transact_closed(Limit::Short, |mut tx| async move {
             let here = place::identity(&mut tx).await?;
-            let name = self.place.clone();
-            Ok((
-                tx,
-                Identity::Server(here.server, here.database, here.relation, name),
-            ))
+            let identity = Identity::Server {
+                identifier: here.server,
+                database: here.database,
+                relation: here.relation,
+                name: self.place.clone(),
+            };
+            Ok((tx, identity))
         })
         .await
     }
@@ -288,7 +249,7 @@ impl Moving for PostgresLedger {
         place::away(self).await
     }
 
-    async fn present(&self, now: Timestamp) -> Result<Vec<Present>, LedgerError> {
+    async fn present(&self, now: Timestamp) -> Result<Vec<Process>, LedgerError> {
         self.transact_closed(Limit::Short, |mut tx| async move {
             let living = living(self, &mut tx, now).await?;
             Ok((tx, living))
@@ -296,7 +257,7 @@ impl Moving for PostgresLedger {
         .await
     }
 
-    async fn close_for(&self, to: &Move) -> Result<Vec<Present>, LedgerError> {
+    async fn close_for(&self, to: &Move) -> Result<Vec<Process>, LedgerError> {
         // Before anybody has to wait.
         let present = self.present(to.at).await?;
         if !present.is_empty() {
@@ -413,26 +374,5 @@ impl Moving for PostgresLedger {
             Ok((tx, ()))
         })
         .await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_is_written_so_that_no_value_ends_it() {
-        let row = Row(vec![
-            Value::Text("ab".into()),
-            Value::Text("a\\b\tc\nd\re \\N".into()),
-            Value::Null,
-            Value::Bytes(vec![0, 9, 10, 92, 255]),
-            Value::Integer(-7),
-        ]);
-        let text = as_text(Name::Media.table(), &[row]);
-        assert_eq!(
-            text,
-            "ab\ta\\\\b\\tc\\nd\\re \\\\N\t\\N\t\\\\x00090a5cff\t-7\n"
-        );
     }
 }

@@ -13,11 +13,11 @@ use sqlx::{FromRow, Row as _, Sqlite};
 use self::statements as sql;
 use super::super::copy::catalogue::{HOLDS_ANYTHING, Kind};
 use super::super::copy::{
-    Identity, Key, Move, Moving, Row, Standing, Table, TableName, Traces, Value,
+    Identity, Key, Move, Moving, Process, Row, Standing, Table, TableName, Traces, Value,
 };
 use super::super::insight::{self, Insight, by_state};
 use super::super::rows::{instant, instants, number as stored_number};
-use super::super::{Copied, LedgerError, Owner, Present};
+use super::super::{Copied, LedgerError};
 use super::place;
 use super::shared::{Sizes, Tx, portions};
 use super::{SqliteLedger, owners};
@@ -68,7 +68,7 @@ async fn living(
     ledger: &SqliteLedger,
     tx: &mut Tx<'_>,
     now: Timestamp,
-) -> Result<Vec<Present>, LedgerError> {
+) -> Result<Vec<Process>, LedgerError> {
     let rows: Vec<(String, i64)> = sqlx::query_as(sql::LIVING).fetch_all(&mut **tx).await?;
     let mut living = Vec::new();
     for (owner, since) in rows {
@@ -82,8 +82,8 @@ async fn living(
             .fetch_one(&mut **tx)
             .await?;
         if sure || holds {
-            living.push(Present {
-                owner: Owner(owner),
+            living.push(Process {
+                name: owner,
                 since: instant(since)?,
             });
         }
@@ -161,11 +161,10 @@ impl Moving for SqliteLedger {
     }
 
     async fn identity(&self) -> Result<Identity, LedgerError> {
-        let file = std::fs::metadata(&self.path).ok();
-        Ok(Identity::File(
-            file.as_ref().and_then(number),
-            self.path.display().to_string(),
-        ))
+        Ok(Identity::File {
+            number: number(&self.path),
+            path: self.path.clone(),
+        })
     }
 
     async fn insight(&self) -> Result<Insight, LedgerError> {
@@ -202,11 +201,11 @@ impl Moving for SqliteLedger {
         place::look(self).await
     }
 
-    async fn present(&self, now: Timestamp) -> Result<Vec<Present>, LedgerError> {
+    async fn present(&self, now: Timestamp) -> Result<Vec<Process>, LedgerError> {
         living(self, &mut self.readers.begin().await?, now).await
     }
 
-    async fn close_for(&self, to: &Move) -> Result<Vec<Present>, LedgerError> {
+    async fn close_for(&self, to: &Move) -> Result<Vec<Process>, LedgerError> {
         let mut tx = self.lock().await?;
         if let Some(refusal) = closed(&mut tx).await?.refusal() {
             return Err(refusal);
@@ -316,13 +315,15 @@ fn size(path: &Path) -> u64 {
     beside("") + beside("-wal")
 }
 
+/// The device and the inode.
 #[cfg(unix)]
-fn number(file: &std::fs::Metadata) -> Option<(u64, u64)> {
+fn number(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
+    let file = std::fs::metadata(path).ok()?;
     Some((file.dev(), file.ino()))
 }
 
 #[cfg(not(unix))]
-fn number(_: &std::fs::Metadata) -> Option<(u64, u64)> {
+fn number(_: &Path) -> Option<(u64, u64)> {
     None
 }
