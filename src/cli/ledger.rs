@@ -15,6 +15,11 @@ use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::SqliteLedger;
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sendoff ledger info                              where everything sent is recorded
+  sendoff ledger copy sqlite://sendoff.db postgres://sendoff@db/sendoff
+                                                   outgrow one machine; runs go on there")]
 pub(super) struct LedgerArgs {
     #[command(subcommand)]
     what: LedgerCommand,
