@@ -248,7 +248,7 @@ impl Moved<'_> {
             }
             CopyError::Crossed(place) => {
                 Stop::could_not_start(format!("another process copies to {place} right now"))
-                    .help("one is enough; this one did nothing")
+                    .help("let it finish; the same command says so when it has")
             }
             CopyError::Unfit { table, row, why } => Stop::Error {
                 exit: Exit::Fault,
