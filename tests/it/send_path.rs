@@ -20,6 +20,28 @@ use std::collections::HashMap;
 
 use crate::support::{Journal, Request};
 
+/// Makes one test of each check on each database.
+macro_rules! on_both {
+    ($($area:ident::{$($check:ident),+ $(,)?})+) => {
+        on_both! { on_sqlite, Sqlite: $($area::{$($check),+})+ }
+        on_both! { on_postgres, Postgres: $($area::{$($check),+})+ }
+    };
+    ($module:ident, $on:ident: $($area:ident::{$($check:ident),+})+) => {
+        mod $module {
+            $($(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $check() {
+                    super::$area::$check(crate::support::On::$on).await;
+                }
+            )+)+
+        }
+    };
+}
+
+on_both! {
+    once::{ a_run_sends_everybody_once_and_says_so }
+}
+
 /// The posts of each key, in the order of their arrival.
 fn by_key(journal: &Journal) -> HashMap<String, Vec<&Request>> {
     let mut keys: HashMap<String, Vec<&Request>> = HashMap::new();

@@ -15,12 +15,14 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 mod mounts;
+mod postgres;
 mod provider;
 mod stage;
 
 pub(crate) use mounts::Mounts;
+pub(crate) use postgres::{Cluster, PostgresDatabase};
 pub(crate) use provider::{Journal, Provider, Request};
-pub(crate) use stage::{CAMPAIGN, RUN, Stage};
+pub(crate) use stage::{CAMPAIGN, On, RUN, Stage};
 
 /// No test waits longer for anything; far more than any needs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

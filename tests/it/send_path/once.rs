@@ -3,11 +3,10 @@
 
 use serde_json::json;
 
-use crate::support::{CAMPAIGN, Provider, RUN, Stage, phone};
+use crate::support::{CAMPAIGN, On, Provider, RUN, Stage, phone};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_sends_everybody_once_and_says_so() {
-    let stage = Stage::new(40).await;
+pub(super) async fn a_run_sends_everybody_once_and_says_so(on: On) {
+    let stage = Stage::on(on, 40, "", "").await;
     let ended = stage.send().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     stage.assert_everybody_once().await;

@@ -4,13 +4,23 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::{Ended, Journal, LINES, Process, Project, Provider, phone};
+use super::{Ended, Journal, LINES, PostgresDatabase, Process, Project, Provider, phone};
+
+/// Where a stage keeps its ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum On {
+    Sqlite,
+    /// A database of its own on the tests' server.
+    Postgres,
+}
 
 /// A project whose settings point at a sandbox in another process.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) project: Project,
     pub(crate) provider: Provider,
+    /// None: the ledger is a file in the project. Dropped with the stage.
+    _database: Option<PostgresDatabase>,
     people: usize,
 }
 
@@ -20,7 +30,7 @@ pub(crate) const CAMPAIGN: &str = "campaigns/hello.yaml";
 pub(crate) const RUN: &str = "hello@once";
 
 impl Stage {
-    /// A campaign to `people` people, one text each.
+    /// A campaign to `people` people, one text each, with the ledger in a file.
     pub(crate) async fn new(people: usize) -> Self {
         Self::with(people, "", "").await
     }
@@ -28,16 +38,38 @@ impl Stage {
     /// The same, with further lines in the campaign and in the gateway's settings (without
     /// their indentation).
     pub(crate) async fn with(people: usize, campaign: &str, gateway: &str) -> Self {
+        Self::on(On::Sqlite, people, campaign, gateway).await
+    }
+
+    /// The same, with the ledger where it is told.
+    pub(crate) async fn on(on: On, people: usize, campaign: &str, gateway: &str) -> Self {
+        let database = (on == On::Postgres).then(PostgresDatabase::default);
+        Self::in_database(database, people, campaign, gateway).await
+    }
+
+    /// The same, in a database of the caller's.
+    pub(crate) async fn in_database(
+        database: Option<PostgresDatabase>,
+        people: usize,
+        campaign: &str,
+        gateway: &str,
+    ) -> Self {
         let provider = Provider::start().await;
         let mut project = Project::new();
         project.secret = Some(provider.secret.clone());
         let more: String = gateway.lines().fold(String::new(), |text, line| {
             text + "    " + line.trim_start() + "\n"
         });
-        project.write("sendoff.yaml", format!("{}{more}", provider.settings));
+        let ledger = match &database {
+            None => String::new(),
+            Some(database) => format!("ledger: {}\n", database.url().await),
+        };
+        let settings = format!("{ledger}{}{more}", provider.settings);
+        project.write("sendoff.yaml", settings);
         let stage = Self {
             project,
             provider,
+            _database: database,
             people,
         };
         stage.campaign("hello", campaign);
