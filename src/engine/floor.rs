@@ -175,7 +175,9 @@ impl<'a> Floor<'a> {
     async fn look_around(&mut self) -> Result<Option<Ended>, LedgerError> {
         let engine = self.engine;
         let now = || engine.clock.now();
+        let begun = Instant::now();
         engine.ledger.beat(&self.session.owner, now()).await?;
+        self.shop.heard.told(begun);
         for looked in [
             engine.ledger.bury(now()).await,
             engine.ledger.follow_clock(&now).await,

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::admit;
 use super::clock::Clock;
 use super::gates::Gates;
+use super::heard::Heard;
 use super::limiter::Limiter;
 use super::recorder::{NotWritten, Recorder};
 use super::settle::later;
@@ -54,6 +55,8 @@ pub(super) struct Shop {
     pub(super) stop: CancellationToken,
     /// From the beginning of an attempt until another process may take it over.
     pub(super) lease: SignedDuration,
+    /// When the ledger was last told that this process lives.
+    pub(super) heard: Heard,
     /// Why the run has to halt, by the first worker that learns it.
     pub(super) halted: Mutex<Option<String>>,
     pub(super) chance: Mutex<fastrand::Rng>,
@@ -262,11 +265,12 @@ impl Shop {
 
     /// The same for an attempt that was begun too long ago, because the wire was slow or the
     /// machine asleep: whoever takes over a lease that is over must find nothing on the wire,
-    /// and the key of an unanswered attempt must not be used once the provider may forget it.
+    /// and the key of an unanswered attempt must not be used once the provider may forget it. Nor
+    /// is anything sent by a process that may count as gone: all that it has may be another's.
     fn stale(&self, claim: &Claim, begun_at: Timestamp) -> Option<Next> {
         let now = self.clock.now();
         let last_moment = later(begun_at, self.lease - self.gateway.timeout());
-        (now >= last_moment || self.unrepeatable(claim).is_some())
+        (now >= last_moment || self.heard.too_long_ago() || self.unrepeatable(claim).is_some())
             .then(|| put_back(claim, now, Hold::Retry))
     }
 

@@ -265,6 +265,10 @@ impl Ledger for PostgresLedger {
         owners::beat(self, owner, now).await
     }
 
+    fn silence(&self) -> Option<SignedDuration> {
+        Some(self.heartbeat)
+    }
+
     async fn bury(&self, now: Timestamp) -> Result<(), LedgerError> {
         owners::bury(self, now).await
     }

@@ -19,8 +19,8 @@ pub(crate) enum On {
 pub(crate) struct Stage {
     pub(crate) project: Project,
     pub(crate) provider: Provider,
-    /// None: the ledger is a file in the project. Dropped with the stage.
-    _database: Option<PostgresDatabase>,
+    /// None: the ledger is a file in the project.
+    pub(crate) database: Option<PostgresDatabase>,
     people: usize,
 }
 
@@ -69,7 +69,7 @@ impl Stage {
         let stage = Self {
             project,
             provider,
-            _database: database,
+            database,
             people,
         };
         stage.campaign("hello", campaign);
@@ -106,6 +106,11 @@ impl Stage {
         self.project.spawn(&args)
     }
 
+    /// Starts one more process on the run, which is frozen if it is not there yet.
+    pub(crate) fn worker(&self) -> Process {
+        self.start(&[])
+    }
+
     /// `sendoff run` to its end.
     pub(crate) async fn send(&self) -> Ended {
         self.start(&[]).end().await
@@ -117,7 +122,7 @@ impl Stage {
     }
 
     /// Everybody has received the message once, no key has served two bodies, and the ledger
-    /// says the same as the provider, person by person.
+    /// says the same as the provider, person by person, and is proved.
     pub(crate) async fn assert_everybody_once(&self) -> Journal {
         let journal = self.assert_nobody_twice().await;
         assert_eq!(journal.totals.people, self.people, "somebody was left out");
@@ -139,6 +144,8 @@ impl Stage {
             assert_eq!(received.from.as_deref(), Some(&*row.line), "{row:?}");
             assert_eq!(received.key.as_deref(), Some(&*row.idempotency_key));
         }
+        let proof = self.project.run(&["verify", RUN]).await;
+        assert_eq!(proof.code, Some(0), "{proof:?}");
         journal
     }
 
