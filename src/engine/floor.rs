@@ -250,6 +250,8 @@ impl<'a> Floor<'a> {
 
     async fn claim(&self, most: u32) -> Result<Claimed, LedgerError> {
         let engine = self.engine;
+        crash_points::reach("claim.before").await;
+        // Read last: how far this clock is from a server's is measured by it.
         let now = engine.clock.now();
         let request = ClaimRequest {
             run: &engine.run,
@@ -263,7 +265,6 @@ impl<'a> Floor<'a> {
         };
         let (terms, starts_at) = (&engine.run.terms, engine.run.starts_at);
         let admit = |candidate: Candidate<'_>| admit(terms, starts_at, candidate);
-        crash_points::reach("claim.before").await;
         let claimed = engine.ledger.claim(&request, &admit).await;
         crash_points::reach("claim.committed").await;
         claimed

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::admit;
@@ -33,6 +34,11 @@ use crate::gateway::{Envelope, Gateway, Request};
 use crate::ledger::{
     Admission, Begin, Candidate, Claim, Fixed, Ledger, LedgerError, Next, RunRecord, Write, Written,
 };
+
+/// A slot that is this long past, because the process stood still or the ledger did, is not made
+/// up for: other processes have theirs now, and all together must not be faster than the limit.
+/// Far more than a commit takes.
+const MISSED: Duration = Duration::from_millis(250);
 
 /// What the workers of one process share.
 pub(super) struct Shop {
@@ -107,7 +113,7 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
         return shop.other_body(&claim).await;
     }
     crash_points::reach("begin.before").await;
-    let begun_at = shop.clock.now();
+    let (begun_at, asked) = (shop.clock.now(), Instant::now());
     match shop.begin(&claim, &fixed, begun_at).await? {
         Written::Done => {}
         Written::Held { until } => {
@@ -123,6 +129,10 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
         }
     }
     crash_points::reach("begin.committed").await;
+    if shop.missed(asked) {
+        let next = put_back(&claim, shop.clock.now(), Hold::Retry);
+        return shop.take_back(&claim, begun_at, next).await;
+    }
     let outcome = shop.send(&claim, &request, begun_at).await;
     drop(ahead);
     match outcome {
@@ -149,7 +159,12 @@ impl Shop {
         spent.then_some("no answer came, and the tries are used up")
     }
 
-    /// Waits for the reserved slot; false when the process is to stop first.
+    /// Whether what was to take no time has begun too long ago for its slot.
+    fn missed(&self, begun: Instant) -> bool {
+        self.limiter.is_any() && begun.elapsed() > MISSED
+    }
+
+    /// Waits for the reserved slot; false when the process is to stop first, or has missed it.
     async fn slot_comes(&self, slot_us: i64) -> bool {
         if self.stop.is_cancelled() {
             return false;
@@ -158,12 +173,12 @@ impl Shop {
         if wait.is_zero() {
             return true;
         }
-        let wait = Duration::try_from(wait).unwrap_or_default();
+        let slot = Instant::now() + Duration::try_from(wait).unwrap_or_default();
         tokio::select! {
             // cancel-safe: nothing is held while waiting
             () = self.stop.cancelled() => false,
             // cancel-safe: a timer
-            () = tokio::time::sleep(wait) => true,
+            () = tokio::time::sleep_until(slot) => !self.missed(slot),
         }
     }
 

@@ -13,6 +13,7 @@ mod once;
 mod pace;
 mod rate;
 mod soak;
+mod soak_of_many;
 mod stop;
 mod uploads;
 mod waits;

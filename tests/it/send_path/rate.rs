@@ -47,13 +47,22 @@ impl Limit {
     /// In no window, however short or long, is there more than the limit allows. Returns the
     /// longest that a request must have been late, for one to be as short as it was.
     pub(super) fn assert_kept(self, times: &[Timestamp]) -> SignedDuration {
+        self.assert_kept_within(LATE, times)
+    }
+
+    /// The same with another time that a request may be late.
+    pub(super) fn assert_kept_within(
+        self,
+        allowed: SignedDuration,
+        times: &[Timestamp],
+    ) -> SignedDuration {
         let at: Vec<i64> = times.iter().map(|at| at.as_microsecond()).collect();
         let mut latest = 0;
         for (i, first) in at.iter().enumerate() {
             for (n, last) in (1..).zip(&at[i..]) {
                 let late = (n - self.burst) * self.interval_us() - (last - first);
                 assert!(
-                    i128::from(late) <= LATE.as_micros(),
+                    i128::from(late) <= allowed.as_micros(),
                     "{n} within {} ms: {self:?}",
                     (last - first) / 1_000
                 );
@@ -84,7 +93,7 @@ impl Limit {
     }
 }
 
-fn times(journal: &Journal) -> Vec<Timestamp> {
+pub(super) fn times(journal: &Journal) -> Vec<Timestamp> {
     journal.posts().iter().map(|post| post.at).collect()
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::{Ended, Journal, LINES, PostgresDatabase, Process, Project, Provider, phone};
+use super::{Ended, Journal, LINES, Machine, PostgresDatabase, Process, Project, Provider, phone};
 
 /// Where a stage keeps its ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(crate) struct Stage {
 
 /// The campaign of every stage.
 pub(crate) const CAMPAIGN: &str = "campaigns/hello.yaml";
+/// How one of several processes on its run is started.
+const WORKER: [&str; 3] = ["run", CAMPAIGN, "--yes"];
 /// Its one-off run.
 pub(crate) const RUN: &str = "hello@once";
 
@@ -108,7 +110,12 @@ impl Stage {
 
     /// Starts one more process on the run, which is frozen if it is not there yet.
     pub(crate) fn worker(&self) -> Process {
-        self.start(&[])
+        self.project.spawn(&WORKER)
+    }
+
+    /// The same on another machine.
+    pub(crate) fn worker_on(&self, machine: &Machine) -> Process {
+        self.project.spawn_on(machine, &WORKER)
     }
 
     /// `sendoff run` to its end.
