@@ -8,6 +8,7 @@ use sqlx::{ConnectOptions as _, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::super::LedgerError;
+use super::tx::Patience;
 use super::{faults, statements as sql};
 
 /// The oldest release that the tests run on.
@@ -111,13 +112,30 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
 }
 
 /// Whether the server answers and will do. Asked outside of the pool, which would ask again and
-/// again a server that refuses us, and then only say that it was in vain.
+/// again a server that refuses us, and then only say that it was in vain. A server that is just
+/// being restarted is waited for; where there is none, nothing is.
 pub(super) async fn check(options: &PgConnectOptions) -> Result<(), LedgerError> {
-    let mut connection = timeout(CONNECT, options.connect())
-        .await
-        .map_err(|_| faults::too_slow())?
-        .map_err(|error| faults::fault(&error))?;
-    suits(&mut connection).await
+    let (mut patience, mut met) = (Patience::new(), false);
+    loop {
+        let connected = timeout(CONNECT, options.connect()).await;
+        let error = match connected.map_err(|_| faults::too_slow())? {
+            Ok(mut connection) => {
+                met = true;
+                match suits(&mut connection).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) => error,
+                }
+            }
+            Err(error) => {
+                met |= faults::restarts(&error);
+                faults::fault(&error)
+            }
+        };
+        if !met {
+            return Err(error);
+        }
+        patience.wait_after(error).await?;
+    }
 }
 
 async fn suits(connection: &mut PgConnection) -> Result<(), LedgerError> {

@@ -127,6 +127,25 @@ async fn an_answer_that_never_arrives_is_found_out() {
         .unwrap();
 }
 
+/// A worker that is started while the server restarts does not end with that.
+#[tokio::test]
+async fn a_ledger_is_opened_though_the_connection_breaks_off() {
+    for cut in [Cut::Asking, Cut::Answering] {
+        for nth in 1.. {
+            let database = PostgresDatabase::default();
+            let proxy = Proxy::to(host(&database.url().await)).await;
+            proxy.cut(cut, nth);
+            let ledger = through(&proxy, &database).await;
+            let has_cut = proxy.has_cut();
+            ledger.enlist(&owner("me"), at(0)).await.unwrap();
+            if !has_cut {
+                assert!(nth > 5, "there are more than {nth} statements");
+                break;
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_freeze_that_breaks_off_leaves_nothing() {
     let database = PostgresDatabase::default();
