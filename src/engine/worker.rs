@@ -289,14 +289,23 @@ impl Shop {
             .then(|| put_back(claim, now, Hold::Retry))
     }
 
+    /// By the clock that decides: this machine's may show an hour in which nothing is allowed, or
+    /// one in which everything still is.
     fn admission(&self, claim: &Claim, now: Timestamp) -> Admission {
+        let (here, now) = (now, self.ledger.time(now));
         let candidate = Candidate {
             phone: &claim.phone,
             timezone: claim.timezone.as_deref(),
             begun: claim.unanswered_since.is_some(),
             now,
         };
-        admit(&self.run.terms, self.run.starts_at, candidate)
+        match admit(&self.run.terms, self.run.starts_at, candidate) {
+            Admission::Hold { until, hold } => Admission::Hold {
+                until: later(here, until.duration_since(now)),
+                hold,
+            },
+            admission @ (Admission::Now | Admission::Skip(_)) => admission,
+        }
     }
 
     /// Where a delivery goes when its request must not leave now: the provider has asked for a

@@ -693,6 +693,10 @@ pub trait Ledger: Debug + Send + Sync {
     /// gone where the ledger has no other way to tell; to be called about once a second.
     async fn beat(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError>;
 
+    /// What the clock that decides shows when the caller's shows `now`: the same, unless a server's
+    /// decides.
+    fn time(&self, now: Timestamp) -> Timestamp;
+
     /// How long after it was last heard of a process may count as gone, and lose its leases to
     /// others before they end; `None`: never while it lives.
     fn silence(&self) -> Option<SignedDuration>;

@@ -105,6 +105,7 @@ on_both! {
         four_processes_use_the_whole_rate_and_no_more,
         four_processes_keep_each_lines_rate_and_use_both,
         a_kill_of_all_costs_no_more_than_what_was_reserved,
+        processes_that_stood_still_do_not_make_up_for_it,
         a_wait_for_all_is_kept_by_all_and_followed_by_no_burst,
     }
     stop::{

@@ -268,6 +268,10 @@ impl Ledger for PostgresLedger {
         owners::beat(self, owner, now).await
     }
 
+    fn time(&self, now: Timestamp) -> Timestamp {
+        self.shift().to_server(now)
+    }
+
     fn silence(&self) -> Option<SignedDuration> {
         Some(self.heartbeat)
     }

@@ -8,13 +8,15 @@
 //! that is really higher is found by any window that is long enough.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use tokio::time::sleep;
 
-use super::books::{Books, bury_the_killed};
+use super::books::{Books, bury_the_killed, is_free};
 use super::waits::waits;
-use crate::support::{Journal, LINES, On, Process, Stage};
+use crate::support::{Journal, LINES, On, Process, Stage, until};
 
 /// How late a request may be on a busy machine.
 const LATE: SignedDuration = SignedDuration::from_millis(150);
@@ -22,6 +24,8 @@ const LATE: SignedDuration = SignedDuration::from_millis(150);
 const LAST_LATE: SignedDuration = SignedDuration::from_millis(60);
 /// Slots are reserved this far ahead; those of a process that is killed are lost.
 const HORIZON: SignedDuration = SignedDuration::from_secs(1);
+
+const STOOD_STILL: Duration = Duration::from_millis(1_500);
 
 /// A limit as the tests reckon with it.
 #[derive(Debug, Clone, Copy)]
@@ -187,6 +191,37 @@ pub(super) async fn a_kill_of_all_costs_no_more_than_what_was_reserved(on: On) {
     // Four programs start meanwhile, on a busy machine.
     let starts = SignedDuration::from_secs(2);
     assert!(gap < HORIZON + starts, "{gap:#} without a message");
+}
+
+/// While they stood still their slots went by; all that they had in hand, sent at once beside what
+/// is due now, would be twice the rate.
+pub(super) async fn processes_that_stood_still_do_not_make_up_for_it(on: On) {
+    let stage = at_the_accounts_rate(on, 500).await;
+    let sending = workers(&stage, 4);
+    for posts in [100, 250] {
+        stage.provider.until_posts(posts).await;
+        until("all to stand still outside of a change", async || {
+            for worker in &sending {
+                worker.signal("STOP");
+            }
+            let free = is_free(&stage).await;
+            if !free {
+                for worker in &sending {
+                    worker.signal("CONT");
+                }
+            }
+            free.then_some(())
+        })
+        .await;
+        // Longer than slots are reserved ahead: nothing marks it.
+        sleep(STOOD_STILL).await;
+        for worker in &sending {
+            worker.signal("CONT");
+        }
+    }
+    finish(sending).await;
+    let journal = stage.assert_everybody_once().await;
+    ACCOUNT.assert_kept(&times(&journal));
 }
 
 pub(super) async fn a_wait_for_all_is_kept_by_all_and_followed_by_no_burst(on: On) {
