@@ -1,10 +1,11 @@
 //! The way to the server: what an address may say, the pool, and whether the server will do.
 //! The password stays in the driver's options and is never shown.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgConnection, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::super::LedgerError;
@@ -20,6 +21,11 @@ const CONNECTIONS: u32 = 4;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a connection may be waited for, while the others are busy or the server restarts.
 const ACQUIRE: Duration = Duration::from_secs(5);
+/// How long a connection that does nothing may take to answer. One whose way was lost without a
+/// word, as when a cable is cut or a router forgets it, would be waited for a quarter of an hour.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Connections that nobody has used for so long are asked whether they still lead anywhere.
+const RESTED: Duration = Duration::from_secs(1);
 /// Connections that nobody needs are given back to the server.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -100,8 +106,25 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
         .max_connections(CONNECTIONS)
         .acquire_timeout(ACQUIRE)
         .idle_timeout(IDLE)
-        // A connection that broke is noticed by its first statement, which is then repeated.
+        // A connection that broke is noticed by its first statement, which is then repeated; one
+        // that has fallen silent is not.
         .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            let rested = about.idle_for > RESTED;
+            Box::pin(async move {
+                if rested {
+                    answers(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        // Before the driver asks the same, without an end, and keeps the place in the pool.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                answers(connection).await?;
+                Ok(true)
+            })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move {
                 sqlx::raw_sql(SESSION).execute(connection).await?;
@@ -109,6 +132,12 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
             })
         })
         .connect_lazy_with(options)
+}
+
+async fn answers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    timeout(ANSWER, connection.ping())
+        .await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))
 }
 
 /// Whether the server answers and will do. Asked outside of the pool, which would ask again and
