@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::{Ended, Journal, LINES, PostgresDatabase, Process, Project, Provider, phone};
+use super::{Ended, Journal, LINES, Machine, PostgresDatabase, Process, Project, Provider, phone};
 
 /// Where a stage keeps its ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +19,15 @@ pub(crate) enum On {
 pub(crate) struct Stage {
     pub(crate) project: Project,
     pub(crate) provider: Provider,
-    /// None: the ledger is a file in the project. Dropped with the stage.
-    _database: Option<PostgresDatabase>,
+    /// None: the ledger is a file in the project.
+    pub(crate) database: Option<PostgresDatabase>,
     people: usize,
 }
 
 /// The campaign of every stage.
 pub(crate) const CAMPAIGN: &str = "campaigns/hello.yaml";
+/// How one of several processes on its run is started.
+const WORKER: [&str; 3] = ["run", CAMPAIGN, "--yes"];
 /// Its one-off run.
 pub(crate) const RUN: &str = "hello@once";
 
@@ -69,7 +71,7 @@ impl Stage {
         let stage = Self {
             project,
             provider,
-            _database: database,
+            database,
             people,
         };
         stage.campaign("hello", campaign);
@@ -106,6 +108,16 @@ impl Stage {
         self.project.spawn(&args)
     }
 
+    /// Starts one more process on the run, which is frozen if it is not there yet.
+    pub(crate) fn worker(&self) -> Process {
+        self.project.spawn(&WORKER)
+    }
+
+    /// The same on another machine.
+    pub(crate) fn worker_on(&self, machine: &Machine) -> Process {
+        self.project.spawn_on(machine, &WORKER)
+    }
+
     /// `sendoff run` to its end.
     pub(crate) async fn send(&self) -> Ended {
         self.start(&[]).end().await
@@ -117,7 +129,7 @@ impl Stage {
     }
 
     /// Everybody has received the message once, no key has served two bodies, and the ledger
-    /// says the same as the provider, person by person.
+    /// says the same as the provider, person by person, and is proved.
     pub(crate) async fn assert_everybody_once(&self) -> Journal {
         let journal = self.assert_nobody_twice().await;
         assert_eq!(journal.totals.people, self.people, "somebody was left out");
@@ -139,6 +151,8 @@ impl Stage {
             assert_eq!(received.from.as_deref(), Some(&*row.line), "{row:?}");
             assert_eq!(received.key.as_deref(), Some(&*row.idempotency_key));
         }
+        let proof = self.project.run(&["verify", RUN]).await;
+        assert_eq!(proof.code, Some(0), "{proof:?}");
         journal
     }
 
