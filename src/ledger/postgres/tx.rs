@@ -198,10 +198,10 @@ impl PostgresLedger {
             match work().await {
                 Ok(answer) => return Ok(answer),
                 Err(error @ LedgerError::Refused { .. }) => {
-                    return Err(self
-                        .refusal()
-                        .await?
-                        .unwrap_or(faults::at(&self.place, error)));
+                    // A ledger that is closed refuses like one that may not be written. Where
+                    // even that cannot be read, the first refusal is the reason.
+                    let closed = self.refusal().await.ok().flatten();
+                    return Err(closed.unwrap_or_else(|| faults::at(&self.place, error)));
                 }
                 Err(error) => patience.wait_after(faults::at(&self.place, error)).await?,
             }
