@@ -3,7 +3,7 @@
 
 mod bench;
 mod claiming;
-mod cluster;
+pub(crate) mod cluster;
 mod damage;
 mod doubts;
 mod freezing;

@@ -15,6 +15,7 @@ mod soak;
 mod stop;
 mod uploads;
 mod waits;
+mod work;
 
 use std::collections::HashMap;
 

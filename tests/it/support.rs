@@ -14,13 +14,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::ledger::cluster::PostgresDatabase;
+
 mod mounts;
 mod provider;
 mod stage;
 
 pub(crate) use mounts::Mounts;
 pub(crate) use provider::{Journal, Provider, Request};
-pub(crate) use stage::{CAMPAIGN, RUN, Stage};
+pub(crate) use stage::{CAMPAIGN, Database, RUN, Stage};
 
 /// No test waits longer for anything; far more than any needs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -60,6 +62,8 @@ pub(crate) struct Project {
     /// What the program is started by, such as a command that limits it.
     wrapper: Vec<String>,
     outputs: AtomicU32,
+    /// Where its settings say that the ledger is, if not in a file of the folder.
+    database: Option<PostgresDatabase>,
 }
 
 impl Project {
@@ -70,6 +74,7 @@ impl Project {
             secret: None,
             wrapper: Vec::new(),
             outputs: AtomicU32::new(0),
+            database: None,
         }
     }
 

@@ -38,7 +38,7 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// A database of its own, made when it is first opened and dropped with the test.
 #[derive(Debug)]
-pub(super) struct PostgresDatabase {
+pub(crate) struct PostgresDatabase {
     server: String,
     name: String,
     made: OnceCell<()>,
@@ -62,7 +62,7 @@ impl PostgresDatabase {
     }
 
     /// Its address, for the user who owns the server.
-    pub(super) async fn url(&self) -> String {
+    pub(crate) async fn url(&self) -> String {
         self.made
             .get_or_init(|| async {
                 self.on_server(format!("CREATE DATABASE {}", self.name))
@@ -79,12 +79,12 @@ impl PostgresDatabase {
     }
 
     /// A plain connection, such as another program has.
-    pub(super) async fn connect(&self) -> PgConnection {
+    pub(crate) async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url().await).await.unwrap()
     }
 
     /// One statement of an administrator's, in the database.
-    pub(super) async fn run(&self, statement: impl Into<String>) {
+    pub(crate) async fn run(&self, statement: impl Into<String>) {
         let mut connection = self.connect().await;
         sqlx::raw_sql(AssertSqlSafe(statement.into()))
             .execute(&mut connection)

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::{Ended, Journal, LINES, Process, Project, Provider, phone};
+use crate::ledger::cluster::PostgresDatabase;
 
 /// A project whose settings point at a sandbox in another process.
 #[derive(Debug)]
@@ -19,6 +20,15 @@ pub(crate) const CAMPAIGN: &str = "campaigns/hello.yaml";
 /// Its one-off run.
 pub(crate) const RUN: &str = "hello@once";
 
+/// What a stage keeps its ledger in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Database {
+    /// A file in the project's folder.
+    Sqlite,
+    /// A database of its own on the tests' server.
+    Postgres,
+}
+
 impl Stage {
     /// A campaign to `people` people, one text each.
     pub(crate) async fn new(people: usize) -> Self {
@@ -28,13 +38,33 @@ impl Stage {
     /// The same, with further lines in the campaign and in the gateway's settings (without
     /// their indentation).
     pub(crate) async fn with(people: usize, campaign: &str, gateway: &str) -> Self {
+        Self::on(Database::Sqlite, people, campaign, gateway).await
+    }
+
+    /// The same with the ledger in that database.
+    pub(crate) async fn on(
+        database: Database,
+        people: usize,
+        campaign: &str,
+        gateway: &str,
+    ) -> Self {
         let provider = Provider::start().await;
         let mut project = Project::new();
         project.secret = Some(provider.secret.clone());
+        let ledger = match database {
+            Database::Sqlite => String::new(),
+            Database::Postgres => {
+                let made = project.database.insert(PostgresDatabase::default());
+                format!("ledger: {}\n", made.url().await)
+            }
+        };
         let more: String = gateway.lines().fold(String::new(), |text, line| {
             text + "    " + line.trim_start() + "\n"
         });
-        project.write("sendoff.yaml", format!("{}{more}", provider.settings));
+        project.write(
+            "sendoff.yaml",
+            format!("{ledger}{}{more}", provider.settings),
+        );
         let stage = Self {
             project,
             provider,
