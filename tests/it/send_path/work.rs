@@ -1,22 +1,111 @@
-//! Several processes at work on one ledger, on either database. What one process does alone is
-//! told elsewhere.
+//! Workers: several processes on one run, several runs in one process, on either database. The
+//! sandbox's record is the oracle. What one process does with one run is told elsewhere.
 
-use serde_json::json;
+mod leaving;
+mod together;
 
-use crate::support::{Database, RUN, Stage};
+use serde_json::Value;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn processes_share_a_run_on_a_server() {
-    let stage = Stage::on(Database::Postgres, 200, "pace: { concurrency: 4 }", "").await;
-    let slow = json!([{ "kind": "slow", "delay_ms": 20 }]);
-    stage.provider.faults(1, &slow).await;
-    let one = stage.start(&[]);
-    stage.provider.until_people(5).await;
-    let other = stage.project.spawn(&["resume", RUN, "--yes"]);
-    for process in [one, other] {
-        let ended = process.end().await;
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-    }
-    let journal = stage.assert_everybody_once().await;
-    assert_eq!(journal.totals.message_posts, 200, "each was asked for once");
+use crate::support::{CAMPAIGN, Database, Ended, Process, RUN, Stage, until};
+
+/// One test of each check, on each database.
+macro_rules! on_both {
+    ($($check:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $check() {
+                    super::$check(crate::support::Database::Sqlite).await;
+                }
+            )+
+        }
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $check() {
+                    super::$check(crate::support::Database::Postgres).await;
+                }
+            )+
+        }
+    };
+}
+use on_both;
+
+/// A worker on the stage's ledger, with further arguments.
+fn worker(stage: &Stage, more: &[&str]) -> Process {
+    stage.project.spawn(&[&["work"], more].concat())
+}
+
+/// Waits until a process has said something on standard error.
+async fn until_said(process: &mut Process, words: &str) {
+    until(&format!("'{words}'"), async || {
+        let said = process.err();
+        if said.contains(words) {
+            return Some(());
+        }
+        assert!(process.is_running(), "it has ended; it said\n{said}");
+        None
+    })
+    .await;
+}
+
+/// Tells a worker to leave, and waits until it has; the ordinary end of one.
+async fn leave(process: Process) -> Ended {
+    process.signal("TERM");
+    let ended = process.end().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended
+}
+
+/// `status --format json` of a run, or of all.
+async fn status(stage: &Stage, run: Option<&str>) -> Value {
+    let args: Vec<&str> = ["status"].into_iter().chain(run).collect();
+    let ended = stage
+        .project
+        .run(&[&args[..], &["--format", "json"]].concat())
+        .await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.json()
+}
+
+/// Waits until a run is in a state.
+async fn until_state(stage: &Stage, run: &str, state: &str) {
+    until(&format!("{run} to be {state}"), async || {
+        (status(stage, Some(run)).await["state"] == state).then_some(())
+    })
+    .await;
+}
+
+/// Freezes a campaign's run and leaves all of it for others: its process is told to stop when it
+/// has begun.
+async fn frozen(stage: &Stage, campaign: &str) {
+    let ended = stage
+        .project
+        .run(&["run", campaign, "--yes", "--only", "+12025550100"])
+        .await;
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+}
+
+/// A stage whose run is frozen, and sent to one person.
+async fn waiting(database: Database, people: usize, campaign: &str) -> Stage {
+    let stage = Stage::on(database, people, campaign, "").await;
+    frozen(&stage, CAMPAIGN).await;
+    stage
+}
+
+/// How many of a run are sent, by the ledger.
+async fn accepted(stage: &Stage, run: &str) -> u64 {
+    status(stage, Some(run)).await["counts"]["sent"]
+        .as_u64()
+        .unwrap()
+}
+
+/// The names of those who work on the stage's run.
+async fn workers(stage: &Stage) -> Vec<String> {
+    let status = status(stage, Some(RUN)).await;
+    let workers = status["workers"].as_array().unwrap();
+    workers
+        .iter()
+        .map(|one| one["name"].as_str().unwrap().to_owned())
+        .collect()
 }
