@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::clock::Clock;
 use super::dispatch::{Ended, Engine, Session, Share, Shutdown, WhenIdle, dispatch};
 use super::floor::SHORT_WAIT;
+use super::heard::Heard;
 use super::leases::Leases;
 use super::limiter::Guard;
 use super::patient::{Patient, passes};
@@ -116,6 +117,7 @@ pub async fn work<C: Choose>(
         clock: crew.clock.clone(),
         owner: crew.owner.clone(),
         leases: Arc::new(Leases::default()),
+        heard: Arc::new(Heard::new(Instant::now(), None)),
         lease: SHORT_WAIT,
     };
     let alive = CancellationToken::new();

@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::clock::Clock;
 use super::floor::Floor;
 use super::gates::Gates;
+use super::heard::Heard;
 use super::leases::Leases;
 use super::limiter::{Guard, Limiter};
 use super::pulse::Pulse;
@@ -140,6 +142,7 @@ pub async fn dispatch(
 ) -> Result<Ended, LedgerError> {
     engine.ledger.bury(engine.clock.now()).await?;
     engine.ledger.follow_clock(&|| engine.clock.now()).await?;
+    let told_at = Instant::now();
     engine
         .ledger
         .enlist(&session.owner, engine.clock.now())
@@ -150,7 +153,8 @@ pub async fn dispatch(
         .await?;
     let (recorder, writer) = Recorder::new(engine.ledger.clone(), session.owner.clone());
     let writer = tokio::spawn(writer);
-    let shop = Arc::new(shop(engine, session, shutdown, recorder));
+    let heard = Arc::new(Heard::new(told_at, engine.ledger.silence()));
+    let shop = Arc::new(shop(engine, session, shutdown, (recorder, heard)));
     let alive = CancellationToken::new();
     let pulse = pulse(engine, session, &shop).beat(alive.clone());
     let pulse = AbortOnDropHandle::new(tokio::spawn(pulse));
@@ -184,6 +188,7 @@ fn pulse(engine: &Engine, session: &Session, shop: &Shop) -> Pulse {
         clock: engine.clock.clone(),
         owner: session.owner.clone(),
         leases: shop.leases.clone(),
+        heard: shop.heard.clone(),
         lease: shop.lease,
     }
 }
@@ -202,7 +207,12 @@ async fn halt(engine: &Engine, reason: String) -> Result<Ended, LedgerError> {
     }
 }
 
-fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recorder) -> Shop {
+fn shop(
+    engine: &Engine,
+    session: &Session,
+    shutdown: &Shutdown,
+    (recorder, heard): (Recorder, Arc<Heard>),
+) -> Shop {
     let concurrency = usize::try_from(concurrency(engine, session)).unwrap_or(1);
     // Where a key tells what became of an attempt, many may wait for the wire with their begin
     // committed, so that one commit serves them all; elsewhere each may end as uncertain.
@@ -232,6 +242,7 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
         leases: Arc::new(Leases::default()),
         stop: shutdown.stop.child_token(),
         lease: lease(engine.gateway.timeout(), begun.div_ceil(concurrency.max(1))),
+        heard,
         gates: Gates::default(),
         halted: Mutex::default(),
         due_again: Mutex::default(),

@@ -14,6 +14,7 @@ pub mod crew;
 pub mod dispatch;
 mod floor;
 mod gates;
+mod heard;
 mod leases;
 pub mod limiter;
 mod outcomes;

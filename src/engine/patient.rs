@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -138,6 +138,10 @@ macro_rules! patiently {
             $(async fn $name(&self, $($arg: $kind),*) -> Result<$answer, LedgerError> {
                 self.patiently(&self.shutdown.$token, || self.inner.$name($($arg),*)).await
             })*
+
+            fn silence(&self) -> Option<SignedDuration> {
+                self.inner.silence()
+            }
 
             async fn close(&self) {
                 self.inner.close().await;

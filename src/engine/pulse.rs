@@ -11,9 +11,9 @@
 //!
 //! So a lease ends when its process is dead, stopped or cut off for the rest of it; on PostgreSQL
 //! already when no heartbeat has come for [`HEARTBEAT`](crate::ledger::postgres::HEARTBEAT). A
-//! process that comes back beats again, and what nobody has taken over is its own as before. What
-//! somebody has taken over it can neither renew nor begin, since the lease names another owner, and
-//! what it records of it is late.
+//! process that comes back beats again, asks for all that it has in hand, and what nobody has taken
+//! over is its own as before. The rest it can neither renew nor begin, since the lease names another
+//! owner; what of it was begun and has not left is put back, and what it records of it is late.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +23,10 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::heard::Heard;
 use super::leases::Leases;
 use super::settle::later;
-use crate::ledger::{Ledger, LedgerError, Owner};
+use crate::ledger::{DeliveryId, Ledger, LedgerError, Owner};
 
 /// Between two heartbeats.
 const BEAT: Duration = Duration::from_secs(1);
@@ -38,7 +39,15 @@ pub(super) struct Pulse {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) owner: Owner,
     pub(super) leases: Arc<Leases>,
+    pub(super) heard: Arc<Heard>,
     pub(super) lease: SignedDuration,
+}
+
+/// Whether leases are to be renewed at a heartbeat, or were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renewal {
+    Due,
+    NotYet,
 }
 
 impl Pulse {
@@ -53,29 +62,42 @@ impl Pulse {
                 // cancel-safe: a timer
                 () = sleep(BEAT) => {}
             }
-            let beaten = self.ledger.beat(&self.owner, self.clock.now()).await;
-            if let Err(error) = beaten {
-                tracing::warn!(%error, "no heartbeat");
-                continue;
-            }
-            if renewed.elapsed() >= every.max(BEAT) {
-                match self.renew().await {
-                    Ok(()) => renewed = Instant::now(),
-                    Err(error) => tracing::warn!(%error, "no lease was renewed"),
-                }
+            let due = renewed.elapsed() >= every.max(BEAT);
+            let leases = if due { Renewal::Due } else { Renewal::NotYet };
+            match self.once(leases).await {
+                Ok(Renewal::Due) => renewed = Instant::now(),
+                Ok(Renewal::NotYet) => {}
+                Err(error) => tracing::warn!(%error, "the ledger has not heard of this process"),
             }
         }
     }
 
+    /// Beats, and renews the leases if they are `due`, or when this process may have counted as
+    /// gone: until it knows what is still its own, it goes on as one that nobody has heard of.
+    async fn once(&self, leases: Renewal) -> Result<Renewal, LedgerError> {
+        let begun = Instant::now();
+        self.ledger.beat(&self.owner, self.clock.now()).await?;
+        let was_gone = self.heard.too_long_ago();
+        let leases = if was_gone { Renewal::Due } else { leases };
+        if leases == Renewal::Due {
+            let (ids, found) = self.renew().await?;
+            if was_gone {
+                self.leases.lost_but(&found, &ids);
+            }
+        }
+        self.heard.told(begun);
+        Ok(leases)
+    }
+
     /// The time is read before: a lease lasts longer than is believed here, never less.
-    async fn renew(&self) -> Result<(), LedgerError> {
+    async fn renew(&self) -> Result<(Vec<DeliveryId>, Vec<DeliveryId>), LedgerError> {
         let ids = self.leases.all();
         if ids.is_empty() {
-            return Ok(());
+            return Ok((ids, Vec::new()));
         }
         let until = later(self.clock.now(), self.lease);
-        let renewed = self.ledger.renew(&self.owner, &ids, until).await?;
-        self.leases.renewed(&renewed, until);
-        Ok(())
+        let found = self.ledger.renew(&self.owner, &ids, until).await?;
+        self.leases.renewed(&found, until);
+        Ok((ids, found))
     }
 }

@@ -17,6 +17,7 @@ use super::admission::admit;
 use super::clock::Clock;
 use super::dispatch::Share;
 use super::gates::Gates;
+use super::heard::Heard;
 use super::leases::Leases;
 use super::limiter::Limiter;
 use super::recorder::{NotWritten, Recorder};
@@ -60,6 +61,8 @@ pub(super) struct Shop {
     pub(super) stop: CancellationToken,
     /// From the beginning of an attempt until another process may take it over.
     pub(super) lease: SignedDuration,
+    /// When the ledger was last told that this process lives.
+    pub(super) heard: Arc<Heard>,
     /// Why the run has to halt, by the first worker that learns it.
     pub(super) halted: Mutex<Option<String>>,
     pub(super) chance: Mutex<fastrand::Rng>,
@@ -279,13 +282,15 @@ impl Shop {
 
     /// The same for an attempt that was begun too long ago, because the wire was slow or the
     /// machine asleep: whoever takes over a lease that is over must find nothing on the wire,
-    /// and the key of an unanswered attempt must not be used once the provider may forget it.
+    /// and the key of an unanswered attempt must not be used once the provider may forget it. Nor
+    /// is anything sent by a process that may count as gone: all that it has may be another's.
     fn stale(&self, claim: &Claim, begun_at: Timestamp) -> Option<Next> {
         let now = self.clock.now();
         let lease =
             later(begun_at, self.lease).max(self.leases.until(claim.id).unwrap_or(begun_at));
         let last_moment = later(lease, -self.gateway.timeout());
-        (now >= last_moment || self.unrepeatable(claim).is_some())
+        let may_be_anothers = self.heard.too_long_ago() || self.leases.is_lost(claim.id);
+        (now >= last_moment || may_be_anothers || self.unrepeatable(claim).is_some())
             .then(|| put_back(claim, now, Hold::Retry))
     }
 

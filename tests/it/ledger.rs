@@ -3,7 +3,7 @@
 
 mod bench;
 mod claiming;
-pub(crate) mod cluster;
+mod cluster;
 mod damage;
 mod doubts;
 mod freezing;

@@ -14,15 +14,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::ledger::cluster::PostgresDatabase;
-
 mod mounts;
+mod postgres;
 mod provider;
 mod stage;
 
 pub(crate) use mounts::Mounts;
+pub(crate) use postgres::{Cluster, PostgresDatabase};
 pub(crate) use provider::{Journal, Provider, Request};
-pub(crate) use stage::{CAMPAIGN, Database, RUN, Stage};
+pub(crate) use stage::{CAMPAIGN, On, RUN, Stage};
 
 /// No test waits longer for anything; far more than any needs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -62,8 +62,6 @@ pub(crate) struct Project {
     /// What the program is started by, such as a command that limits it.
     wrapper: Vec<String>,
     outputs: AtomicU32,
-    /// Where its settings say that the ledger is, if not in a file of the folder.
-    database: Option<PostgresDatabase>,
 }
 
 impl Project {
@@ -74,7 +72,6 @@ impl Project {
             secret: None,
             wrapper: Vec::new(),
             outputs: AtomicU32::new(0),
-            database: None,
         }
     }
 

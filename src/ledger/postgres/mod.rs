@@ -278,6 +278,10 @@ impl Ledger for PostgresLedger {
         owners::beat(self, owner, now).await
     }
 
+    fn silence(&self) -> Option<SignedDuration> {
+        Some(self.heartbeat)
+    }
+
     async fn renew(
         &self,
         owner: &Owner,

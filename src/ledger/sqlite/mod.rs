@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
@@ -302,6 +302,11 @@ impl Ledger for SqliteLedger {
     async fn beat(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
         self.locks.touch(owner, now);
         Ok(())
+    }
+
+    /// Its lock tells.
+    fn silence(&self) -> Option<SignedDuration> {
+        None
     }
 
     async fn renew(

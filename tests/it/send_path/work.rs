@@ -1,35 +1,12 @@
 //! Workers: several processes on one run, several runs in one process, on either database. The
 //! sandbox's record is the oracle. What one process does with one run is told elsewhere.
 
-mod leaving;
-mod together;
+pub(super) mod leaving;
+pub(super) mod together;
 
 use serde_json::Value;
 
-use crate::support::{CAMPAIGN, Database, Ended, Process, RUN, Stage, until};
-
-/// One test of each check, on each database.
-macro_rules! on_both {
-    ($($check:ident),+ $(,)?) => {
-        mod sqlite {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $check() {
-                    super::$check(crate::support::Database::Sqlite).await;
-                }
-            )+
-        }
-        mod postgres {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $check() {
-                    super::$check(crate::support::Database::Postgres).await;
-                }
-            )+
-        }
-    };
-}
-use on_both;
+use crate::support::{CAMPAIGN, Ended, On, Process, RUN, Stage, until};
 
 /// A worker on the stage's ledger, with further arguments.
 fn worker(stage: &Stage, more: &[&str]) -> Process {
@@ -87,8 +64,8 @@ async fn frozen(stage: &Stage, campaign: &str) {
 }
 
 /// A stage whose run is frozen, and sent to one person.
-async fn waiting(database: Database, people: usize, campaign: &str) -> Stage {
-    let stage = Stage::on(database, people, campaign, "").await;
+async fn waiting(on: On, people: usize, campaign: &str) -> Stage {
+    let stage = Stage::on(on, people, campaign, "").await;
     frozen(&stage, CAMPAIGN).await;
     stage
 }

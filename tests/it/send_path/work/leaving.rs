@@ -2,17 +2,11 @@
 
 use serde_json::json;
 
-use super::{leave, on_both, until_said, waiting, worker};
-use crate::support::{Database, RUN, Stage};
+use super::{leave, until_said, waiting, worker};
+use crate::support::{On, RUN, Stage};
 
-on_both!(
-    the_first_signal_finishes_the_wire_and_exits_0,
-    the_second_signal_gives_it_up_and_exits_4,
-    one_that_is_not_to_wait_leaves_when_nothing_is_due,
-);
-
-async fn the_first_signal_finishes_the_wire_and_exits_0(database: Database) {
-    let stage = waiting(database, 30, "pace: { concurrency: 4 }").await;
+pub(in crate::send_path) async fn the_first_signal_finishes_the_wire_and_exits_0(on: On) {
+    let stage = waiting(on, 30, "pace: { concurrency: 4 }").await;
     let lie = json!([{ "kind": "slow_after_accept", "delay_ms": 400 }]);
     stage.provider.faults(1, &lie).await;
     let process = worker(&stage, &[]);
@@ -29,8 +23,8 @@ async fn the_first_signal_finishes_the_wire_and_exits_0(database: Database) {
     assert_eq!(journal.posts().len(), 30, "one was asked for again");
 }
 
-async fn the_second_signal_gives_it_up_and_exits_4(database: Database) {
-    let stage = waiting(database, 30, "pace: { concurrency: 4 }").await;
+pub(in crate::send_path) async fn the_second_signal_gives_it_up_and_exits_4(on: On) {
+    let stage = waiting(on, 30, "pace: { concurrency: 4 }").await;
     let lie = json!([{ "kind": "slow_after_accept", "delay_ms": 60_000 }]);
     stage.provider.faults(1, &lie).await;
     let mut process = worker(&stage, &[]);
@@ -46,14 +40,14 @@ async fn the_second_signal_gives_it_up_and_exits_4(database: Database) {
     stage.assert_everybody_once().await;
 }
 
-async fn one_that_is_not_to_wait_leaves_when_nothing_is_due(database: Database) {
-    let stage = waiting(database, 20, "").await;
+pub(in crate::send_path) async fn one_that_is_not_to_wait_leaves_when_nothing_is_due(on: On) {
+    let stage = waiting(on, 20, "").await;
     let done = stage.project.run(&["work", "--until-idle"]).await;
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(done.err.contains("left hello@once: finished"), "{done:?}");
     stage.assert_everybody_once().await;
     // Something is open, and it is not due for long.
-    let later = Stage::on(database, 3, "retry: { base: 10m, max: 10m }", "").await;
+    let later = Stage::on(on, 3, "retry: { base: 10m, max: 10m }", "").await;
     let refused = json!([{ "kind": "error", "code": 3002 }]);
     later.provider.faults(1, &refused).await;
     let begun = later.start(&["--until-idle"]).end().await;

@@ -2,21 +2,11 @@
 
 use serde_json::json;
 
-use super::{
-    accepted, frozen, leave, on_both, status, until_said, until_state, waiting, worker, workers,
-};
-use crate::support::{Database, RUN, Stage, until};
+use super::{accepted, frozen, leave, status, until_said, until_state, waiting, worker, workers};
+use crate::support::{On, RUN, until};
 
-on_both!(
-    workers_share_a_run,
-    a_worker_that_is_killed_leaves_its_part_to_the_other,
-    a_worker_serves_two_runs_within_its_concurrency,
-    runs_are_joined_by_their_names,
-    a_run_that_is_paused_is_left_and_joined_again,
-);
-
-async fn workers_share_a_run(database: Database) {
-    let stage = waiting(database, 300, "pace: { rate: 100/s, burst: 10 }").await;
+pub(in crate::send_path) async fn workers_share_a_run(on: On) {
+    let stage = waiting(on, 300, "pace: { rate: 100/s, burst: 10 }").await;
     let slow = json!([{ "kind": "slow_after_accept", "delay_ms": 40 }]);
     stage.provider.faults(1, &slow).await;
     let mut both = [worker(&stage, &[]), worker(&stage, &[])];
@@ -38,8 +28,8 @@ async fn workers_share_a_run(database: Database) {
     assert_eq!(journal.posts().len(), 300, "each was asked for once");
 }
 
-async fn a_worker_that_is_killed_leaves_its_part_to_the_other(database: Database) {
-    let stage = waiting(database, 60, "pace: { concurrency: 4 }").await;
+pub(in crate::send_path) async fn a_worker_that_is_killed_leaves_its_part_to_the_other(on: On) {
+    let stage = waiting(on, 60, "pace: { concurrency: 4 }").await;
     let lie = json!([{ "kind": "slow_after_accept", "delay_ms": 60_000 }]);
     stage.provider.faults(1, &lie).await;
     let mut first = worker(&stage, &[]);
@@ -56,8 +46,8 @@ async fn a_worker_that_is_killed_leaves_its_part_to_the_other(database: Database
     stage.assert_everybody_once().await;
 }
 
-async fn a_worker_serves_two_runs_within_its_concurrency(database: Database) {
-    let stage = waiting(database, 120, "pace: { concurrency: 16 }").await;
+pub(in crate::send_path) async fn a_worker_serves_two_runs_within_its_concurrency(on: On) {
+    let stage = waiting(on, 120, "pace: { concurrency: 16 }").await;
     stage.campaign("small", "pace: { concurrency: 16 }");
     frozen(&stage, "campaigns/small.yaml").await;
     let slow = json!([{ "kind": "slow", "delay_ms": 60_000 }]);
@@ -92,8 +82,8 @@ async fn a_worker_serves_two_runs_within_its_concurrency(database: Database) {
     }
 }
 
-async fn runs_are_joined_by_their_names(database: Database) {
-    let stage = waiting(database, 10, "").await;
+pub(in crate::send_path) async fn runs_are_joined_by_their_names(on: On) {
+    let stage = waiting(on, 10, "").await;
     let mut process = worker(&stage, &["--runs", "sm?ll@*", "--runs", "other@*"]);
     until_said(&mut process, "Working as").await;
     stage.campaign("small", "");
@@ -105,8 +95,8 @@ async fn runs_are_joined_by_their_names(database: Database) {
     assert_eq!(accepted(&stage, "small@once").await, 10);
 }
 
-async fn a_run_that_is_paused_is_left_and_joined_again(database: Database) {
-    let stage = waiting(database, 100, "pace: { concurrency: 4 }").await;
+pub(in crate::send_path) async fn a_run_that_is_paused_is_left_and_joined_again(on: On) {
+    let stage = waiting(on, 100, "pace: { concurrency: 4 }").await;
     let slow = json!([{ "kind": "slow", "delay_ms": 60_000 }]);
     stage.provider.faults(1, &slow).await;
     let mut process = worker(&stage, &[]);
@@ -117,12 +107,16 @@ async fn a_run_that_is_paused_is_left_and_joined_again(database: Database) {
     until_said(&mut process, "left hello@once: paused").await;
     let sent = accepted(&stage, RUN).await;
     assert!(sent < 100, "it was paused too late to tell");
-    // It is put on again for one person, and the worker does the others.
-    let only = ["run", CAMPAIGN, "--yes", "--only", "+13035550100"];
-    resume_state(&stage).await;
-    let one = stage.project.run(&only).await;
-    assert!(matches!(one.code, Some(0 | 4)), "{one:?}");
+    let slow = json!([{ "kind": "slow", "delay_ms": 60_000 }]);
+    stage.provider.faults(1, &slow).await;
+    let resumed = stage.project.spawn(&["resume", RUN, "--yes"]);
+    until("the run to be joined again", async || {
+        (process.err().matches("joined hello@once").count() == 2).then_some(())
+    })
+    .await;
+    stage.provider.faults(1, &json!([])).await;
     until_said(&mut process, "left hello@once: finished").await;
+    assert_eq!(resumed.end().await.code, Some(0));
     leave(process).await;
     stage.assert_everybody_once().await;
 }
