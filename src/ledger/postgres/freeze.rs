@@ -8,16 +8,13 @@ use super::super::freeze::{FreezeTx, Freezing, FrozenMessage, Sealed};
 use super::super::rows::{RunRow, stored};
 use super::super::{Freeze, FreezeFacts, LedgerError, NewDelivery, NewRun, RunRecord};
 use super::clock::Asked;
-use super::shared::column;
+use super::shared::{column, length, portions};
 use super::tx::Tx;
 use super::{PostgresLedger, faults, statements as sql};
 use crate::domain::account::AccountId;
 use crate::domain::campaign::FrozenFile;
 use crate::domain::delivery::SkipReason;
 use crate::domain::message::Media;
-
-/// Rows in one statement, at the most: a few hundred KiB with their messages.
-const CHUNK: usize = 4_096;
 
 pub(super) async fn open(
     ledger: &PostgresLedger,
@@ -102,6 +99,19 @@ fn detail(one: &FrozenMessage) -> Option<&str> {
     one.skipped().map(|(_, detail)| detail)
 }
 
+/// The texts of a message's row, and of its delivery's.
+fn text(one: &FrozenMessage) -> usize {
+    let texts = [one.kept_key(), one.phone(), one.timezone(), one.content()];
+    texts.into_iter().map(length).sum()
+}
+
+fn aside(one: &FrozenMessage) -> usize {
+    [one.line(), reason(one), detail(one)]
+        .into_iter()
+        .map(length)
+        .sum()
+}
+
 impl FreezeTx for Tx {
     async fn insert_messages(
         &mut self,
@@ -109,7 +119,7 @@ impl FreezeTx for Tx {
         rows: &[FrozenMessage],
     ) -> Result<bool, LedgerError> {
         let mut inserted = 0;
-        for rows in rows.chunks(CHUNK) {
+        for rows in portions(rows, 7, text) {
             inserted += sqlx::query(sql::INSERT_MESSAGES)
                 .bind(run_id)
                 .bind(column(rows, |one| one.id))
@@ -154,7 +164,7 @@ impl FreezeTx for Tx {
         due_at: i64,
         rows: &[FrozenMessage],
     ) -> Result<(), LedgerError> {
-        for rows in rows.chunks(CHUNK) {
+        for rows in portions(rows, 4, aside) {
             sqlx::query(sql::INSERT_DELIVERIES)
                 .bind(run_id)
                 .bind(due_at)

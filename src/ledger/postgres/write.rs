@@ -10,7 +10,7 @@ use super::super::runs::Unanswered;
 use super::super::shapes::{AttemptRow, Begun, Lost, Moved, Numbered, gate_key};
 use super::super::write::{WriteTx, delivery, write_group};
 use super::super::{DeliveryId, Gate, LedgerError, NewChat, Owner, Settle, Write, Written};
-use super::shared::{bind_lost, column};
+use super::shared::{bind_lost, column, length, portions};
 use super::translate::{Begins, to_caller, to_server};
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, place, statements as sql};
@@ -73,13 +73,18 @@ impl WriteTx for Tx {
         claims: &[Numbered],
         now: Timestamp,
     ) -> Result<Vec<GatedRow>, LedgerError> {
-        Ok(sqlx::query_as(sql::GATED)
-            .bind(column(claims, |(id, _)| *id))
-            .bind(column(claims, |(_, attempt)| *attempt))
-            .bind(&owner.0)
-            .bind(now.as_millisecond())
-            .fetch_all(self.connection())
-            .await?)
+        let mut all = Vec::with_capacity(claims.len());
+        for claims in portions(claims, 2, |_| 0) {
+            let done: Vec<GatedRow> = sqlx::query_as(sql::GATED)
+                .bind(column(claims, |(id, _)| *id))
+                .bind(column(claims, |(_, attempt)| *attempt))
+                .bind(&owner.0)
+                .bind(now.as_millisecond())
+                .fetch_all(self.connection())
+                .await?;
+            all.extend(done);
+        }
+        Ok(all)
     }
 
     async fn settle(&mut self, owner: &Owner, settle: &Settle) -> Result<Option<i64>, LedgerError> {
@@ -97,9 +102,11 @@ impl WriteTx for Tx {
     }
 
     async fn keep_lost_before(&mut self, owner: &Owner, lost: &[Lost]) -> Result<(), LedgerError> {
-        bind_lost(sqlx::query(sql::KEEP_LOST_BEFORE).bind(&owner.0), lost)
-            .execute(self.connection())
-            .await?;
+        for lost in portions(lost, 5, |_| 0) {
+            bind_lost(sqlx::query(sql::KEEP_LOST_BEFORE).bind(&owner.0), lost)
+                .execute(self.connection())
+                .await?;
+        }
         Ok(())
     }
 
@@ -108,27 +115,34 @@ impl WriteTx for Tx {
         owner: &Owner,
         rows: &[Begun],
     ) -> Result<Vec<DeliveryId>, LedgerError> {
-        Ok(sqlx::query_scalar(sql::BEGIN)
-            .bind(&owner.0)
-            .bind(column(rows, |one| one.id))
-            .bind(column(rows, |one| i64::from(one.expected_attempt)))
-            .bind(column(rows, |one| i64::from(one.revision)))
-            .bind(column(rows, |one| one.fixed.as_str()))
-            .bind(column(rows, |one| one.at))
-            .bind(column(rows, |one| one.lease_until))
-            .bind(column(rows, |one| one.fixed_sum))
-            .fetch_all(self.connection())
-            .await?)
+        let mut all = Vec::with_capacity(rows.len());
+        for rows in portions(rows, 7, |one| one.fixed.len()) {
+            let done: Vec<DeliveryId> = sqlx::query_scalar(sql::BEGIN)
+                .bind(&owner.0)
+                .bind(column(rows, |one| one.id))
+                .bind(column(rows, |one| i64::from(one.expected_attempt)))
+                .bind(column(rows, |one| i64::from(one.revision)))
+                .bind(column(rows, |one| one.fixed.as_str()))
+                .bind(column(rows, |one| one.at))
+                .bind(column(rows, |one| one.lease_until))
+                .bind(column(rows, |one| one.fixed_sum))
+                .fetch_all(self.connection())
+                .await?;
+            all.extend(done);
+        }
+        Ok(all)
     }
 
     async fn give_back(&mut self, owner: &Owner, rows: &[Begun]) -> Result<(), LedgerError> {
-        sqlx::query(sql::GIVE_BACK)
-            .bind(&owner.0)
-            .bind(column(rows, |one| one.id))
-            .bind(column(rows, |one| i64::from(one.expected_attempt)))
-            .bind(column(rows, |one| one.at))
-            .execute(self.connection())
-            .await?;
+        for rows in portions(rows, 3, |_| 0) {
+            sqlx::query(sql::GIVE_BACK)
+                .bind(&owner.0)
+                .bind(column(rows, |one| one.id))
+                .bind(column(rows, |one| i64::from(one.expected_attempt)))
+                .bind(column(rows, |one| one.at))
+                .execute(self.connection())
+                .await?;
+        }
         Ok(())
     }
 
@@ -138,47 +152,57 @@ impl WriteTx for Tx {
     ) -> Result<Vec<DeliveryId>, LedgerError> {
         let code = |one: &AttemptRow<'_>| one.failure()?.code.map(i64::from);
         let http = |one: &AttemptRow<'_>| one.failure()?.http.map(i64::from);
-        Ok(sqlx::query_scalar(sql::KEEP_ATTEMPTS)
-            .bind(column(rows, |one| one.record.id))
-            .bind(column(rows, |one| i64::from(one.record.attempt)))
-            .bind(column(rows, |one| i64::from(one.record.revision)))
-            .bind(column(rows, |one| one.record.begun_at.as_millisecond()))
-            .bind(column(rows, |one| one.record.ended_at.as_millisecond()))
-            .bind(column(rows, |one| one.record.class.as_str()))
-            .bind(column(rows, code))
-            .bind(column(rows, http))
-            .bind(column(rows, AttemptRow::text))
-            .bind(column(rows, AttemptRow::trace_id))
-            .bind(column(rows, |one| one.record.next.state().as_str()))
-            .bind(column(rows, |one| one.wait.due_ms()))
-            .bind(column(rows, |one| one.wait.hold_name()))
-            .bind(column(rows, |one| one.wait.tries.map(i64::from)))
-            .bind(column(rows, |one| one.wait.anew))
-            .bind(column(rows, |one| one.sent.message_id))
-            .bind(column(rows, |one| one.sent.chat_id))
-            .bind(column(rows, |one| one.in_time))
-            .bind(column(rows, |one| one.late))
-            .fetch_all(self.connection())
-            .await?)
+        let mut all = Vec::with_capacity(rows.len());
+        for rows in portions(rows, 19, attempt_text) {
+            let done: Vec<DeliveryId> = sqlx::query_scalar(sql::KEEP_ATTEMPTS)
+                .bind(column(rows, |one| one.record.id))
+                .bind(column(rows, |one| i64::from(one.record.attempt)))
+                .bind(column(rows, |one| i64::from(one.record.revision)))
+                .bind(column(rows, |one| one.record.begun_at.as_millisecond()))
+                .bind(column(rows, |one| one.record.ended_at.as_millisecond()))
+                .bind(column(rows, |one| one.record.class.as_str()))
+                .bind(column(rows, code))
+                .bind(column(rows, http))
+                .bind(column(rows, AttemptRow::text))
+                .bind(column(rows, AttemptRow::trace_id))
+                .bind(column(rows, |one| one.record.next.state().as_str()))
+                .bind(column(rows, |one| one.wait.due_ms()))
+                .bind(column(rows, |one| one.wait.hold_name()))
+                .bind(column(rows, |one| one.wait.tries.map(i64::from)))
+                .bind(column(rows, |one| one.wait.anew))
+                .bind(column(rows, |one| one.sent.message_id))
+                .bind(column(rows, |one| one.sent.chat_id))
+                .bind(column(rows, |one| one.in_time))
+                .bind(column(rows, |one| one.late))
+                .fetch_all(self.connection())
+                .await?;
+            all.extend(done);
+        }
+        Ok(all)
     }
 
     async fn record(&mut self, rows: &[AttemptRow<'_>]) -> Result<Vec<DeliveryId>, LedgerError> {
         let code = |one: &AttemptRow<'_>| one.failure()?.code.map(i64::from);
-        Ok(sqlx::query_scalar(sql::RECORD)
-            .bind(column(rows, |one| one.record.id))
-            .bind(column(rows, |one| i64::from(one.record.attempt)))
-            .bind(column(rows, |one| one.record.next.state().as_str()))
-            .bind(column(rows, |one| one.wait.due_ms()))
-            .bind(column(rows, |one| one.wait.hold_name()))
-            .bind(column(rows, |one| one.wait.tries.map(i64::from)))
-            .bind(column(rows, |one| one.wait.anew))
-            .bind(column(rows, code))
-            .bind(column(rows, AttemptRow::text))
-            .bind(column(rows, |one| one.sent.message_id))
-            .bind(column(rows, |one| one.sent.chat_id))
-            .bind(column(rows, AttemptRow::sent_at))
-            .fetch_all(self.connection())
-            .await?)
+        let mut all = Vec::with_capacity(rows.len());
+        for rows in portions(rows, 12, attempt_text) {
+            let done: Vec<DeliveryId> = sqlx::query_scalar(sql::RECORD)
+                .bind(column(rows, |one| one.record.id))
+                .bind(column(rows, |one| i64::from(one.record.attempt)))
+                .bind(column(rows, |one| one.record.next.state().as_str()))
+                .bind(column(rows, |one| one.wait.due_ms()))
+                .bind(column(rows, |one| one.wait.hold_name()))
+                .bind(column(rows, |one| one.wait.tries.map(i64::from)))
+                .bind(column(rows, |one| one.wait.anew))
+                .bind(column(rows, code))
+                .bind(column(rows, AttemptRow::text))
+                .bind(column(rows, |one| one.sent.message_id))
+                .bind(column(rows, |one| one.sent.chat_id))
+                .bind(column(rows, AttemptRow::sent_at))
+                .fetch_all(self.connection())
+                .await?;
+            all.extend(done);
+        }
+        Ok(all)
     }
 
     async fn unanswered_among(
@@ -200,13 +224,15 @@ impl WriteTx for Tx {
     }
 
     async fn keep_chats(&mut self, chats: &[NewChat]) -> Result<(), LedgerError> {
-        sqlx::query(sql::KEEP_CHATS)
-            .bind(column(chats, |chat| chat.gateway.as_str()))
-            .bind(column(chats, |chat| chat.phone.expose()))
-            .bind(column(chats, |chat| chat.chat_id.as_str()))
-            .bind(column(chats, |chat| chat.line.as_str()))
-            .execute(self.connection())
-            .await?;
+        for chats in portions(chats, 4, chat_text) {
+            sqlx::query(sql::KEEP_CHATS)
+                .bind(column(chats, |chat| chat.gateway.as_str()))
+                .bind(column(chats, |chat| chat.phone.expose()))
+                .bind(column(chats, |chat| chat.chat_id.as_str()))
+                .bind(column(chats, |chat| chat.line.as_str()))
+                .execute(self.connection())
+                .await?;
+        }
         Ok(())
     }
 
@@ -229,12 +255,17 @@ impl WriteTx for Tx {
         owner: &Owner,
         claims: &[Numbered],
     ) -> Result<Vec<DeliveryId>, LedgerError> {
-        Ok(sqlx::query_scalar(sql::RELEASE_AS_IT_WAS)
-            .bind(&owner.0)
-            .bind(column(claims, |(id, _)| *id))
-            .bind(column(claims, |(_, attempt)| *attempt))
-            .fetch_all(self.connection())
-            .await?)
+        let mut all = Vec::with_capacity(claims.len());
+        for claims in portions(claims, 2, |_| 0) {
+            let done: Vec<DeliveryId> = sqlx::query_scalar(sql::RELEASE_AS_IT_WAS)
+                .bind(&owner.0)
+                .bind(column(claims, |(id, _)| *id))
+                .bind(column(claims, |(_, attempt)| *attempt))
+                .fetch_all(self.connection())
+                .await?;
+            all.extend(done);
+        }
+        Ok(all)
     }
 
     async fn release_doubts(
@@ -242,13 +273,18 @@ impl WriteTx for Tx {
         owner: &Owner,
         rows: &[(Numbered, i64)],
     ) -> Result<Vec<DeliveryId>, LedgerError> {
-        Ok(sqlx::query_scalar(sql::RELEASE_DOUBT)
-            .bind(&owner.0)
-            .bind(column(rows, |((id, _), _)| *id))
-            .bind(column(rows, |((_, attempt), _)| *attempt))
-            .bind(column(rows, |(_, again_at)| *again_at))
-            .fetch_all(self.connection())
-            .await?)
+        let mut all = Vec::with_capacity(rows.len());
+        for rows in portions(rows, 3, |_| 0) {
+            let done: Vec<DeliveryId> = sqlx::query_scalar(sql::RELEASE_DOUBT)
+                .bind(&owner.0)
+                .bind(column(rows, |((id, _), _)| *id))
+                .bind(column(rows, |((_, attempt), _)| *attempt))
+                .bind(column(rows, |(_, again_at)| *again_at))
+                .fetch_all(self.connection())
+                .await?;
+            all.extend(done);
+        }
+        Ok(all)
     }
 
     async fn release(
@@ -256,18 +292,38 @@ impl WriteTx for Tx {
         owner: &Owner,
         rows: &[Moved<'_>],
     ) -> Result<Vec<(DeliveryId, i64)>, LedgerError> {
-        Ok(sqlx::query_as(sql::RELEASE)
-            .bind(&owner.0)
-            .bind(column(rows, |one| one.release.id))
-            .bind(column(rows, |one| i64::from(one.release.attempt)))
-            .bind(column(rows, |one| one.next.state().as_str()))
-            .bind(column(rows, |one| one.wait.due_ms()))
-            .bind(column(rows, |one| one.wait.hold_name()))
-            .bind(column(rows, |one| one.wait.tries.map(i64::from)))
-            .bind(column(rows, |one| one.code().map(i64::from)))
-            .bind(column(rows, Moved::detail))
-            .bind(column(rows, |one| one.wait.anew))
-            .fetch_all(self.connection())
-            .await?)
+        let mut all = Vec::with_capacity(rows.len());
+        for rows in portions(rows, 9, |one| length(one.detail())) {
+            let done: Vec<(DeliveryId, i64)> = sqlx::query_as(sql::RELEASE)
+                .bind(&owner.0)
+                .bind(column(rows, |one| one.release.id))
+                .bind(column(rows, |one| i64::from(one.release.attempt)))
+                .bind(column(rows, |one| one.next.state().as_str()))
+                .bind(column(rows, |one| one.wait.due_ms()))
+                .bind(column(rows, |one| one.wait.hold_name()))
+                .bind(column(rows, |one| one.wait.tries.map(i64::from)))
+                .bind(column(rows, |one| one.code().map(i64::from)))
+                .bind(column(rows, Moved::detail))
+                .bind(column(rows, |one| one.wait.anew))
+                .fetch_all(self.connection())
+                .await?;
+            all.extend(done);
+        }
+        Ok(all)
     }
+}
+
+/// The texts of an attempt; those that are one of a few words count as one of 16 letters.
+fn attempt_text(one: &AttemptRow<'_>) -> usize {
+    let texts = [
+        one.text(),
+        one.trace_id(),
+        one.sent.message_id,
+        one.sent.chat_id,
+    ];
+    texts.into_iter().map(length).sum::<usize>() + 3 * 16
+}
+
+fn chat_text(chat: &NewChat) -> usize {
+    chat.gateway.len() + chat.phone.expose().len() + chat.chat_id.len() + chat.line.len()
 }
