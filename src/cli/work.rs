@@ -135,7 +135,7 @@ async fn work_until_told(
         app,
         args,
         found,
-        ledger: &*ledger,
+        ledger: &ledger,
         gateways: Mutex::default(),
     };
     crew::work(&crew, &choice, shutdown).await.map(Some)

@@ -126,14 +126,17 @@ pub async fn work<C: Choose>(
     let left = hands.work().await;
     let given_up = hands.finish().await;
     alive.cancel();
-    if shutdown.abort.is_cancelled() {
-        pulse.abort();
-    } else {
+    let end = async {
         pulse.await.ok();
-    }
-    if let Err(error) = ledger.retire(&crew.owner).await {
-        // The runs have an end of their own; this name only stays for a while.
-        tracing::warn!(%error, "the ledger was not told of the end");
+        ledger.retire(&crew.owner).await
+    };
+    tokio::select! {
+        // cancel-safe: this name holds nothing; the ledger forgets it without being told, too
+        ended = end => if let Err(error) = ended {
+            tracing::warn!(%error, "the ledger was not told of the end");
+        },
+        // cancel-safe: a timer
+        () = aborted(&shutdown.abort) => {}
     }
     let (left, given_up) = (left?, given_up?);
     Ok(match left {
@@ -230,7 +233,7 @@ impl<'a, C: Choose> Hands<'a, C> {
             self.join(record, outfit);
         }
         let idle = self.crew.when_idle == WhenIdle::Leave && self.parts.is_empty();
-        idle.then(|| Leaving::Idle {
+        idle.then_some(Leaving::Idle {
             open: !self.stopped.is_empty() || !seen.running.is_empty(),
         })
     }
@@ -312,6 +315,7 @@ impl<'a, C: Choose> Hands<'a, C> {
         self.shutdown.stop.cancel();
         let mut given_up = Vec::new();
         let mut fault = Ok(());
+        let mut aborted = std::pin::pin!(aborted(&self.shutdown.abort));
         loop {
             tokio::select! {
                 biased;
@@ -320,8 +324,8 @@ impl<'a, C: Choose> Hands<'a, C> {
                     None => break,
                     Some(part) => fault = fault.and(self.finished(part, &mut given_up)),
                 },
-                // cancel-safe: a timer, and the parts are given up when it is over
-                () = aborted(&self.shutdown.abort) => {
+                // cancel-safe: goes on where it was; the parts are given up when it is over
+                () = &mut aborted => {
                     self.parts.shutdown().await;
                     given_up.extend(self.on.drain().map(|(run, _)| run));
                     break;

@@ -104,13 +104,12 @@ impl Patient {
         let mut waiting: Option<Waiting<'_>> = None;
         loop {
             let mut answer = std::pin::pin!(call());
-            let answered = match timeout(SILENCE, &mut answer).await {
-                Ok(answered) => answered,
-                Err(_) => {
-                    let why = || self.wait_for("it does not answer".to_owned());
-                    waiting.get_or_insert_with(why);
-                    answer.await
-                }
+            let answered = if let Ok(answered) = timeout(SILENCE, &mut answer).await {
+                answered
+            } else {
+                let why = || self.wait_for("it does not answer".to_owned());
+                waiting.get_or_insert_with(why);
+                answer.await
             };
             let error = match answered {
                 Err(error) if passes(&error) && !end.is_cancelled() => error,

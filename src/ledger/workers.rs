@@ -147,10 +147,10 @@ pub(super) fn runs_of(owners: &[OwnerRow]) -> Vec<i64> {
 
 /// Owners by the workers they belong to, in the order in which these came.
 pub(super) fn at_work(owners: Vec<OwnerRow>, held: &[HeldRow]) -> Result<Vec<AtWork>, LedgerError> {
-    let mut leases: HashMap<&str, (u64, u64)> = HashMap::new();
+    let mut by_owner: HashMap<&str, (u64, u64)> = HashMap::new();
     for (owner, state, n) in held {
         let n: u64 = number(*n)?;
-        let (leased, on_wire) = leases.entry(owner).or_default();
+        let (leased, on_wire) = by_owner.entry(owner).or_default();
         *leased += n;
         if state == "sending" {
             *on_wire += n;
@@ -178,7 +178,7 @@ pub(super) fn at_work(owners: Vec<OwnerRow>, held: &[HeldRow]) -> Result<Vec<AtW
         one.since = one.since.min(since);
         one.silent = [one.silent, silent].into_iter().flatten().min();
         if let Some(run) = row.run {
-            let (leased, on_wire) = leases.get(owner.0.as_str()).copied().unwrap_or_default();
+            let (leased, on_wire) = by_owner.get(owner.0.as_str()).copied().unwrap_or_default();
             let run = stored(RunId::parse(&run))?;
             // One that has come back to a run has left nothing to its name of before.
             match one.holds.iter_mut().find(|other| other.run == run) {

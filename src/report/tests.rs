@@ -320,7 +320,6 @@ fn a_run_as_json_has_every_state_also_at_zero() {
       "last_sent_at": "2026-11-20T16:04:02.000Z",
       "next_due_at": null,
       "occurrence": "once",
-      "workers": [],
       "reason": null,
       "rehearsal": false,
       "run": "review-request@once",
@@ -336,7 +335,8 @@ fn a_run_as_json_has_every_state_also_at_zero() {
       },
       "starts_at": "2026-11-20T16:00:00.000Z",
       "state": "finished",
-      "total": 1250
+      "total": 1250,
+      "workers": []
     }
     "#);
 }

@@ -166,17 +166,53 @@ mod tests {
 
     #[test]
     fn workers_are_told_with_what_they_hold_and_who_is_silent() {
-        insta::assert_snapshot!(workers_table(&three(), None, &view(100)), @"");
-        insta::assert_snapshot!(workers_table(&three(), None, &view(60)), @"");
+        insta::assert_snapshot!(workers_table(&three(), None, &view(100)), @r"
+        WORKER           HEARD           SINCE         HOLDS  ON THE WIRE  RUNS
+        web-1:4711:0f3a  just now        today, 10:00  1,352           20     2
+        web-2:4711:0f3a  12 seconds ago  today, 10:00      7            0     1
+        web-3:4711:0f3a  not known       today, 10:00      0            0     0
+        ");
+        insta::assert_snapshot!(workers_table(&three(), None, &view(60)), @r"
+        WORKER           HEARD           HOLDS  ON THE WIRE  RUNS
+        web-1:4711:0f3a  just now        1,352           20     2
+        web-2:4711:0f3a  12 seconds ago      7            0     1
+        web-3:4711:0f3a  not known           0            0     0
+        ");
         let run = RunId::parse("hello@once").unwrap();
-        insta::assert_snapshot!(workers_table(&three(), Some(&run), &view(100)), @"");
+        insta::assert_snapshot!(workers_table(&three(), Some(&run), &view(100)), @r"
+        WORKER           HEARD           SINCE         HOLDS  ON THE WIRE
+        web-1:4711:0f3a  just now        today, 10:00  1,312           16
+        web-2:4711:0f3a  12 seconds ago  today, 10:00      7            0
+        ");
         let other = RunId::parse("other@once").unwrap();
         assert_eq!(workers_table(&three(), Some(&other), &view(100)), "");
     }
 
     #[test]
     fn scripts_get_the_same() {
-        insta::assert_snapshot!(format!("{:#}", workers_json(&three()[..1])), @"");
+        insta::assert_snapshot!(format!("{:#}", workers_json(&three()[..1])), @r#"
+        [
+          {
+            "leased": 1352,
+            "name": "web-1:4711:0f3a",
+            "on_wire": 20,
+            "runs": [
+              {
+                "leased": 1312,
+                "on_wire": 16,
+                "run": "hello@once"
+              },
+              {
+                "leased": 40,
+                "on_wire": 4,
+                "run": "spring@once"
+              }
+            ],
+            "silent_ms": 700,
+            "since": "2026-11-20T16:00:00.000Z"
+          }
+        ]
+        "#);
         let run = RunId::parse("hello@once").unwrap();
         let on = workers_on(&three(), &run);
         assert_eq!(on.as_array().map(Vec::len), Some(2));
