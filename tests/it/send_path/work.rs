@@ -1,6 +1,7 @@
 //! Workers: several processes on one run, several runs in one process, on either database. The
 //! sandbox's record is the oracle. What one process does with one run is told elsewhere.
 
+mod hours;
 pub(super) mod leaving;
 pub(super) mod together;
 
@@ -46,9 +47,9 @@ async fn status(stage: &Stage, run: Option<&str>) -> Value {
 }
 
 /// Waits until a run is in a state.
-async fn until_state(stage: &Stage, run: &str, state: &str) {
-    until(&format!("{run} to be {state}"), async || {
-        (status(stage, Some(run)).await["state"] == state).then_some(())
+async fn until_state(stage: &Stage, run: &str, wanted: &str) {
+    until(&format!("{run} to be {wanted}"), async || {
+        (status(stage, Some(run)).await["state"] == wanted).then_some(())
     })
     .await;
 }
