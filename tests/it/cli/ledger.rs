@@ -103,6 +103,7 @@ async fn a_run_half_done_is_finished_in_the_other_database_and_nobody_gets_it_tw
             &["run", "campaigns/hello.yaml", "--yes"],
             &["run", "campaigns/hello.yaml", "--sandbox"],
             &["pause", RUN],
+            &["work", "--until-idle"],
         ] {
             let before = stage.provider.totals().await.message_posts;
             let ended = stage.project.run(command).await;
@@ -217,7 +218,12 @@ async fn an_interrupted_copy_ends_cleanly_and_is_not_sent_from() {
     if ended.code == Some(4) {
         assert!(ended.err.contains("goes on where it was"), "{ended:?}");
         point_to(&stage, to);
-        for command in [&["resume", RUN, "--yes"][..], &["status"], &["verify", RUN]] {
+        for command in [
+            &["resume", RUN, "--yes"][..],
+            &["work", "--until-idle"],
+            &["status"],
+            &["verify", RUN],
+        ] {
             let eager = stage.project.run(command).await;
             assert_eq!(eager.code, Some(1), "{eager:?}");
             assert!(eager.err.contains("unfinished copy of '"), "{eager:?}");

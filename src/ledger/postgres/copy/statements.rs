@@ -87,7 +87,7 @@ pub(super) const UNFINISHED: &str = "
     SELECT TRUE FROM moves WHERE way = 'from' AND token = $1 AND finished_at IS NULL FOR UPDATE";
 
 pub(super) const LIVING: &str = "
-    SELECT owner, enlisted_at FROM owners WHERE NOT gone AND alive_until > $1
+    SELECT owner, COALESCE(worker, owner), enlisted_at FROM owners WHERE NOT gone AND alive_until > $1
     ORDER BY enlisted_at, owner";
 pub(super) const ALL_GONE: &str = "UPDATE owners SET gone = TRUE WHERE NOT gone";
 /// As when each had been given back; by the indexes of what is open.

@@ -81,8 +81,7 @@ pub(super) const IS_UNFINISHED: &str = "
     SELECT EXISTS (SELECT 1 FROM moves
         WHERE way = 'from' AND token = ? AND finished_at IS NULL)";
 
-pub(super) const LIVING: &str =
-    "SELECT owner, enlisted_at FROM owners WHERE gone = 0 ORDER BY enlisted_at, owner";
+pub(super) const LIVING: &str = "SELECT owner, COALESCE(worker, owner), enlisted_at FROM owners WHERE gone = 0 ORDER BY enlisted_at, owner";
 /// Whether a process holds anything that has not run out; by the indexes of what is open.
 pub(super) const HOLDS_A_LEASE: &str = "
     SELECT EXISTS (SELECT 1 FROM deliveries
