@@ -124,7 +124,8 @@ async fn arrivals(
         })
         .collect::<Vec<Child>>();
     for mut worker in shared {
-        assert_eq!(worker.wait().unwrap().code(), Some(0));
+        // One that leaves while others still have something in hand says so with 4.
+        assert!(matches!(worker.wait().unwrap().code(), Some(0 | 4)));
     }
     let arrivals = sandbox.arrivals().await;
     assert_eq!(arrivals.len(), usize::try_from(people).unwrap());

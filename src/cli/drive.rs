@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::interrupts::Interrupts;
 use super::preflight::Ready;
 use super::{App, Exit, Format, Stop, progress, schedule_words};
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
@@ -49,12 +49,13 @@ fn host(app: &App) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Sends what there is to send and reports.
+/// Sends what there is to send and reports. Takes the run as it stands, with its counts: to count a
+/// long list takes longer than anything else before the first message.
 pub(super) async fn drive(
     app: &App,
     ledger: Arc<dyn Ledger>,
     ready: &Ready,
-    run: RunRecord,
+    (run, counts): (RunRecord, Counts),
     portion: &Portion,
 ) -> Result<Exit, Stop> {
     if !run.run.is_rehearsal() && ready.name != run.gateway {
@@ -64,8 +65,7 @@ pub(super) async fn drive(
         ))
         .into());
     }
-    let before = ledger.facts(&run.run, app.clock.now()).await?;
-    let tally = Arc::new(Tally::new(before.counts));
+    let tally = Arc::new(Tally::new(counts));
     let engine = Engine {
         ledger: ledger.clone(),
         gateway: ready.gateway.clone(),

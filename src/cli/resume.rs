@@ -9,7 +9,7 @@ use super::{App, Exit, Format, Stop, freeze, open, preflight, rehearsal, schedul
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::run::RunState;
 use crate::engine::dispatch::WhenIdle;
-use crate::ledger::{Held, RunFacts, RunRecord};
+use crate::ledger::{Held, Ledger, RunFacts, RunRecord};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -38,7 +38,7 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
     open::look_around(app, &*ledger).await?;
     let record = open::run(&*ledger, &args.run).await?;
-    let facts = ledger.facts(&record.run, app.clock.now()).await?;
+    let (facts, changed) = look(app, &*ledger, &record).await?;
     if matches!(record.state, RunState::Finished | RunState::Cancelled) {
         app.out.note(&format!(
             "{} is {}: nothing is sent.",
@@ -48,7 +48,7 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
         return Ok(super::drive::finished(&facts));
     }
     tell(app, &record, &facts);
-    freeze::tell_changed(app, &record.run, &freeze::changed_on_disk(&record));
+    freeze::tell_changed(app, &record.run, &changed);
     let portion = Portion {
         limit: None,
         only: None,
@@ -62,7 +62,8 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
     if record.run.is_rehearsal() {
         let rehearsal = rehearsal::start(app, &record.terms.lines).await?;
         let record = set_running(app, &*ledger, record).await?;
-        return drive(app, ledger, &rehearsal.ready, record, &portion).await;
+        let known = (record, facts.counts);
+        return drive(app, ledger, &rehearsal.ready, known, &portion).await;
     }
     let ready = preflight::gateway(app, &found, &record.gateway)?;
     preflight::same_account(&*ledger, &ready).await?;
@@ -71,7 +72,19 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
         super::run::ask(app, &format!("Continue {}?", record.run))?;
     }
     let record = set_running(app, &*ledger, record).await?;
-    drive(app, ledger, &ready, record, &portion).await
+    drive(app, ledger, &ready, (record, facts.counts), &portion).await
+}
+
+/// How a run stands, and which of its files have changed since. A long list is read meanwhile.
+async fn look(
+    app: &App,
+    ledger: &dyn Ledger,
+    record: &RunRecord,
+) -> Result<(RunFacts, Vec<String>), Stop> {
+    let frozen = record.clone();
+    let changed = tokio::task::spawn_blocking(move || freeze::changed_on_disk(&frozen));
+    let facts = ledger.facts(&record.run, app.clock.now()).await?;
+    Ok((facts, changed.await.unwrap_or_default()))
 }
 
 /// What resuming is about to do.
@@ -147,11 +160,7 @@ fn plan(facts: &RunFacts, now: Timestamp) -> Vec<String> {
     lines
 }
 
-async fn set_running(
-    app: &App,
-    ledger: &dyn crate::ledger::Ledger,
-    record: RunRecord,
-) -> Result<RunRecord, Stop> {
+async fn set_running(app: &App, ledger: &dyn Ledger, record: RunRecord) -> Result<RunRecord, Stop> {
     if record.state == RunState::Running {
         return Ok(record);
     }

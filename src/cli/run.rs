@@ -154,7 +154,9 @@ async fn rehearse(
             record.run
         ));
     }
-    drive(app, ledger, &rehearsal.ready, record, portion).await
+    let facts = ledger.facts(&record.run, app.clock.now()).await?;
+    let known = (record, facts.counts);
+    drive(app, ledger, &rehearsal.ready, known, portion).await
 }
 
 /// A run against a real account.
@@ -245,11 +247,12 @@ impl Live<'_> {
                 None => return Err(stop),
             },
         };
+        let facts = self.ledger.facts(&record.run, self.app.clock.now()).await?;
         drive(
             self.app,
             self.ledger.clone(),
             self.ready,
-            record,
+            (record, facts.counts),
             self.portion,
         )
         .await
@@ -280,7 +283,8 @@ impl Live<'_> {
                     ask(self.app, &question)?;
                 }
                 only_is_there(&*self.ledger, &record, self.portion).await?;
-                drive(self.app, self.ledger.clone(), &ready, record, self.portion).await
+                let known = (record, facts.counts);
+                drive(self.app, self.ledger.clone(), &ready, known, self.portion).await
             }
             RunState::Paused | RunState::Halted => {
                 let reason = record.reason.as_deref().unwrap_or("no reason was kept");
