@@ -137,6 +137,8 @@ fn key(run: &RunId, delivery: &DeliveryRecord) -> Option<IdempotencyKey> {
     let frozen_out = delivery.attempts == 0
         && match delivery.reason {
             None | Some(SkipReason::Expired) => false,
+            // Left out later, it keeps its line.
+            Some(SkipReason::OptedOut) => delivery.line.is_empty(),
             Some(
                 SkipReason::Suppressed
                 | SkipReason::Duplicate

@@ -162,8 +162,10 @@ fn happened(told: &Told<'_>, event: &Event<DeliveryEvent>) -> Scene {
         DeliveryEvent::Held { until, hold } => Scene::new(at, "held", held(told, *until, *hold))
             .with("hold", hold.as_str())
             .with("until", instant(*until)),
-        DeliveryEvent::Skipped { reason } => {
-            let text = format!("It was due and left out: {}.", reason.in_words());
+        DeliveryEvent::Skipped { reason, detail } => {
+            let detail = detail.as_deref().map(clean);
+            let detail = detail.map_or_else(String::new, |detail| format!(" ({detail})"));
+            let text = format!("It was due and left out: {}{detail}.", reason.in_words());
             Scene::new(at, "left_out", text).with("reason", reason.as_str())
         }
         DeliveryEvent::Unprepared {
