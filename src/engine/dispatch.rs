@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::floor::Floor;
 use super::gates::Gates;
+use super::heard::Heard;
 use super::limiter::Limiter;
 use super::recorder::Recorder;
 use super::tally::Tally;
@@ -104,6 +106,7 @@ pub async fn dispatch(
 ) -> Result<Ended, LedgerError> {
     engine.ledger.bury(engine.clock.now()).await?;
     engine.ledger.follow_clock(&|| engine.clock.now()).await?;
+    let told_at = Instant::now();
     engine
         .ledger
         .enlist(&session.owner, engine.clock.now())
@@ -111,7 +114,8 @@ pub async fn dispatch(
     engine.ledger.attend(&session.owner, &engine.run).await?;
     let (recorder, writer) = Recorder::new(engine.ledger.clone(), session.owner.clone());
     let writer = tokio::spawn(writer);
-    let shop = Arc::new(shop(engine, session, shutdown, recorder));
+    let heard = Heard::new(told_at, engine.ledger.silence());
+    let shop = Arc::new(shop(engine, session, shutdown, (recorder, heard)));
     let floor = Floor::new(engine, session, shop);
     let ended = floor.drive(shutdown, writer).await;
     crash_points::reach("retire.before").await;
@@ -147,7 +151,12 @@ async fn halt(engine: &Engine, reason: String) -> Result<Ended, LedgerError> {
     }
 }
 
-fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recorder) -> Shop {
+fn shop(
+    engine: &Engine,
+    session: &Session,
+    shutdown: &Shutdown,
+    (recorder, heard): (Recorder, Heard),
+) -> Shop {
     let concurrency = usize::try_from(engine.run.terms.pace.concurrency.get()).unwrap_or(1);
     // Where a key tells what became of an attempt, many may wait for the wire with their begin
     // committed, so that one commit serves them all; elsewhere each may end as uncertain.
@@ -175,6 +184,7 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
         wire: Semaphore::new(concurrency),
         stop: shutdown.stop.child_token(),
         lease: lease(engine.gateway.timeout(), begun.div_ceil(concurrency.max(1))),
+        heard,
         gates: Gates::default(),
         halted: Mutex::default(),
         due_again: Mutex::default(),

@@ -175,7 +175,9 @@ impl<'a> Floor<'a> {
     async fn look_around(&mut self) -> Result<Option<Ended>, LedgerError> {
         let engine = self.engine;
         let now = || engine.clock.now();
+        let begun = Instant::now();
         engine.ledger.beat(&self.session.owner, now()).await?;
+        self.shop.heard.told(begun);
         for looked in [
             engine.ledger.bury(now()).await,
             engine.ledger.follow_clock(&now).await,
@@ -248,6 +250,8 @@ impl<'a> Floor<'a> {
 
     async fn claim(&self, most: u32) -> Result<Claimed, LedgerError> {
         let engine = self.engine;
+        crash_points::reach("claim.before").await;
+        // Read last: how far this clock is from a server's is measured by it.
         let now = engine.clock.now();
         let request = ClaimRequest {
             run: &engine.run,
@@ -261,7 +265,6 @@ impl<'a> Floor<'a> {
         };
         let (terms, starts_at) = (&engine.run.terms, engine.run.starts_at);
         let admit = |candidate: Candidate<'_>| admit(terms, starts_at, candidate);
-        crash_points::reach("claim.before").await;
         let claimed = engine.ledger.claim(&request, &admit).await;
         crash_points::reach("claim.committed").await;
         claimed

@@ -36,6 +36,11 @@ impl Limiter {
         }
     }
 
+    /// Whether there is any limit, so that slots are more than a turn.
+    pub(super) fn is_any(&self) -> bool {
+        !self.shared.is_empty() || self.lines.is_some()
+    }
+
     /// Waits until a message from `line` may leave. The wait is short: its slot has come.
     pub(super) async fn ready(&self, line: &str) {
         let clock = DefaultClock::default();

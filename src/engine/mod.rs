@@ -13,6 +13,7 @@ pub mod clock;
 pub mod dispatch;
 mod floor;
 mod gates;
+mod heard;
 mod limiter;
 mod outcomes;
 pub mod plan;

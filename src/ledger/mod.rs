@@ -28,7 +28,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::audit::Audit;
@@ -701,6 +701,14 @@ pub trait Ledger: Debug + Send + Sync {
     /// Says that an announced process lives. A process that is not heard of for long counts as
     /// gone where the ledger has no other way to tell; to be called about once a second.
     async fn beat(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// What the clock that decides shows when the caller's shows `now`: the same, unless a server's
+    /// decides.
+    fn time(&self, now: Timestamp) -> Timestamp;
+
+    /// How long after it was last heard of a process may count as gone, and lose its leases to
+    /// others before they end; `None`: never while it lives.
+    fn silence(&self) -> Option<SignedDuration>;
 
     /// Ends the leases of processes that are known to be gone.
     async fn bury(&self, now: Timestamp) -> Result<(), LedgerError>;

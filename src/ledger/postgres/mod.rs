@@ -90,19 +90,22 @@ impl PostgresLedger {
         let here = |error| faults::at(&place, error);
         connect::check(&options).await.map_err(here)?;
         let pool = connect::pool(options);
-        let mut connection = pool.acquire().await.map_err(|error| here(fault(&error)))?;
-        schema::bring_up_to_date(&mut connection)
-            .await
-            .map_err(here)?;
-        drop(connection);
-        Ok(Self {
+        let ledger = Self {
             place,
             pool,
             time,
             heartbeat,
             offset: Offset::default(),
             home: place::Home::default(),
-        })
+        };
+        ledger
+            .again(|| async {
+                let acquired = ledger.pool.acquire().await;
+                let mut connection = acquired.map_err(|error| fault(&error))?;
+                schema::bring_up_to_date(&mut connection).await
+            })
+            .await?;
+        Ok(ledger)
     }
 
     /// Which ledger it is, without its password.
@@ -265,6 +268,14 @@ impl Ledger for PostgresLedger {
 
     async fn beat(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
         owners::beat(self, owner, now).await
+    }
+
+    fn time(&self, now: Timestamp) -> Timestamp {
+        self.shift().to_server(now)
+    }
+
+    fn silence(&self) -> Option<SignedDuration> {
+        Some(self.heartbeat)
     }
 
     async fn bury(&self, now: Timestamp) -> Result<(), LedgerError> {

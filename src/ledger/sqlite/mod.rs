@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
@@ -290,6 +290,15 @@ impl Ledger for SqliteLedger {
     /// Its lock says that it lives.
     async fn beat(&self, _: &Owner, _: Timestamp) -> Result<(), LedgerError> {
         Ok(())
+    }
+
+    fn time(&self, now: Timestamp) -> Timestamp {
+        now
+    }
+
+    /// Its lock tells.
+    fn silence(&self) -> Option<SignedDuration> {
+        None
     }
 
     async fn bury(&self, _: Timestamp) -> Result<(), LedgerError> {
