@@ -117,7 +117,11 @@ async fn arrivals(
     assert_eq!(frozen.unwrap().code(), Some(4));
     sandbox.reset().await;
     let shared = (0..workers)
-        .map(|_| sendoff(&["work", "--runs", RUN, "--until-idle"]).spawn().unwrap())
+        .map(|_| {
+            sendoff(&["work", "--runs", RUN, "--until-idle"])
+                .spawn()
+                .unwrap()
+        })
         .collect::<Vec<Child>>();
     for mut worker in shared {
         assert_eq!(worker.wait().unwrap().code(), Some(0));

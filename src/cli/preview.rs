@@ -96,20 +96,18 @@ pub(super) async fn preview(app: &App, args: PreviewArgs) -> Result<Exit, Stop> 
 /// be opened is told and no more.
 async fn opt_outs(app: &App, campaign: &Campaign) -> Option<OptOuts> {
     let found = open::settings(app).ok()?;
-    match open::ledger_if_there(app, &found.settings).await {
-        Ok(ledger) => ledger.map(|ledger| OptOuts {
-            ledger,
-            gateway: campaign.gateway.clone(),
-            runtime: tokio::runtime::Handle::current(),
-        }),
-        Err(_) => {
-            app.out.note(
-                "The ledger cannot be read: who has opted out is not known here; `sendoff check` \
-                 says why.",
-            );
-            None
-        }
-    }
+    let Ok(ledger) = open::ledger_if_there(app, &found.settings).await else {
+        app.out.note(
+            "The ledger cannot be read: who has opted out is not known here; `sendoff check` says \
+             why.",
+        );
+        return None;
+    };
+    Some(OptOuts {
+        ledger: ledger?,
+        gateway: campaign.gateway.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    })
 }
 
 fn sheet(source: &Source, found: Found, occasion: Occasion) -> Sheet {

@@ -11,6 +11,7 @@ use super::layout::clean;
 use super::words::{Calendar, Fine};
 use super::{ReportError, View};
 use crate::domain::opt_out::Source;
+use crate::domain::run::RunId;
 use crate::ledger::{Ledger, OptOutEvent, Reply, Said, Suppression};
 
 /// How a list is written.
@@ -43,7 +44,7 @@ impl Line for Suppression {
             "source": self.source.as_str(),
             "reason": self.reason,
             "at": instant(self.at),
-            "run": self.run.as_ref().map(|run| run.as_str()),
+            "run": self.run.as_ref().map(RunId::as_str),
             "event_id": self.event_id,
         })
     }
@@ -82,7 +83,7 @@ impl Line for Reply {
             "phone": self.phone.expose(),
             "text": self.text,
             "at": instant(self.at),
-            "run": self.run.as_ref().map(|run| run.as_str()),
+            "run": self.run.as_ref().map(RunId::as_str),
             "row": self.row,
             "gateway": self.gateway,
         })
@@ -154,7 +155,9 @@ impl Lines<'_> {
                 cells
                     .write_record(line.cells())
                     .map_err(std::io::Error::from)?;
-                let bytes = cells.into_inner().map_err(|error| error.into_error())?;
+                let bytes = cells
+                    .into_inner()
+                    .map_err(::csv::IntoInnerError::into_error)?;
                 self.out.write_all(&bytes)?;
             }
         }

@@ -8,6 +8,7 @@ mod help;
 mod plain;
 mod schedule;
 mod shapes;
+mod suppress;
 mod tools;
 
 use std::os::unix::process::ExitStatusExt as _;

@@ -1,6 +1,7 @@
 //! What every ledger promises, checked against the trait alone. A database is added by one
 //! `Store` and one line below; what only its files can show stands in a module of its own.
 
+mod answering;
 mod bench;
 mod claiming;
 mod cluster;
@@ -150,6 +151,17 @@ macro_rules! conformance {
                     the_first_of_a_state_are_listed,
                     the_outlook_tells_who_is_there_and_what_is_next,
                 }
+                answering::{
+                    an_answer_is_kept_once_and_with_its_run,
+                    an_answer_to_what_is_on_the_wire_belongs_to_it,
+                    unclear_answers_wait_for_a_person,
+                    an_import_only_adds,
+                    only_the_person_takes_back_what_the_person_said,
+                    an_operators_word_stands_beside_the_persons,
+                    the_list_is_read_page_by_page,
+                    the_newest_word_counts_in_whatever_order_they_arrive,
+                    a_start_from_the_future_silences_no_stop,
+                }
                 opting_out::{
                     a_claim_leaves_out_who_has_opted_out,
                     an_attempt_does_not_begin_after_an_opt_out,
@@ -158,16 +170,7 @@ macro_rules! conformance {
                     a_stale_begin_leaves_nobody_out,
                     an_opt_out_holds_on_every_gateway_and_run,
                     what_is_said_in_a_rehearsal_stays_there,
-                    an_answer_is_kept_once_and_with_its_run,
-                    an_answer_to_what_is_on_the_wire_belongs_to_it,
-                    unclear_answers_wait_for_a_person,
-                    an_import_only_adds,
-                    only_the_person_takes_back_what_the_person_said,
-                    an_operators_word_stands_beside_the_persons,
-                    the_list_is_read_page_by_page,
                     nobody_is_begun_after_the_commit_of_an_opt_out,
-                    the_newest_word_counts_in_whatever_order_they_arrive,
-                    a_start_from_the_future_silences_no_stop,
                     a_failed_delivery_that_is_put_back_is_looked_at_again,
                 }
                 proving::{

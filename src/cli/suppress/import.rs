@@ -50,7 +50,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn complain(&mut self, problems: Problems) {
+    fn complain(&mut self, problems: &Problems) {
         for problem in problems.iter() {
             self.bad += 1;
             if self.bad <= SHOWN {
@@ -78,7 +78,7 @@ pub(super) async fn import(app: &App, args: ImportArgs) -> Result<Exit, Stop> {
     });
     let mut tally = Tally::default();
     while let Some(chunk) = arriving.recv().await {
-        tally.complain(chunk.problems);
+        tally.complain(&chunk.problems);
         for portion in chunk.entries.chunks(PORTION) {
             add(app, &*ledger, (portion, &args), &mut tally).await?;
         }

@@ -13,6 +13,7 @@ use super::super::encoding::TextReader;
 use super::super::template::include::io_in_words;
 use super::frame::{Block, Failure, Framer};
 use super::header::Header;
+use crate::domain::campaign::Columns as Named;
 use crate::domain::phone::{HomeRegion, Phone, PhoneError};
 use crate::domain::problem::{Place, Problem, Problems};
 
@@ -32,7 +33,7 @@ pub fn suppressions(path: &Path, region: Option<HomeRegion>) -> (Vec<Phone>, Pro
     };
     let mut phones = Vec::new();
     let mut list = DoNotContact::new(path, Box::new(file), region);
-    while let Some(chunk) = list.next() {
+    for chunk in list.by_ref() {
         phones.extend(chunk.entries.into_iter().map(|entry| entry.phone));
         problems.extend(chunk.problems);
     }
@@ -160,7 +161,7 @@ impl DoNotContact {
             chunk.problems.extend(found);
             columns.reason = header.find("reason");
             columns.at = header.find("at");
-            match header.roles(&Default::default(), &BTreeMap::new(), &at) {
+            match header.roles(&Named::default(), &BTreeMap::new(), &at) {
                 Ok(roles) => columns.phone = roles.phone,
                 Err(more) => chunk.problems.extend(more),
             }

@@ -1,8 +1,8 @@
 //! The ledger on PostgreSQL: one database for any number of processes on any number of machines.
 //!
 //! Every change is one transaction that names the state and the attempt it expects, under locks
-//! that are taken in one order: the run, the gateway's pace, deliveries by number, then what they
-//! bring about. The server's clock decides; see [`clock`]. It may go away at any moment; see [`tx`].
+//! that are taken in one order: who opts out, the run, the gateway's pace, deliveries by number,
+//! then what they bring about. The server's clock decides; see [`clock`]. It may go away at any moment; see [`tx`].
 
 mod audit;
 mod claim;
