@@ -275,6 +275,12 @@ fn a_run_as_json_has_every_state_also_at_zero() {
     }
     insta::assert_snapshot!(format!("{json:#}"), @r#"
     {
+      "answers": {
+        "first_opted_out": [],
+        "opted_out": 0,
+        "replies": 0,
+        "to_review": 0
+      },
       "campaign": "review-request",
       "counts": {
         "cancelled": 0,
@@ -328,6 +334,7 @@ fn a_run_as_json_has_every_state_also_at_zero() {
         "invalid_phone": 1,
         "missing_value": 0,
         "no_window": 0,
+        "opted_out": 0,
         "render_error": 0,
         "suppressed": 0
       },

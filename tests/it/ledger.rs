@@ -17,6 +17,7 @@ mod pacing;
 mod placing;
 mod postgres_clocks;
 mod postgres_crashes;
+mod postgres_opt_outs;
 mod postgres_place;
 mod postgres_words;
 mod proving;

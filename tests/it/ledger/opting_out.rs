@@ -230,11 +230,12 @@ pub(super) async fn nobody_is_begun_after_the_commit_of_an_opt_out(store: &dyn S
             let bench = Bench { ledger, run, me };
             start.wait().await;
             loop {
-                let claims = bench.take(10, 4).await;
-                if claims.is_empty() {
+                let claimed = bench.claim(&bench.ask(&bench.me, 10, 4)).await;
+                if claimed.claims.is_empty() && claimed.moved == 0 {
                     break;
                 }
-                let group: Vec<Write> = claims
+                let group: Vec<Write> = claimed
+                    .claims
                     .iter()
                     .map(|claim| Write::Begin(Box::new(begin_of(claim, 10))))
                     .collect();
