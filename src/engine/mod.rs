@@ -10,13 +10,17 @@
 
 mod admission;
 pub mod clock;
+pub mod crew;
 pub mod dispatch;
 mod floor;
 mod gates;
 mod heard;
-mod limiter;
+mod leases;
+pub mod limiter;
 mod outcomes;
+pub mod patient;
 pub mod plan;
+mod pulse;
 mod reconcile;
 mod recorder;
 mod settle;

@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::admit;
 use super::clock::Clock;
+use super::dispatch::Share;
 use super::gates::Gates;
 use super::heard::Heard;
+use super::leases::Leases;
 use super::limiter::Limiter;
 use super::recorder::{NotWritten, Recorder};
 use super::settle::later;
@@ -55,6 +57,10 @@ pub(super) struct Shop {
     pub(super) ahead: Semaphore,
     /// Requests on the wire.
     pub(super) wire: Semaphore,
+    /// The same for all runs of the process.
+    pub(super) share: Option<Share>,
+    /// What is in hand.
+    pub(super) leases: Arc<Leases>,
     /// What the provider has asked this process to wait for.
     pub(super) gates: Gates,
     /// No new attempt is begun once this is cancelled.
@@ -62,7 +68,7 @@ pub(super) struct Shop {
     /// From the beginning of an attempt until another process may take it over.
     pub(super) lease: SignedDuration,
     /// When the ledger was last told that this process lives.
-    pub(super) heard: Heard,
+    pub(super) heard: Arc<Heard>,
     /// Why the run has to halt, by the first worker that learns it.
     pub(super) halted: Mutex<Option<String>>,
     pub(super) chance: Mutex<fastrand::Rng>,
@@ -274,8 +280,8 @@ impl Shop {
             biased;
             // cancel-safe: nothing is held while waiting; what follows finds the door barred
             () = self.stop.cancelled() => None,
-            // cancel-safe: a permit that was not handed out stays in the semaphore
-            permit = self.wire.acquire() => permit.ok(),
+            // cancel-safe: permits that were not handed out stay in their semaphores
+            places = self.places() => places,
         };
         self.limiter.ready(&claim.line).await;
         match self.barred(claim).or_else(|| self.stale(claim, begun_at)) {
@@ -284,14 +290,28 @@ impl Shop {
         }
     }
 
+    /// A place on the run's own wire, then one on that of the process: so no run stands in the
+    /// way of another with more than it may send at a time.
+    async fn places(&self) -> Option<(SemaphorePermit<'_>, Option<SemaphorePermit<'_>>)> {
+        let own = self.wire.acquire().await.ok()?;
+        let shared = match &self.share {
+            None => None,
+            Some(share) => Some(share.place().await?),
+        };
+        Some((own, shared))
+    }
+
     /// The same for an attempt that was begun too long ago, because the wire was slow or the
     /// machine asleep: whoever takes over a lease that is over must find nothing on the wire,
     /// and the key of an unanswered attempt must not be used once the provider may forget it. Nor
     /// is anything sent by a process that may count as gone: all that it has may be another's.
     fn stale(&self, claim: &Claim, begun_at: Timestamp) -> Option<Next> {
         let now = self.clock.now();
-        let last_moment = later(begun_at, self.lease - self.gateway.timeout());
-        (now >= last_moment || self.heard.too_long_ago() || self.unrepeatable(claim).is_some())
+        let lease =
+            later(begun_at, self.lease).max(self.leases.until(claim.id).unwrap_or(begun_at));
+        let last_moment = later(lease, -self.gateway.timeout());
+        let may_be_anothers = self.heard.too_long_ago() || self.leases.is_lost(claim.id);
+        (now >= last_moment || may_be_anothers || self.unrepeatable(claim).is_some())
             .then(|| put_back(claim, now, Hold::Retry))
     }
 

@@ -17,9 +17,11 @@ mod soak_of_many;
 mod stop;
 mod uploads;
 mod waits;
+mod work;
 
 use std::collections::HashMap;
 
+use self::work::{leaving, together};
 use crate::support::{Journal, Request};
 
 /// Makes one test of each check on each database.
@@ -120,6 +122,18 @@ on_both! {
         a_picture_lost_for_many_at_once_is_uploaded_again_once,
         an_upload_that_fails_is_tried_again_and_costs_nobody_the_message,
         a_kill_during_the_uploads_costs_an_upload_at_most,
+    }
+    leaving::{
+        the_first_signal_finishes_the_wire_and_exits_0,
+        the_second_signal_gives_it_up_and_exits_4,
+        one_that_is_not_to_wait_leaves_when_nothing_is_due,
+    }
+    together::{
+        workers_share_a_run,
+        a_worker_that_is_killed_leaves_its_part_to_the_other,
+        a_worker_serves_two_runs_within_its_concurrency,
+        runs_are_joined_by_their_names,
+        a_run_that_is_paused_is_left_and_joined_again,
     }
     waits::{
         a_wait_that_one_process_is_told_holds_what_another_has_claimed,

@@ -37,10 +37,10 @@ use self::statements as sql;
 use self::tx::Tx;
 use super::rows::stored;
 use super::{
-    Admit, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze, History,
-    KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply, NewRun,
+    Admit, AtWork, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
+    History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply, NewRun,
     NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts,
-    RunRecord, Suppressing, Suppression, Whom, Write, Written,
+    RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::delivery::{Counts, DeliveryState};
@@ -179,6 +179,10 @@ impl Ledger for PostgresLedger {
         runs::all(self).await
     }
 
+    async fn running(&self) -> Result<Vec<Running>, LedgerError> {
+        runs::running(self).await
+    }
+
     async fn next_rehearsal(&self, campaign: &str) -> Result<u32, LedgerError> {
         runs::next_rehearsal(self, campaign).await
     }
@@ -235,6 +239,10 @@ impl Ledger for PostgresLedger {
         history::outlook(self, run).await
     }
 
+    async fn workers(&self, now: Timestamp) -> Result<Vec<AtWork>, LedgerError> {
+        owners::workers(self, now).await
+    }
+
     async fn retry(
         &self,
         run: &RunId,
@@ -254,8 +262,13 @@ impl Ledger for PostgresLedger {
         history::resolve(self, run, id, resolution, now).await
     }
 
-    async fn attend(&self, owner: &Owner, run: &RunRecord) -> Result<(), LedgerError> {
-        owners::attend(self, owner, run.id).await
+    async fn attend(
+        &self,
+        owner: &Owner,
+        worker: &Worker,
+        run: Option<&RunRecord>,
+    ) -> Result<(), LedgerError> {
+        owners::attend(self, owner, worker, run.map(|run| run.id)).await
     }
 
     async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
@@ -276,6 +289,15 @@ impl Ledger for PostgresLedger {
 
     fn silence(&self) -> Option<SignedDuration> {
         Some(self.heartbeat)
+    }
+
+    async fn renew(
+        &self,
+        owner: &Owner,
+        ids: &[DeliveryId],
+        until: Timestamp,
+    ) -> Result<Vec<DeliveryId>, LedgerError> {
+        owners::renew(self, owner, ids, until).await
     }
 
     async fn bury(&self, now: Timestamp) -> Result<(), LedgerError> {

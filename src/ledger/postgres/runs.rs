@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::super::rows::{self, DeliveryRow, GateRow, RunRow};
 use super::super::runs::{self, RunTx, Unanswered};
+use super::super::workers::{Running, RunningRow};
 use super::super::{DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord};
 use super::clock::Asked;
 use super::tx::{Limit, Tx};
@@ -113,6 +114,13 @@ async fn counts(ledger: &PostgresLedger, run: &RunRow) -> Result<Counts, LedgerE
         })
         .await?;
     runs::counts(rows)
+}
+
+pub(super) async fn running(ledger: &PostgresLedger) -> Result<Vec<Running>, LedgerError> {
+    let rows: Vec<RunningRow> = ledger
+        .read(|pool| async move { sqlx::query_as(sql::RUNNING).fetch_all(&pool).await })
+        .await?;
+    rows.into_iter().map(Running::try_from).collect()
 }
 
 pub(super) async fn next_rehearsal(

@@ -29,10 +29,10 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use self::statements as sql;
 use super::{
-    Admit, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze, History,
-    KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply, NewRun,
+    Admit, AtWork, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
+    History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply, NewRun,
     NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts,
-    RunRecord, Suppressing, Suppression, Whom, Write, Written,
+    RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::delivery::{Counts, DeliveryState};
@@ -200,6 +200,10 @@ impl Ledger for SqliteLedger {
         runs::all(self).await
     }
 
+    async fn running(&self) -> Result<Vec<Running>, LedgerError> {
+        runs::running(self).await
+    }
+
     async fn next_rehearsal(&self, campaign: &str) -> Result<u32, LedgerError> {
         runs::next_rehearsal(self, campaign).await
     }
@@ -256,6 +260,10 @@ impl Ledger for SqliteLedger {
         history::outlook(self, run).await
     }
 
+    async fn workers(&self, now: Timestamp) -> Result<Vec<AtWork>, LedgerError> {
+        owners::workers(self, now).await
+    }
+
     async fn retry(
         &self,
         run: &RunId,
@@ -275,8 +283,13 @@ impl Ledger for SqliteLedger {
         history::resolve(self, run, id, resolution, now).await
     }
 
-    async fn attend(&self, owner: &Owner, run: &RunRecord) -> Result<(), LedgerError> {
-        owners::attend(self, owner, run.id).await
+    async fn attend(
+        &self,
+        owner: &Owner,
+        worker: &Worker,
+        run: Option<&RunRecord>,
+    ) -> Result<(), LedgerError> {
+        owners::attend(self, owner, worker, run.map(|run| run.id)).await
     }
 
     async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
@@ -287,8 +300,9 @@ impl Ledger for SqliteLedger {
         owners::retire(self, owner).await
     }
 
-    /// Its lock says that it lives.
-    async fn beat(&self, _: &Owner, _: Timestamp) -> Result<(), LedgerError> {
+    /// Its lock says that it lives, and the lock's file when it last said so.
+    async fn beat(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
+        self.locks.touch(owner, now);
         Ok(())
     }
 
@@ -299,6 +313,15 @@ impl Ledger for SqliteLedger {
     /// Its lock tells.
     fn silence(&self) -> Option<SignedDuration> {
         None
+    }
+
+    async fn renew(
+        &self,
+        owner: &Owner,
+        ids: &[DeliveryId],
+        until: Timestamp,
+    ) -> Result<Vec<DeliveryId>, LedgerError> {
+        owners::renew(self, owner, ids, until).await
     }
 
     async fn bury(&self, _: Timestamp) -> Result<(), LedgerError> {

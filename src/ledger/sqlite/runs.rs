@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::super::rows::{self, DeliveryRow, GateRow, RunRow, stored};
 use super::super::runs::{self, RunTx, Unanswered};
+use super::super::workers::{Running, RunningRow};
 use super::super::{DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord};
 use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
@@ -90,6 +91,13 @@ async fn counts(ledger: &SqliteLedger, run: &RunRow) -> Result<Counts, LedgerErr
         .fetch_all(&ledger.readers)
         .await?;
     runs::counts(rows)
+}
+
+pub(super) async fn running(ledger: &SqliteLedger) -> Result<Vec<Running>, LedgerError> {
+    let rows: Vec<RunningRow> = sqlx::query_as(sql::RUNNING)
+        .fetch_all(&ledger.readers)
+        .await?;
+    rows.into_iter().map(Running::try_from).collect()
 }
 
 pub(super) async fn next_rehearsal(

@@ -266,6 +266,7 @@ statements! {
     // Runs
     RUN = "SELECT * FROM runs WHERE run = ?";
     RUNS = "SELECT * FROM runs ORDER BY id DESC";
+    RUNNING = "SELECT run, gateway FROM runs WHERE state = 'running' ORDER BY id";
     REHEARSALS = "
         SELECT occurrence FROM runs WHERE campaign = ? AND occurrence LIKE 'rehearsal-%'";
     SET_STATE = "
@@ -522,16 +523,36 @@ statements! {
         ORDER BY p.at, p.id LIMIT ?2");
 
     // Owners
-    ATTEND = "UPDATE owners SET run_id = ?2 WHERE owner = ?1";
+    ATTEND = "UPDATE owners SET run_id = ?2, worker = ?3 WHERE owner = ?1";
     PRESENT = "
-        SELECT owner, enlisted_at FROM owners
+        SELECT owner, worker, enlisted_at FROM owners
         WHERE run_id = ? AND gone = 0 ORDER BY enlisted_at, owner";
+    WORKERS = "
+        SELECT o.owner, o.worker, o.enlisted_at, o.run_id, r.run, NULL AS silent_ms
+        FROM owners o LEFT JOIN runs r ON r.id = o.run_id
+        WHERE o.gone = 0 ORDER BY o.enlisted_at, o.owner";
+    /// Leases of a run, by owner: claimed, and begun. Goes through all that is open of it.
+    HELD = "
+        SELECT lease_owner, 'pending' AS state, COUNT(*) FROM deliveries
+        WHERE run_id = ?1 AND state = 'pending' AND lease_owner IS NOT NULL AND lease_until > ?2
+        GROUP BY lease_owner
+        UNION ALL
+        SELECT lease_owner, 'sending', COUNT(*) FROM deliveries
+        WHERE run_id = ?1 AND state = 'sending' AND lease_owner IS NOT NULL
+        GROUP BY lease_owner";
+    /// Only what nobody has taken over meanwhile.
+    RENEW = "
+        UPDATE deliveries SET lease_until = MAX(lease_until, ?3)
+        WHERE id IN (SELECT value FROM json_each(?2)) AND lease_owner = ?1
+          AND state IN ('pending', 'sending')
+        RETURNING id";
     OWNERS = "SELECT owner, gone FROM owners";
     OWNER_KNOWN = "SELECT 1 FROM owners WHERE owner = ?";
     ENLIST = "
         INSERT INTO owners (owner, enlisted_at) VALUES (?, ?)
         ON CONFLICT (owner) DO UPDATE
-        SET enlisted_at = excluded.enlisted_at, gone = 0, forget_at = NULL";
+        SET enlisted_at = excluded.enlisted_at, gone = 0, forget_at = NULL, run_id = NULL,
+            worker = NULL";
     /// Reads every delivery: only for a name that is used again.
     END_LEASES = "
         UPDATE deliveries SET lease_owner = NULL, lease_until = ?2 WHERE lease_owner = ?1";

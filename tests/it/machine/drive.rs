@@ -21,11 +21,12 @@ use sendoff::domain::run::RunId;
 use sendoff::domain::window::Window;
 use sendoff::engine::clock::Clock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
+use sendoff::engine::limiter::Guard;
 use sendoff::engine::tally::Tally;
 use sendoff::gateway::{Envelope, Gateway, Line, Request, Sought};
 use sendoff::ledger::postgres::PostgresLedger;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
-use sendoff::ledger::{Ledger, Limits, NewDelivery, NewRun, Owner, Planned, RunRecord};
+use sendoff::ledger::{Ledger, Limits, NewDelivery, NewRun, Owner, Planned, RunRecord, Worker};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -223,10 +224,13 @@ impl Drive {
                 account: Some(limit),
                 ..Limits::default()
             },
+            guard: Guard::of(Some(limit)),
             tally: Arc::new(Tally::new(counts)),
         };
         let session = Session {
             owner: Owner("me".to_owned()),
+            worker: Worker("me".to_owned()),
+            share: None,
             limit: None,
             only: None,
             when_idle,

@@ -107,8 +107,11 @@ impl Machine {
 }
 
 impl Drop for Machine {
-    /// The cable goes with the namespace.
+    /// The cable would go with the namespace, but some time later: the next machine of this name
+    /// needs another at once.
     fn drop(&mut self) {
+        let [here, _] = &self.ends;
+        Command::new("ip").args(["link", "del", here]).status().ok();
         self.holder.kill().ok();
         self.holder.wait().ok();
     }

@@ -28,6 +28,8 @@ pub(crate) struct Stage {
 pub(crate) const CAMPAIGN: &str = "campaigns/hello.yaml";
 /// How one of several processes on its run is started.
 const WORKER: [&str; 3] = ["run", CAMPAIGN, "--yes"];
+/// A worker, which waits for runs and stays when they have ended.
+const SERVICE: [&str; 3] = ["work", "--runs", RUN];
 /// Its one-off run.
 pub(crate) const RUN: &str = "hello@once";
 
@@ -113,9 +115,17 @@ impl Stage {
         self.project.spawn(&WORKER)
     }
 
-    /// The same on another machine.
-    pub(crate) fn worker_on(&self, machine: &Machine) -> Process {
-        self.project.spawn_on(machine, &WORKER)
+    /// Starts a worker on another machine.
+    pub(crate) fn service_on(&self, machine: &Machine) -> Process {
+        self.project.spawn_on(machine, &SERVICE)
+    }
+
+    /// Whether nothing of the run is open any more.
+    pub(crate) async fn is_finished(&self) -> bool {
+        let status = self.project.run(&["status", RUN, "--format", "json"]).await;
+        assert_eq!(status.code, Some(0), "{status:?}");
+        let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
+        status["state"] == "finished"
     }
 
     /// `sendoff run` to its end.
