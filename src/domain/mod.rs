@@ -15,6 +15,7 @@ pub mod history;
 pub mod key;
 pub mod links;
 pub mod message;
+pub mod opt_out;
 pub mod outcome;
 pub mod pace;
 pub mod phone;

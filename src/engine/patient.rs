@@ -23,8 +23,9 @@ use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
     Admit, AtWork, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
-    History, KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution,
-    Retry, RunFacts, RunRecord, Running, Whom, Worker, Write, Written,
+    History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply, NewRun,
+    NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts,
+    RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 
 /// Between two tries; doubled up to [`LONGEST_PAUSE`]. Each try may have waited for itself.
@@ -182,6 +183,14 @@ patiently! {
     stop claim(request: &ClaimRequest<'_>, admit: Admit<'_>) -> Claimed;
     abort write(owner: &Owner, group: &[Write]) -> Vec<Written>;
     stop messages_to(gateway: &str, phone: &Phone) -> HashSet<String>;
+    stop suppress(people: &[NewSuppression], now: Timestamp) -> Vec<Suppressing>;
+    stop lift(phone: &Phone, lifting: &Lifting, now: Timestamp) -> Lifted;
+    stop suppressed(gateway: &str, phones: &[&Phone]) -> HashMap<String, Suppression>;
+    stop suppressions(after: Option<&Phone>, most: u32) -> Vec<Suppression>;
+    stop opt_outs_of(phone: &Phone) -> Vec<OptOutEvent>;
+    abort keep_reply(reply: &NewReply, now: Timestamp) -> KeptReply;
+    stop to_review(after: Option<ReplyId>, most: u32) -> Vec<Reply>;
+    stop reviewed(reply: ReplyId, now: Timestamp) -> bool;
     stop media(sha256: Digest) -> Option<Media>;
     stop upload(gateway: &str, sha256: Digest) -> Option<String>;
     stop keep_upload(gateway: &str, sha256: Digest, id: &str, now: Timestamp) -> ();

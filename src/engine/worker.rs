@@ -126,6 +126,12 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
             shop.note_due_at(until);
             return Ok(());
         }
+        Written::LeftOut => {
+            tracing::info!(row = claim.row, "the person has opted out meanwhile");
+            shop.tally
+                .shift(DeliveryState::Pending, DeliveryState::Skipped);
+            return Ok(());
+        }
         Written::Late => {
             tracing::info!(
                 row = claim.row,

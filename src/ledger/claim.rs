@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::arrivals::Arrivals;
 use super::events::{self, Happened};
+use super::opt_out::Left;
 use super::rows::{self, CandidateRow, GateRow, OnlyRow, instants, number, stored};
 use super::shapes::HeldBack;
 use super::tx::SharedTx;
@@ -89,11 +90,6 @@ pub(super) trait ClaimTx: SharedTx {
         ids: &[DeliveryId],
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    fn skip(
-        &mut self,
-        rows: &[(DeliveryId, SkipReason)],
-    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
-
     /// By line, when an attempt without an outcome may be asked for.
     fn next_unanswered(
         &mut self,
@@ -151,7 +147,9 @@ pub(super) async fn claim(
         };
         let mut sorted = Sorted::default();
         if !ids.is_empty() {
-            for candidate in tx.candidates(gateway, &ids).await? {
+            let candidates = tx.candidates(gateway, &ids).await?;
+            sorted.opted_out = opted_out(tx, &candidates).await?;
+            for candidate in candidates {
                 sorted.place(candidate, request, admit, &mut pace)?;
             }
         }
@@ -242,12 +240,34 @@ async fn due(
     Ok(ids)
 }
 
+/// By whose word candidates are not to be written to. Whoever opts out after this is found when
+/// the attempt is to begin.
+async fn opted_out(
+    tx: &mut impl ClaimTx,
+    candidates: &[CandidateRow],
+) -> Result<HashMap<DeliveryId, String>, LedgerError> {
+    let ids: Vec<DeliveryId> = candidates
+        .iter()
+        .filter(|candidate| candidate.opted_out)
+        .map(|candidate| candidate.id)
+        .collect();
+    let mut details = HashMap::new();
+    if !ids.is_empty() {
+        for row in tx.opted_out(&ids).await? {
+            let detail = row.detail()?;
+            details.entry(row.id).or_insert(detail);
+        }
+    }
+    Ok(details)
+}
+
 /// Candidates by what is to happen with them.
 #[derive(Default)]
 struct Sorted {
+    opted_out: HashMap<DeliveryId, String>,
     claims: Vec<Claim>,
     moved: Vec<HeldBack>,
-    skipped: Vec<(DeliveryId, SkipReason)>,
+    skipped: Vec<Left>,
     /// Attempts without an answer that have to wait for their recipient's gate.
     doubts: Vec<HeldBack>,
     happened: Vec<Happened>,
@@ -264,6 +284,9 @@ impl Sorted {
         // With limits of their own, the lines together offer more than was asked for.
         if self.claims.len() >= usize::try_from(request.most).unwrap_or(usize::MAX) {
             return Ok(());
+        }
+        if let Some(detail) = self.opted_out.remove(&row.id) {
+            return self.leave_out(&row, request, SkipReason::OptedOut, Some(detail));
         }
         let phone = stored(Phone::from_e164(&row.phone))?;
         let candidate = Candidate {
@@ -288,12 +311,28 @@ impl Sorted {
                 }
             }
             Admission::Hold { until, hold } => self.hold(&row, request, until, hold)?,
-            Admission::Skip(reason) => {
-                self.skipped.push((row.id, reason));
-                self.happened(&row, request, &DeliveryEvent::Skipped { reason })?;
-            }
+            Admission::Skip(reason) => self.leave_out(&row, request, reason, None)?,
         }
         Ok(())
+    }
+
+    fn leave_out(
+        &mut self,
+        row: &CandidateRow,
+        request: &ClaimRequest<'_>,
+        reason: SkipReason,
+        detail: Option<String>,
+    ) -> Result<(), LedgerError> {
+        let what = DeliveryEvent::Skipped {
+            reason,
+            detail: detail.clone(),
+        };
+        self.skipped.push(Left {
+            id: row.id,
+            reason,
+            detail,
+        });
+        self.happened(row, request, &what)
     }
 
     fn hold(

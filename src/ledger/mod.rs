@@ -16,6 +16,7 @@ mod history;
 pub mod insight;
 mod kept;
 mod operator;
+mod opt_out;
 pub mod postgres;
 mod rows;
 mod runs;
@@ -36,6 +37,10 @@ use serde::{Deserialize, Serialize};
 pub use self::audit::Audit;
 pub use self::history::{
     Attendance, History, Lease, Outlook, Present, Resolution, Retry, RetryKey, Whom,
+};
+pub use self::opt_out::{
+    Answers, Arrival, Asked, KeptReply, Lifted, Lifting, NewReply, NewSuppression, OptOutEvent,
+    Reply, ReplyId, Said, Suppressing, Suppression,
 };
 pub use self::workers::{AtWork, Holding, Running, Worker};
 use crate::domain::account::AccountId;
@@ -503,6 +508,9 @@ pub enum Written {
     Held {
         until: Timestamp,
     },
+    /// An attempt that must not begin: the person has opted out meanwhile. The delivery is
+    /// `skipped`; no attempt was burnt.
+    LeftOut,
 }
 
 /// A delivery as reports show it.
@@ -546,6 +554,7 @@ pub struct RunFacts {
     pub outlook: Outlook,
     /// The first of the uncertain deliveries, which wait for a person.
     pub uncertain: Vec<DeliveryRecord>,
+    pub answers: Answers,
 }
 
 /// Failures that are alike.
@@ -756,6 +765,54 @@ pub trait Ledger: Debug + Send + Sync {
         gateway: &str,
         phone: &Phone,
     ) -> Result<HashSet<String>, LedgerError>;
+
+    // People who opted out
+
+    /// Puts people on the ledger's do-not-contact list, in one transaction; one answer for each.
+    /// From its commit on no attempt to them is begun, on any gateway and by any process. Whoever
+    /// is listed already stays as they are; an operator's own word stands beside a person's.
+    async fn suppress(
+        &self,
+        people: &[NewSuppression],
+        now: Timestamp,
+    ) -> Result<Vec<Suppressing>, LedgerError>;
+
+    /// Takes a person off the list; not what the person said, unless the person asks for it.
+    async fn lift(
+        &self,
+        phone: &Phone,
+        lifting: &Lifting,
+        now: Timestamp,
+    ) -> Result<Lifted, LedgerError>;
+
+    /// Which of these people are not to be written to by a gateway, by phone.
+    async fn suppressed(
+        &self,
+        gateway: &str,
+        phones: &[&Phone],
+    ) -> Result<HashMap<String, Suppression>, LedgerError>;
+
+    /// The list, by phone, from the one after `after` on; what was said in rehearsals left out.
+    async fn suppressions(
+        &self,
+        after: Option<&Phone>,
+        most: u32,
+    ) -> Result<Vec<Suppression>, LedgerError>;
+
+    /// Everything that was said about a person, in the order in which it became known.
+    async fn opt_outs_of(&self, phone: &Phone) -> Result<Vec<OptOutEvent>, LedgerError>;
+
+    /// Keeps an answer and obeys it, in one transaction: STOP puts the person on the list, START
+    /// takes that back, the newest by its own time counts. In any order, late, for people of no
+    /// run; an answer that is known by its gateway and name changes nothing.
+    async fn keep_reply(&self, reply: &NewReply, now: Timestamp) -> Result<KeptReply, LedgerError>;
+
+    /// Answers that wait for a person to judge them, oldest first, from the one after `after` on.
+    async fn to_review(&self, after: Option<ReplyId>, most: u32)
+    -> Result<Vec<Reply>, LedgerError>;
+
+    /// A person has judged an answer and lets it be. False: it does not wait for that.
+    async fn reviewed(&self, reply: ReplyId, now: Timestamp) -> Result<bool, LedgerError>;
 
     // Files
 

@@ -161,6 +161,8 @@ pub(super) struct CandidateRow {
     chat_id: Option<String>,
     chat_line: Option<String>,
     pub(super) gate_until: Option<i64>,
+    /// The person is not to be written to.
+    pub(super) opted_out: bool,
 }
 
 impl CandidateRow {

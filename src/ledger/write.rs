@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::events::{self, Happened};
+use super::opt_out::Left;
 use super::rows::{GatedRow, instant, number};
 use super::runs::{self, Unanswered};
 use super::shapes::{AttemptRow, Begun, HeldBack, Lost, Moved, Numbered, gate_key};
@@ -14,6 +15,7 @@ use super::{
     Begin, DeliveryId, Gate, LedgerError, NewChat, Next, Owner, Record, Release, Settle, Verdict,
     Write, Written,
 };
+use crate::domain::delivery::SkipReason;
 use crate::domain::history::DeliveryEvent;
 
 /// What a transaction of the writer can do. Every change names the state, the attempt and where
@@ -206,6 +208,8 @@ async fn write_round(
     for (gate, asked_at) in gates {
         tx.extend_gate(gate, asked_at).await?;
     }
+    let left = leave_opted_out(tx, owner, &begins, news).await?;
+    begins.retain(|begin| !left.contains(&begin.id));
     let held = hold_gated(tx, owner, &begins, news).await?;
     begins.retain(|begin| !held.contains_key(&begin.id));
     done.extend(begin_all(tx, owner, &begins).await?);
@@ -215,10 +219,53 @@ async fn write_round(
         .map(delivery)
         .map(|id| match held.get(&id) {
             Some(&until) => Written::Held { until },
+            None if left.contains(&id) => Written::LeftOut,
             None if done.contains(&id) => Written::Done,
             None => Written::Late,
         })
         .collect())
+}
+
+/// Attempts that must not begin, because their people have opted out since the claim. One that
+/// has begun and is without an answer may be with the person already: it is settled as always.
+async fn leave_opted_out(
+    tx: &mut impl WriteTx,
+    owner: &Owner,
+    begins: &[&Begin],
+    news: &mut News,
+) -> Result<HashSet<DeliveryId>, LedgerError> {
+    let claims: HashMap<DeliveryId, &Begin> = begins.iter().map(|one| (one.id, *one)).collect();
+    if claims.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ids: Vec<DeliveryId> = begins.iter().map(|begin| begin.id).collect();
+    let (mut left, mut out) = (HashSet::new(), Vec::new());
+    for row in tx.opted_out(&ids).await? {
+        let Some(begin) = claims.get(&row.id) else {
+            continue;
+        };
+        let claimed = row.lease_owner.as_ref() == Some(&owner.0)
+            && row.attempt == i64::from(begin.expected_attempt);
+        if !claimed || !left.insert(row.id) {
+            continue;
+        }
+        let (reason, detail) = (SkipReason::OptedOut, Some(row.detail()?));
+        let what = DeliveryEvent::Skipped {
+            reason,
+            detail: detail.clone(),
+        };
+        let event = Happened::to_delivery(row.id, begin.expected_attempt, begin.at, &what)?;
+        news.add(row.run_id, event);
+        out.push(Left {
+            id: row.id,
+            reason,
+            detail,
+        });
+    }
+    if !out.is_empty() {
+        tx.skip(&out).await?;
+    }
+    Ok(left)
 }
 
 /// Attempts that must not begin, because a gate was closed after their claim: given back, to be

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::workers::workers_json;
 use super::{Format, Glance, ReportError, Subject};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
-use crate::ledger::{AtWork, Held, Outlook, RunFacts, RunRecord};
+use crate::ledger::{Answers, AtWork, Held, Outlook, RunFacts, RunRecord};
 
 /// RFC 3339 in UTC with milliseconds, in every format for programs.
 pub(super) fn instant(at: Timestamp) -> String {
@@ -85,12 +85,34 @@ pub fn run_json(run: &RunRecord, facts: &RunFacts) -> Value {
         ("gates", Value::Array(gates)),
         ("workers", workers(&facts.outlook)),
         ("next_due_at", json!(facts.outlook.next_due_at.map(instant))),
+        ("answers", answers(&facts.answers)),
         ("first_sent_at", json!(facts.first_sent_at.map(instant))),
         ("last_sent_at", json!(facts.last_sent_at.map(instant))),
     ] {
         fields.insert(name.to_owned(), value);
     }
     Value::Object(fields)
+}
+
+fn answers(answers: &Answers) -> Value {
+    let first: Vec<Value> = answers
+        .first
+        .iter()
+        .map(|reply| {
+            json!({
+                "row": reply.row,
+                "phone": reply.phone.masked(),
+                "text": reply.text,
+                "at": instant(reply.at),
+            })
+        })
+        .collect();
+    json!({
+        "replies": answers.replies,
+        "opted_out": answers.opted_out,
+        "to_review": answers.to_review,
+        "first_opted_out": first,
+    })
 }
 
 /// Runs in the given order (the ledger's: newest first) and workers, as

@@ -12,7 +12,6 @@ use super::clock::{Asked, Shift};
 use super::shared::column;
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, statements as sql};
-use crate::domain::delivery::SkipReason;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 
@@ -212,15 +211,6 @@ impl ClaimTx for Tx {
             .bind(&request.owner.0)
             .bind(request.lease_until.as_millisecond())
             .bind(ids)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
-    async fn skip(&mut self, skipped: &[(DeliveryId, SkipReason)]) -> Result<(), LedgerError> {
-        sqlx::query(sql::SKIP)
-            .bind(column(skipped, |(id, _)| *id))
-            .bind(column(skipped, |(_, reason)| reason.as_str()))
             .execute(self.connection())
             .await?;
         Ok(())

@@ -11,7 +11,7 @@ use super::super::workers::{Running, RunningRow};
 use super::super::{DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord};
 use super::clock::Asked;
 use super::tx::{Limit, Tx};
-use super::{PostgresLedger, history, statements as sql};
+use super::{PostgresLedger, history, opt_out, statements as sql};
 use crate::domain::account::AccountId;
 use crate::domain::delivery::Counts;
 use crate::domain::phone::Phone;
@@ -267,6 +267,7 @@ pub(super) async fn facts(
         facts.gates.push(rows::gate(&record.gateway, row)?);
     }
     facts.outlook = history::outlook(ledger, run).await?;
+    facts.answers = opt_out::answers(ledger, record.id).await?;
     Ok(facts)
 }
 

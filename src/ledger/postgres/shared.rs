@@ -1,10 +1,11 @@
 //! What every writing transaction does, on PostgreSQL. Rows go to a statement as one array for
 //! each column, as many rows as one write to the connection takes.
 
-use super::super::LedgerError;
 use super::super::events::EventRow;
+use super::super::opt_out::{Left, OptedOutRow};
 use super::super::shapes::{HeldBack, Lost};
 use super::super::tx::SharedTx;
+use super::super::{DeliveryId, LedgerError};
 use super::statements as sql;
 use super::tx::Tx;
 
@@ -105,6 +106,30 @@ impl SharedTx for Tx {
             sqlx::query(sql::HOLD_DOUBT)
                 .bind(column(held, |one| one.id))
                 .bind(column(held, |one| one.until))
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn opted_out(&mut self, ids: &[DeliveryId]) -> Result<Vec<OptedOutRow>, LedgerError> {
+        let mut all = Vec::new();
+        for ids in portions(ids, 1, |_| 0) {
+            let out: Vec<OptedOutRow> = sqlx::query_as(sql::OPTED_OUT)
+                .bind(ids)
+                .fetch_all(self.connection())
+                .await?;
+            all.extend(out);
+        }
+        Ok(all)
+    }
+
+    async fn skip(&mut self, left: &[Left]) -> Result<(), LedgerError> {
+        for left in portions(left, 3, |one| 16 + length(one.detail.as_deref())) {
+            sqlx::query(sql::SKIP)
+                .bind(column(left, |one| one.id))
+                .bind(column(left, |one| one.reason.as_str()))
+                .bind(column(left, |one| one.detail.as_deref()))
                 .execute(self.connection())
                 .await?;
         }

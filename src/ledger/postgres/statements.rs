@@ -57,6 +57,14 @@ macro_rules! run_lock {
     };
 }
 
+/// A lock that keeps attempts from beginning while somebody opts out, till the transaction ends.
+/// 1936614504 is the copy's.
+macro_rules! opt_out_lock {
+    ($function:literal) => {
+        concat!($function, "(1936614505, 0)")
+    };
+}
+
 macro_rules! delivery_columns {
     () => {
         "d.id, m.row::bigint, m.step::bigint, m.recipient_key, m.phone, d.line,
@@ -68,6 +76,23 @@ macro_rules! delivery_columns {
 macro_rules! event_columns {
     () => {
         "run_id, seq, delivery_id, attempt::bigint, at, what, sum"
+    };
+}
+
+/// The voice of the row has the person on the list.
+macro_rules! listed {
+    () => {
+        "(s.at IS NOT NULL AND (s.lifted_at IS NULL OR s.at >= s.lifted_at))"
+    };
+}
+
+macro_rules! reply_columns {
+    () => {
+        "p.id, p.event_id, p.gateway, p.phone, p.line, p.chat_id, p.text, p.at, p.received_at,
+            r.run, m.row::bigint, p.heard, p.handled_at
+        FROM replies p
+        LEFT JOIN runs r ON r.id = p.run_id
+        LEFT JOIN messages m ON m.id = p.delivery_id"
     };
 }
 
@@ -233,6 +258,92 @@ statements! {
             AS v (id, attempt, revision, begun_at, sum)
         ON CONFLICT DO NOTHING";
 
+    // People who opted out
+    /// Waits for the attempts that are being begun, and lets none begin until this is committed:
+    /// whoever looks after that sees it. Held for a few rows at a time.
+    HOLD_OPT_OUTS = concat!("SELECT ", opt_out_lock!("pg_advisory_xact_lock"));
+    SUPPRESSION_ROWS = "
+        SELECT * FROM suppressions WHERE phone = ANY($1::text[]) AND scope = $2";
+    PUT_SUPPRESSIONS = "
+        INSERT INTO suppressions (phone, scope, voice, at, source, reason, run_id, event_id,
+            lifted_at, lifted_by, lift_reason)
+        SELECT v.phone, v.scope, v.voice, v.at, v.source, v.reason, v.run_id, v.event_id,
+            v.lifted_at, v.lifted_by, v.lift_reason
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[],
+            $7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::text[])
+            AS v (phone, scope, voice, at, source, reason, run_id, event_id, lifted_at, lifted_by,
+                lift_reason)
+        ON CONFLICT (phone, scope, voice) DO UPDATE
+        SET at = excluded.at, source = excluded.source, reason = excluded.reason,
+            run_id = excluded.run_id, event_id = excluded.event_id,
+            lifted_at = excluded.lifted_at, lifted_by = excluded.lifted_by,
+            lift_reason = excluded.lift_reason";
+    NOTE_OPT_OUTS = "
+        INSERT INTO suppression_events (phone, scope, what, source, reason, at, noted_at, run_id,
+            event_id)
+        SELECT v.phone, v.scope, v.what, v.source, v.reason, v.at, v.noted_at, v.run_id, v.event_id
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+            $7::bigint[], $8::bigint[], $9::text[])
+            WITH ORDINALITY
+            AS v (phone, scope, what, source, reason, at, noted_at, run_id, event_id, place)
+        ORDER BY v.place";
+    SUPPRESSED = concat!("
+        SELECT s.phone, s.source, s.reason, s.at, r.run, s.event_id
+        FROM suppressions s LEFT JOIN runs r ON r.id = s.run_id
+        WHERE s.phone = ANY($1::text[]) AND s.scope IN ('', $2) AND ", listed!(), "
+        ORDER BY s.phone, s.voice DESC");
+    /// One row for each person: the own word before the operator's.
+    SUPPRESSIONS = concat!("
+        SELECT s.phone, s.source, s.reason, s.at, r.run, s.event_id
+        FROM suppressions s LEFT JOIN runs r ON r.id = s.run_id
+        WHERE s.phone > $1 AND s.scope = '' AND ", listed!(), "
+          AND (s.voice = 'person' OR NOT EXISTS (
+            SELECT 1 FROM suppressions o
+            WHERE o.phone = s.phone AND o.scope = '' AND o.voice = 'person' AND o.at IS NOT NULL
+              AND (o.lifted_at IS NULL OR o.at >= o.lifted_at)))
+        ORDER BY s.phone LIMIT $2");
+    OPT_OUTS_OF = "
+        SELECT s.scope, s.what, s.source, s.reason, s.at, s.noted_at, r.run, s.event_id
+        FROM suppression_events s LEFT JOIN runs r ON r.id = s.run_id
+        WHERE s.phone = $1 ORDER BY s.id";
+    KNOWN_REPLY = "
+        SELECT p.id, p.heard, r.run FROM replies p LEFT JOIN runs r ON r.id = p.run_id
+        WHERE p.gateway = $1 AND p.event_id = $2";
+    /// In every run of the gateway, by the index of each. When it was begun and not when the
+    /// provider said so: an answer may be quicker than that.
+    REPLY_ORIGIN = "
+        SELECT d.run_id, d.id AS delivery_id, r.run FROM runs r
+        JOIN messages m ON m.run_id = r.id AND m.step = 0 AND m.phone = $2 AND m.addressed
+        JOIN deliveries d ON d.id = m.id
+        WHERE r.gateway = $1 AND d.begun_at <= $3
+          AND (d.sent_at IS NOT NULL OR d.state IN ('sending', 'uncertain'))
+        ORDER BY d.begun_at DESC, d.id DESC LIMIT 1";
+    INSERT_REPLY = "
+        INSERT INTO replies (gateway, event_id, phone, line, chat_id, text, at, received_at, run_id,
+            delivery_id, heard, handled_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
+    SETTLE_REVIEWS = "
+        UPDATE replies SET handled_at = $2
+        WHERE phone = ANY($1::text[]) AND heard = 'review' AND handled_at IS NULL";
+    REVIEWED = "
+        UPDATE replies SET handled_at = $2
+        WHERE id = $1 AND heard = 'review' AND handled_at IS NULL";
+    TO_REVIEW = concat!("
+        SELECT ", reply_columns!(), "
+        WHERE p.id > $1 AND p.heard = 'review' AND p.handled_at IS NULL ORDER BY p.id LIMIT $2");
+    ANSWERS = "
+        SELECT COUNT(*), COUNT(DISTINCT CASE WHEN heard = 'stop' THEN phone END),
+            COUNT(CASE WHEN heard = 'review' AND handled_at IS NULL THEN 1 END)
+        FROM replies WHERE run_id = $1";
+    FIRST_OPT_OUTS = concat!("
+        SELECT ", reply_columns!(), "
+        WHERE p.run_id = $1 AND p.heard = 'stop' AND NOT EXISTS (
+            SELECT 1 FROM replies e
+            WHERE e.run_id = $1 AND e.heard = 'stop' AND e.phone = p.phone
+              AND (e.at < p.at OR e.at = p.at AND e.id < p.id))
+        ORDER BY p.at, p.id LIMIT $2");
+
     // Owners
     OWNER_LIVES = "
         SELECT NOT gone AND alive_until > $2 FROM owners WHERE owner = $1 FOR UPDATE";
@@ -335,19 +446,21 @@ statements! {
         WHERE m.run_id = $1 AND m.step = 0 AND m.phone = $2 AND m.addressed
           AND d.state IN ('pending', 'sending')
         FOR UPDATE OF d");
-    CANDIDATES = "
+    CANDIDATES = concat!("
         SELECT d.id, d.line, d.state, d.attempt::bigint, d.tries::bigint, d.revision::bigint,
             d.first_attempt_at, d.fixed, d.begun_at, d.unanswered_at,
             COALESCE(d.aged_ms, 0) AS aged_ms,
             m.row::bigint,
             m.recipient_key, m.phone, m.timezone, m.content, c.chat_id, c.line AS chat_line,
-            g.until_at AS gate_until
+            g.until_at AS gate_until,
+            EXISTS (SELECT 1 FROM suppressions s
+                WHERE s.phone = m.phone AND s.scope IN ('', $2) AND ", listed!(), ") AS opted_out
         FROM unnest($1::bigint[]) WITH ORDINALITY AS j (id, place)
         JOIN deliveries d ON d.id = j.id
         JOIN messages m ON m.id = d.id
         LEFT JOIN chats c ON c.gateway = $2 AND c.phone = m.phone
         LEFT JOIN gates g ON g.gateway = $2 AND g.recipient = m.phone AND g.line = ''
-        ORDER BY j.place";
+        ORDER BY j.place");
     LEASE = "
         UPDATE deliveries SET lease_owner = $1, lease_until = $2 WHERE id = ANY($3::bigint[])";
     HOLD_BACK = "
@@ -361,10 +474,19 @@ statements! {
         WHERE d.id = v.id AND d.state = 'sending'";
     SKIP = "
         UPDATE deliveries AS d
-        SET state = 'skipped', reason = v.reason, hold = NULL, lease_owner = NULL,
-            lease_until = NULL
-        FROM unnest($1::bigint[], $2::text[]) AS v (id, reason)
+        SET state = 'skipped', reason = v.reason, hold = NULL,
+            detail = COALESCE(v.detail, d.detail), lease_owner = NULL, lease_until = NULL
+        FROM unnest($1::bigint[], $2::text[], $3::text[]) AS v (id, reason, detail)
         WHERE d.id = v.id AND d.state = 'pending'";
+    /// Whoever is on the list by both voices comes by the own word first.
+    OPTED_OUT = concat!("
+        SELECT d.id, d.run_id, d.attempt::bigint, d.lease_owner, s.phone, s.source, s.reason, s.at
+        FROM unnest($1::bigint[]) AS j (id)
+        JOIN deliveries d ON d.id = j.id AND d.state = 'pending'
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        JOIN messages m ON m.id = d.id
+        JOIN suppressions s ON s.phone = m.phone AND s.scope IN ('', r.gateway)
+        WHERE ", listed!(), " ORDER BY d.id, s.voice DESC");
     /// Of each line, when the next is due that nobody holds; where none is free now, when the
     /// first of those that somebody holds is free again.
     NEXT_PENDING = concat!("
@@ -387,9 +509,16 @@ statements! {
         FROM deliveries d WHERE d.run_id = $1 AND d.state = 'sending' GROUP BY d.line");
 
     // The writer
-    /// The runs of the deliveries that a group is about; see [`OPEN_CLAIM`].
+    /// The runs of the deliveries that a group is about; see [`OPEN_CLAIM`]. Before them, where
+    /// attempts are to begin, the lock of [`HOLD_OPT_OUTS`], shared.
+    ///
+    /// It is taken before every row and every run: whoever holds it alone waits for nothing but
+    /// those who share it, and none of those waits for it again, so that no circle can close. Were
+    /// it taken after the deliveries, a group that shares it could wait for a row of another that
+    /// waits for it, behind somebody who opts out.
     SHARE_RUNS = concat!("
-        SELECT ", run_lock!("pg_advisory_xact_lock_shared", "r.run_id"), " FROM (
+        SELECT CASE WHEN $2 THEN ", opt_out_lock!("pg_advisory_xact_lock_shared"), "::text END, ",
+        run_lock!("pg_advisory_xact_lock_shared", "r.run_id"), " FROM (
             SELECT DISTINCT run_id FROM deliveries WHERE id = ANY($1::bigint[])
             ORDER BY run_id) r");
     /// Locks the deliveries that a group is about, in order: what is decided from their rows

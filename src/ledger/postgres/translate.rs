@@ -103,7 +103,7 @@ pub(super) fn to_caller(written: Vec<Written>, shift: Shift) -> Vec<Written> {
             Written::Held { until } => Written::Held {
                 until: shift.to_caller(until),
             },
-            Written::Done | Written::Late => one,
+            Written::Done | Written::Late | Written::LeftOut => one,
         })
         .collect()
 }

@@ -41,8 +41,10 @@ impl Tx {
     /// Locks what the group is about; says when the last attempt of each was begun.
     async fn hold_deliveries(&mut self, group: &[Write]) -> Result<Begins, LedgerError> {
         let ids: Vec<DeliveryId> = group.iter().map(delivery).collect();
+        let begins = group.iter().any(|one| matches!(one, Write::Begin(_)));
         sqlx::query(sql::SHARE_RUNS)
             .bind(&ids)
+            .bind(begins)
             .execute(self.connection())
             .await?;
         let rows: Vec<(DeliveryId, i64, Option<i64>)> = sqlx::query_as(sql::HOLD_DELIVERIES)

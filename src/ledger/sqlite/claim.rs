@@ -8,9 +8,8 @@ use serde_json::json;
 use super::super::claim::{ClaimTx, Share};
 use super::super::rows::{CandidateRow, GateRow, OnlyRow, named};
 use super::super::{Admit, ClaimRequest, Claimed, DeliveryId, LedgerError, claim};
-use super::shared::{Tx, rows};
+use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
-use crate::domain::delivery::SkipReason;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 
@@ -152,15 +151,6 @@ impl ClaimTx for Tx<'_> {
             .bind(&request.owner.0)
             .bind(request.lease_until.as_millisecond())
             .bind(json!(ids).to_string())
-            .execute(&mut **self)
-            .await?;
-        Ok(())
-    }
-
-    async fn skip(&mut self, skipped: &[(DeliveryId, SkipReason)]) -> Result<(), LedgerError> {
-        let skipped = rows(skipped, |(id, reason)| json!([id, reason.as_str()]));
-        sqlx::query(sql::SKIP)
-            .bind(skipped)
             .execute(&mut **self)
             .await?;
         Ok(())

@@ -8,9 +8,9 @@ use super::super::rows::{self, DeliveryRow, GateRow, RunRow, stored};
 use super::super::runs::{self, RunTx, Unanswered};
 use super::super::workers::{Running, RunningRow};
 use super::super::{DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord};
-use super::history;
 use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
+use super::{history, opt_out};
 use crate::domain::account::AccountId;
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::phone::Phone;
@@ -220,6 +220,7 @@ pub(super) async fn facts(
         facts.gates.push(rows::gate(&record.gateway, row)?);
     }
     facts.outlook = history::outlook(ledger, run).await?;
+    facts.answers = opt_out::answers(ledger, record.id).await?;
     if facts.counts.of(DeliveryState::Uncertain) > 0 {
         let most = runs::UNCERTAIN_LISTED;
         facts.uncertain = history::in_state(ledger, run, DeliveryState::Uncertain, most).await?;

@@ -4,10 +4,11 @@
 use serde_json::{Value, json};
 use sqlx::{Sqlite, Transaction};
 
-use super::super::LedgerError;
 use super::super::events::EventRow;
+use super::super::opt_out::{Left, OptedOutRow};
 use super::super::shapes::{HeldBack, Lost};
 use super::super::tx::SharedTx;
+use super::super::{DeliveryId, LedgerError};
 use super::statements as sql;
 
 pub(super) type Tx<'t> = Transaction<'t, Sqlite>;
@@ -90,6 +91,22 @@ impl SharedTx for Tx<'_> {
         let held = rows(held, |one| json!([one.id, one.until]));
         sqlx::query(sql::HOLD_DOUBT)
             .bind(held)
+            .execute(&mut **self)
+            .await?;
+        Ok(())
+    }
+
+    async fn opted_out(&mut self, ids: &[DeliveryId]) -> Result<Vec<OptedOutRow>, LedgerError> {
+        Ok(sqlx::query_as(sql::OPTED_OUT)
+            .bind(json!(ids).to_string())
+            .fetch_all(&mut **self)
+            .await?)
+    }
+
+    async fn skip(&mut self, left: &[Left]) -> Result<(), LedgerError> {
+        let left = rows(left, |one| json!([one.id, one.reason.as_str(), one.detail]));
+        sqlx::query(sql::SKIP)
+            .bind(left)
             .execute(&mut **self)
             .await?;
         Ok(())

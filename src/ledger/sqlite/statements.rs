@@ -187,6 +187,23 @@ macro_rules! keep_chats {
     };
 }
 
+/// The voice of the row has the person on the list.
+macro_rules! listed {
+    () => {
+        "(s.at IS NOT NULL AND (s.lifted_at IS NULL OR s.at >= s.lifted_at))"
+    };
+}
+
+macro_rules! reply_columns {
+    () => {
+        "p.id, p.event_id, p.gateway, p.phone, p.line, p.chat_id, p.text, p.at, p.received_at,
+            r.run, m.row, p.heard, p.handled_at
+        FROM replies p
+        LEFT JOIN runs r ON r.id = p.run_id
+        LEFT JOIN messages m ON m.id = p.delivery_id"
+    };
+}
+
 statements! {
     // The file
     /// Holds the write lock from its first moment, so that no read in it can grow stale.
@@ -426,6 +443,86 @@ statements! {
         WHERE id = ?1 AND run_id = ?2 AND state = 'uncertain'
         RETURNING attempt";
 
+    // People who opted out
+    SUPPRESSION_ROWS = "
+        SELECT s.* FROM json_each(?1) j CROSS JOIN suppressions s ON s.phone = j.value AND s.scope = ?2";
+    PUT_SUPPRESSIONS = "
+        INSERT INTO suppressions (phone, scope, voice, at, source, reason, run_id, event_id,
+            lifted_at, lifted_by, lift_reason)
+        SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4,
+            v.value ->> 5, v.value ->> 6, v.value ->> 7, v.value ->> 8, v.value ->> 9,
+            v.value ->> 10
+        FROM json_each(?) v WHERE TRUE
+        ON CONFLICT (phone, scope, voice) DO UPDATE
+        SET at = excluded.at, source = excluded.source, reason = excluded.reason,
+            run_id = excluded.run_id, event_id = excluded.event_id,
+            lifted_at = excluded.lifted_at, lifted_by = excluded.lifted_by,
+            lift_reason = excluded.lift_reason";
+    NOTE_OPT_OUTS = "
+        INSERT INTO suppression_events (phone, scope, what, source, reason, at, noted_at, run_id,
+            event_id)
+        SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4,
+            v.value ->> 5, v.value ->> 6, v.value ->> 7, v.value ->> 8
+        FROM json_each(?) v";
+    SUPPRESSED = concat!("
+        SELECT s.phone, s.source, s.reason, s.at, r.run, s.event_id
+        FROM json_each(?1) j
+        CROSS JOIN suppressions s ON s.phone = j.value AND s.scope IN ('', ?2)
+        LEFT JOIN runs r ON r.id = s.run_id
+        WHERE ", listed!(), " ORDER BY s.phone, s.voice DESC");
+    /// One row for each person: the own word before the operator's.
+    SUPPRESSIONS = concat!("
+        SELECT s.phone, s.source, s.reason, s.at, r.run, s.event_id
+        FROM suppressions s LEFT JOIN runs r ON r.id = s.run_id
+        WHERE s.phone > ?1 AND s.scope = '' AND ", listed!(), "
+          AND (s.voice = 'person' OR NOT EXISTS (
+            SELECT 1 FROM suppressions o
+            WHERE o.phone = s.phone AND o.scope = '' AND o.voice = 'person' AND o.at IS NOT NULL
+              AND (o.lifted_at IS NULL OR o.at >= o.lifted_at)))
+        ORDER BY s.phone LIMIT ?2");
+    OPT_OUTS_OF = "
+        SELECT s.scope, s.what, s.source, s.reason, s.at, s.noted_at, r.run, s.event_id
+        FROM suppression_events s LEFT JOIN runs r ON r.id = s.run_id
+        WHERE s.phone = ? ORDER BY s.id";
+    KNOWN_REPLY = "
+        SELECT p.id, p.heard, r.run FROM replies p LEFT JOIN runs r ON r.id = p.run_id
+        WHERE p.gateway = ? AND p.event_id = ?";
+    /// In every run of the gateway, by the index of each. When it was begun and not when the
+    /// provider said so: an answer may be quicker than that.
+    REPLY_ORIGIN = "
+        SELECT d.run_id, d.id AS delivery_id, r.run FROM runs r
+        CROSS JOIN messages m ON m.run_id = r.id AND m.step = 0 AND m.phone = ?2 AND m.addressed = 1
+        JOIN deliveries d ON d.id = m.id
+        WHERE r.gateway = ?1 AND d.begun_at <= ?3
+          AND (d.sent_at IS NOT NULL OR d.state IN ('sending', 'uncertain'))
+        ORDER BY d.begun_at DESC, d.id DESC LIMIT 1";
+    INSERT_REPLY = "
+        INSERT INTO replies (gateway, event_id, phone, line, chat_id, text, at, received_at, run_id,
+            delivery_id, heard, handled_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
+    SETTLE_REVIEWS = "
+        UPDATE replies SET handled_at = ?2
+        WHERE phone IN (SELECT value FROM json_each(?1)) AND heard = 'review'
+          AND handled_at IS NULL";
+    REVIEWED = "
+        UPDATE replies SET handled_at = ?2
+        WHERE id = ?1 AND heard = 'review' AND handled_at IS NULL";
+    TO_REVIEW = concat!("
+        SELECT ", reply_columns!(), "
+        WHERE p.id > ?1 AND p.heard = 'review' AND p.handled_at IS NULL ORDER BY p.id LIMIT ?2");
+    ANSWERS = "
+        SELECT COUNT(*), COUNT(DISTINCT CASE WHEN heard = 'stop' THEN phone END),
+            COUNT(CASE WHEN heard = 'review' AND handled_at IS NULL THEN 1 END)
+        FROM replies WHERE run_id = ?";
+    FIRST_OPT_OUTS = concat!("
+        SELECT ", reply_columns!(), "
+        WHERE p.run_id = ?1 AND p.heard = 'stop' AND NOT EXISTS (
+            SELECT 1 FROM replies e
+            WHERE e.run_id = ?1 AND e.heard = 'stop' AND e.phone = p.phone
+              AND (e.at < p.at OR e.at = p.at AND e.id < p.id))
+        ORDER BY p.at, p.id LIMIT ?2");
+
     // Owners
     ATTEND = "UPDATE owners SET run_id = ?2, worker = ?3 WHERE owner = ?1";
     PRESENT = "
@@ -487,16 +584,18 @@ statements! {
         FROM messages m JOIN deliveries d ON d.id = m.id
         WHERE m.run_id = ? AND m.step = 0 AND m.phone = ? AND m.addressed = 1
           AND d.state IN ('pending', 'sending')";
-    CANDIDATES = "
+    CANDIDATES = concat!("
         SELECT d.id, d.line, d.state, d.attempt, d.tries, d.revision, d.first_attempt_at, d.fixed,
             d.begun_at, d.unanswered_at, d.aged_ms, m.row, m.recipient_key, m.phone, m.timezone, m.content,
-            c.chat_id, c.line AS chat_line, g.until_at AS gate_until
+            c.chat_id, c.line AS chat_line, g.until_at AS gate_until,
+            EXISTS (SELECT 1 FROM suppressions s
+                WHERE s.phone = m.phone AND s.scope IN ('', ?2) AND ", listed!(), ") AS opted_out
         FROM json_each(?1) j
         JOIN deliveries d ON d.id = j.value
         JOIN messages m ON m.id = d.id
         LEFT JOIN chats c ON c.gateway = ?2 AND c.phone = m.phone
         LEFT JOIN gates g ON g.gateway = ?2 AND g.recipient = m.phone AND g.line = ''
-        ORDER BY j.key";
+        ORDER BY j.key");
     LEASE = "
         UPDATE OR FAIL deliveries SET lease_owner = ?1, lease_until = ?2
         WHERE id IN (SELECT value FROM json_each(?3))";
@@ -510,8 +609,17 @@ statements! {
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'sending'";
     SKIP = "
         UPDATE OR FAIL deliveries SET state = 'skipped', reason = v.value ->> 1, hold = NULL,
-            lease_owner = NULL, lease_until = NULL
+            detail = COALESCE(v.value ->> 2, detail), lease_owner = NULL, lease_until = NULL
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
+    /// Whoever is on the list by both voices comes by the own word first.
+    OPTED_OUT = concat!("
+        SELECT d.id, d.run_id, d.attempt, d.lease_owner, s.phone, s.source, s.reason, s.at
+        FROM json_each(?) j
+        JOIN deliveries d ON d.id = j.value AND d.state = 'pending'
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        JOIN messages m ON m.id = d.id
+        JOIN suppressions s ON s.phone = m.phone AND s.scope IN ('', r.gateway)
+        WHERE ", listed!(), " ORDER BY d.id, s.voice DESC");
     /// The next that nobody holds; steps over those that are held, which stand in front.
     NEXT_FREE = "
         SELECT due_at FROM deliveries

@@ -306,6 +306,12 @@ async fn findings_name_the_row_and_the_person_and_not_their_number() {
     );
 }
 
+/// Whether a value is stored as a blob; only the bytes of media are meant to be.
+fn is_blob(row: &sqlx::sqlite::SqliteRow, name: &str) -> bool {
+    let value = row.try_get_raw(name);
+    value.is_ok_and(|value| ValueRef::type_info(&value).to_string() == "BLOB")
+}
+
 /// Every value that a proof speaks for, as text.
 async fn covered(path: &Path) -> Option<String> {
     let mut connection = SqliteConnectOptions::new()
@@ -338,6 +344,11 @@ async fn covered(path: &Path) -> Option<String> {
                 let name = sqlx::Column::name(column);
                 if !uncovered.contains(&name) {
                     let bytes: Option<Vec<u8>> = row.try_get_unchecked(name).ok()?;
+                    // A 0 that has become an empty blob: SQLite reads it as the number 0.
+                    let bytes = bytes.map(|bytes| match bytes.as_slice() {
+                        [] if is_blob(&row, name) => b"0".to_vec(),
+                        _ => bytes,
+                    });
                     writeln!(text, "{table}.{name} = {bytes:?}").unwrap();
                 }
             }

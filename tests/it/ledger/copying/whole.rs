@@ -95,6 +95,16 @@ async fn alter(connection: &mut SqliteConnection) {
         "UPDATE deliveries SET state = 'delivered', delivered_at = sent_at + 1
          WHERE run_id = 6",
         "UPDATE deliveries SET detail = '' WHERE id = 2",
+        "INSERT INTO suppressions VALUES
+             ('+12025550107', '', 'person', 7000, 'reply', 'said STOP', 1, 'e1', NULL, NULL, NULL),
+             ('+12025550108', '', 'operator', 7000, 'import', '', NULL, NULL, 8000, 'operator', 'x')",
+        "INSERT INTO suppression_events VALUES
+             (9, '+12025550107', '', 'suppressed', 'reply', 'said STOP', 7000, 7001, 1, 'e1')",
+        "INSERT INTO replies VALUES
+             (5, 'chert', 'e1', '+12025550107', '+12005550105', 'c1', 'STOP', 7000, 7001, 1, 1,
+              'stop', 7001),
+             (8, 'chert', 'e2', '+12025550108', '', NULL, 'leave me ' || char(8364), 7000, 7001,
+              NULL, NULL, 'review', NULL)",
     ] {
         let done = sqlx::query(statement).execute(&mut *connection).await;
         done.unwrap();
@@ -116,7 +126,7 @@ async fn differences(one: &Path, two: &Path) -> Vec<String> {
     .fetch_all(&mut connection)
     .await
     .unwrap();
-    assert_eq!(tables.len(), 14, "{tables:?}");
+    assert_eq!(tables.len(), 17, "{tables:?}");
     let mut found = Vec::new();
     for table in tables {
         // When a wait was asked for is not known on PostgreSQL.
