@@ -9,7 +9,6 @@ use super::interrupts::Interrupts;
 use super::preflight::Ready;
 use super::{App, Exit, Format, Stop, progress, schedule_words};
 use crate::domain::delivery::DeliveryState;
-use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 use crate::engine::dispatch::{self, Ended, Engine, Session, Shutdown, WhenIdle};
@@ -52,7 +51,7 @@ pub(super) async fn drive(
         ledger: ledger.clone(),
         gateway: ready.gateway.clone(),
         clock: app.clock.clone(),
-        limits: limits(&run, ready.limit),
+        limits: limits(&run, ready),
         run: run.clone(),
         tally: tally.clone(),
     };
@@ -85,12 +84,14 @@ pub(super) async fn drive(
 }
 
 /// The account's limit is the gateway's; the campaign's holds for the run besides.
-fn limits(run: &RunRecord, account: Option<Limit>) -> Limits {
+fn limits(run: &RunRecord, ready: &Ready) -> Limits {
     let pace = &run.terms.pace;
     Limits {
-        account,
+        account: ready.limit,
         run: pace.run(),
         line: pace.line(),
+        day: run.terms.cap.clone(),
+        first_touch: ready.first_touch.clone(),
     }
 }
 

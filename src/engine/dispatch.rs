@@ -163,7 +163,8 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
         gateway: engine.gateway.clone(),
         clock: engine.clock.clone(),
         recorder,
-        limiter: Limiter::new(engine.limits),
+        limiter: Limiter::new(&engine.limits),
+        limits: engine.limits.clone(),
         uploads: Uploads::new(
             engine.ledger.clone(),
             engine.gateway.clone(),

@@ -23,7 +23,7 @@ fn quota(limit: Limit) -> Option<Quota> {
 }
 
 impl Limiter {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         let shared = [limits.account, limits.run];
         Self {
             shared: shared

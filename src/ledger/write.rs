@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::caps::{self, Asked, CapTx, Caps, Count, Key};
 use super::events::{self, Happened};
 use super::rows::{GatedRow, instant, number};
 use super::runs::{self, Unanswered};
@@ -18,7 +19,22 @@ use crate::domain::history::DeliveryEvent;
 
 /// What a transaction of the writer can do. Every change names the state, the attempt and where
 /// it matters the owner that it expects, and says which deliveries were so.
-pub(super) trait WriteTx: SharedTx {
+pub(super) trait WriteTx: SharedTx + CapTx {
+    /// Nobody else counts anything of these caps before the transaction ends.
+    fn hold_caps(&mut self, keys: &[Key]) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    fn count_caps(
+        &mut self,
+        counts: &[Count],
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Those of an owner's claims that are still its own and in a running run, with the run.
+    fn own_fresh(
+        &mut self,
+        owner: &Owner,
+        ids: &[DeliveryId],
+    ) -> impl Future<Output = Result<Vec<(DeliveryId, i64)>, LedgerError>> + Send;
+
     fn any_gate(
         &mut self,
         now: Timestamp,
@@ -126,16 +142,38 @@ pub(super) async fn write_group(
 ) -> Result<Vec<Written>, LedgerError> {
     let mut written = Vec::with_capacity(group.len());
     let mut happened = News::default();
+    let before = hold_caps(tx, group).await?;
+    let mut caps = before.clone();
     let mut rest = group;
     while !rest.is_empty() {
         let (round, later) = rest.split_at(distinct(rest));
-        written.extend(write_round(tx, owner, round, &mut happened).await?);
+        written.extend(write_round(tx, owner, round, (&mut happened, &mut caps)).await?);
         rest = later;
+    }
+    let counts = caps.since(&before);
+    if !counts.is_empty() {
+        tx.count_caps(&counts).await?;
     }
     for (run_id, happened) in happened.0 {
         events::note(tx, run_id, happened).await?;
     }
     Ok(written)
+}
+
+/// The caps that the attempts of a group are counted by.
+async fn hold_caps(tx: &mut impl WriteTx, group: &[Write]) -> Result<Caps, LedgerError> {
+    let begins = group.iter().filter_map(|write| match write {
+        Write::Begin(begin) => Some(&**begin),
+        Write::Record(_) | Write::Release(_) | Write::Settle(_) => None,
+    });
+    let asked: Vec<Asked> = caps::asked(begins.clone());
+    if asked.is_empty() {
+        return Ok(Caps::default());
+    }
+    let keys: Vec<Key> = caps::keys(begins).into_iter().collect();
+    tx.hold_caps(&keys).await?;
+    // Read behind the lock: what others have counted is committed.
+    Caps::new(tx.used(&asked).await?)
 }
 
 /// What happened in a transaction, by run: noted at its end, and in the order of the runs, so
@@ -174,7 +212,7 @@ async fn write_round(
     tx: &mut impl WriteTx,
     owner: &Owner,
     group: &[Write],
-    news: &mut News,
+    (news, caps): (&mut News, &mut Caps),
 ) -> Result<Vec<Written>, LedgerError> {
     let (mut begins, mut records, mut releases) = (Vec::new(), Vec::new(), Vec::new());
     let (mut gates, mut chats) = (Vec::new(), Vec::new());
@@ -206,9 +244,14 @@ async fn write_round(
     for (gate, asked_at) in gates {
         tx.extend_gate(gate, asked_at).await?;
     }
-    let held = hold_gated(tx, owner, &begins, news).await?;
+    let mut held = hold_gated(tx, owner, &begins, news).await?;
     begins.retain(|begin| !held.contains_key(&begin.id));
-    done.extend(begin_all(tx, owner, &begins).await?);
+    held.extend(hold_capped(tx, owner, &mut begins, (news, caps)).await?);
+    let begun = begin_all(tx, owner, &begins).await?;
+    for begin in begins.iter().filter(|begin| begun.contains(&begin.id)) {
+        caps.take(begin);
+    }
+    done.extend(begun);
     done.extend(release_all(tx, owner, &releases, news).await?);
     Ok(group
         .iter()
@@ -265,6 +308,51 @@ async fn hold_gated(
         tx.hold_doubts(&doubts).await?;
     }
     Ok(gated_until)
+}
+
+/// Attempts that must not begin, because a cap has no room for them: taken out of `begins` and
+/// given back, to be due when there is some. Several that were claimed at once, here or elsewhere,
+/// are let through one by one, in their order.
+async fn hold_capped(
+    tx: &mut impl WriteTx,
+    owner: &Owner,
+    begins: &mut Vec<&Begin>,
+    (news, caps): (&mut News, &Caps),
+) -> Result<HashMap<DeliveryId, Timestamp>, LedgerError> {
+    let (mut trial, mut over) = (caps.clone(), HashMap::new());
+    begins.retain(|begin| match trial.closed(begin) {
+        Some((until, hold)) => {
+            over.insert(begin.id, (until, hold, begin.at));
+            false
+        }
+        None => {
+            trial.take(begin);
+            true
+        }
+    });
+    if over.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut ids: Vec<DeliveryId> = over.keys().copied().collect();
+    ids.sort_unstable();
+    let (mut moved, mut held) = (Vec::new(), HashMap::new());
+    for (id, run_id) in tx.own_fresh(owner, &ids).await? {
+        let Some(&(until, hold, at)) = over.get(&id) else {
+            continue;
+        };
+        moved.push(HeldBack {
+            id,
+            until: until.as_millisecond(),
+            hold,
+        });
+        let what = DeliveryEvent::Held { until, hold };
+        news.add(run_id, Happened::to_delivery(id, 0, at, &what)?);
+        held.insert(id, until);
+    }
+    if !moved.is_empty() {
+        tx.hold_back(&moved).await?;
+    }
+    Ok(held)
 }
 
 /// Whether it was still this owner's to settle.

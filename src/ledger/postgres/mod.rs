@@ -1,8 +1,8 @@
 //! The ledger on PostgreSQL: one database for any number of processes on any number of machines.
 //!
 //! Every change is one transaction that names the state and the attempt it expects, under locks
-//! that are taken in one order: the run, the gateway's pace, deliveries by number, then what they
-//! bring about. The server's clock decides; see [`clock`]. It may go away at any moment; see [`tx`].
+//! that are taken in one order: the run, the gateway's pace, deliveries by number, the caps of the
+//! day, then what they bring about. The server's clock decides; see [`clock`]. It may go away at any moment; see [`tx`].
 
 mod audit;
 mod claim;
@@ -36,11 +36,12 @@ use self::statements as sql;
 use self::tx::Tx;
 use super::rows::stored;
 use super::{
-    Admit, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze, History,
-    KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution, Retry,
-    RunFacts, RunRecord, Whom, Write, Written,
+    Admit, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
+    History, KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution,
+    Retry, RunFacts, RunRecord, Whom, Write, Written,
 };
 use crate::domain::account::AccountId;
+use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
@@ -194,6 +195,15 @@ impl Ledger for PostgresLedger {
 
     async fn facts(&self, run: &RunId, now: Timestamp) -> Result<RunFacts, LedgerError> {
         runs::facts(self, run, now).await
+    }
+
+    async fn caps(
+        &self,
+        gateway: &str,
+        caps: &[(Subject, Cap)],
+        now: Timestamp,
+    ) -> Result<Vec<CapState>, LedgerError> {
+        runs::caps(self, gateway, caps, now).await
     }
 
     async fn deliveries(

@@ -5,13 +5,18 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::super::caps::{self, UsedRow};
 use super::super::rows::{self, DeliveryRow, GateRow, RunRow};
 use super::super::runs::{self, RunTx, Unanswered};
-use super::super::{DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord};
+use super::super::{
+    CapState, DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord,
+};
 use super::clock::Asked;
+use super::shared::bind_asked;
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, history, statements as sql};
 use crate::domain::account::AccountId;
+use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::Counts;
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
@@ -245,7 +250,7 @@ pub(super) async fn facts(
         })
         .await?;
     let mut facts = runs::facts(alike)?;
-    let now = ledger.shift().to_server(now).as_millisecond();
+    let (asked_at, now) = (now, ledger.shift().to_server(now).as_millisecond());
     let gates: Vec<GateRow> = ledger
         .read(|pool| async move {
             sqlx::query_as(sql::OPEN_GATES)
@@ -259,7 +264,29 @@ pub(super) async fn facts(
         facts.gates.push(rows::gate(&record.gateway, row)?);
     }
     facts.outlook = history::outlook(ledger, run).await?;
+    let record = RunRecord::try_from(existing(ledger, run).await?)?;
+    facts.caps = caps(ledger, &record.gateway, &caps::of_run(&record), asked_at).await?;
     Ok(facts)
+}
+
+pub(super) async fn caps(
+    ledger: &PostgresLedger,
+    gateway: &str,
+    all: &[(Subject, Cap)],
+    now: Timestamp,
+) -> Result<Vec<CapState>, LedgerError> {
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked = &caps::questions(gateway, all, ledger.shift().to_server(now));
+    let rows: Vec<UsedRow> = ledger
+        .read(|pool| async move {
+            bind_asked(sqlx::query_as(sql::CAPS_USED), asked)
+                .fetch_all(&pool)
+                .await
+        })
+        .await?;
+    caps::states(all, &rows)
 }
 
 pub(super) async fn deliveries(

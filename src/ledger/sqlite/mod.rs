@@ -28,11 +28,12 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use self::statements as sql;
 use super::{
-    Admit, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze, History,
-    KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution, Retry,
-    RunFacts, RunRecord, Whom, Write, Written,
+    Admit, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
+    History, KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution,
+    Retry, RunFacts, RunRecord, Whom, Write, Written,
 };
 use crate::domain::account::AccountId;
+use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
@@ -218,6 +219,15 @@ impl Ledger for SqliteLedger {
 
     async fn facts(&self, run: &RunId, now: Timestamp) -> Result<RunFacts, LedgerError> {
         runs::facts(self, run, now).await
+    }
+
+    async fn caps(
+        &self,
+        gateway: &str,
+        caps: &[(Subject, Cap)],
+        now: Timestamp,
+    ) -> Result<Vec<CapState>, LedgerError> {
+        runs::caps(self, gateway, caps, now).await
     }
 
     async fn deliveries(

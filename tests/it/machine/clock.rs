@@ -272,6 +272,7 @@ async fn freeze(ledger: &SqliteLedger, people: usize, now: Timestamp) -> RunReco
                 }],
             },
             line: LINES[n % 2].to_owned(),
+            touch: sendoff::domain::cap::Touch::First,
         },
     });
     let mut freeze = ledger.freeze(&run).await.unwrap();
