@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::interrupts::Interrupts;
 use super::preflight::Ready;
-use super::{App, Exit, Format, Stop, progress, schedule_words};
+use super::{App, Exit, Format, Stop, caps, progress, schedule_words};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
@@ -77,7 +77,8 @@ pub(super) async fn drive(
     signals.abort();
     let ended = ended?;
     let record = ledger.run(&run.run).await?.unwrap_or(run);
-    let facts = ledger.facts(&record.run, app.clock.now()).await?;
+    let first_touch = ready.first_touch.as_ref();
+    let facts = caps::facts(&*ledger, &record, first_touch, app.clock.now()).await?;
     summary(app, &record, &facts, portion.format)?;
     say_how_it_ended(app, &record, &facts, &ended);
     Ok(exit(&ended, &record, &facts))

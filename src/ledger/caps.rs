@@ -86,18 +86,21 @@ pub(super) fn questions(gateway: &str, caps: &[(Subject, Cap)], now: Timestamp) 
 pub(super) fn states(
     caps: &[(Subject, Cap)],
     rows: &[UsedRow],
+    now: Timestamp,
 ) -> Result<Vec<CapState>, LedgerError> {
     let mut used = HashMap::new();
     for row in rows {
         used.insert(row.subject.as_str(), row.used()?);
     }
-    let states = caps.iter().map(|(subject, cap)| CapState {
-        used: used
-            .get(subject.to_string().as_str())
-            .copied()
-            .unwrap_or_default(),
-        subject: subject.clone(),
-        cap: cap.clone(),
+    let states = caps.iter().map(|(subject, cap)| {
+        let used = used.get(subject.to_string().as_str()).copied();
+        let used = used.unwrap_or_default();
+        CapState {
+            subject: subject.clone(),
+            cap: cap.clone(),
+            used,
+            room: cap.room(used, now),
+        }
     });
     Ok(states.collect())
 }
@@ -169,10 +172,10 @@ impl Budget {
             return Ok(Self::default());
         }
         let asked = questions(&request.run.gateway, &all, request.now);
-        let states = states(&all, &tx.used(&asked).await?)?;
+        let states = states(&all, &tx.used(&asked).await?, request.now)?;
         let mut budget = Self::default();
-        for CapState { subject, cap, used } in states {
-            let left = Left::of(request, &subject, cap.room(used, request.now));
+        for CapState { subject, room, .. } in states {
+            let left = Left::of(request, &subject, room);
             match subject {
                 Subject::Campaign(_) => budget.campaign = Some(left),
                 Subject::Line(line) => {

@@ -37,7 +37,7 @@ pub use self::history::{
 };
 use crate::domain::account::AccountId;
 use crate::domain::campaign::{FrozenFile, Terms};
-use crate::domain::cap::{Cap, Subject, Touch, Used};
+use crate::domain::cap::{Cap, Room, Subject, Touch, Used};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use crate::domain::digest::Digest;
 use crate::domain::message::{Media, Message};
@@ -602,6 +602,8 @@ pub struct CapState {
     pub subject: Subject,
     pub cap: Cap,
     pub used: Used,
+    /// At the moment it was looked at.
+    pub room: Room,
 }
 
 /// Failures that are alike.

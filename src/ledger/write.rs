@@ -320,22 +320,21 @@ async fn hold_capped(
     (news, caps): (&mut News, &Caps),
 ) -> Result<HashMap<DeliveryId, Timestamp>, LedgerError> {
     let (mut trial, mut over) = (caps.clone(), HashMap::new());
-    begins.retain(|begin| match trial.closed(begin) {
-        Some((until, hold)) => {
+    begins.retain(|begin| {
+        let closed = trial.closed(begin);
+        if let Some((until, hold)) = closed {
             over.insert(begin.id, (until, hold, begin.at));
-            false
-        }
-        None => {
+        } else {
             trial.take(begin);
-            true
         }
+        closed.is_none()
     });
     if over.is_empty() {
         return Ok(HashMap::new());
     }
     let mut ids: Vec<DeliveryId> = over.keys().copied().collect();
     ids.sort_unstable();
-    let (mut moved, mut held) = (Vec::new(), HashMap::new());
+    let (mut moved, mut waits) = (Vec::new(), HashMap::new());
     for (id, run_id) in tx.own_fresh(owner, &ids).await? {
         let Some(&(until, hold, at)) = over.get(&id) else {
             continue;
@@ -347,12 +346,12 @@ async fn hold_capped(
         });
         let what = DeliveryEvent::Held { until, hold };
         news.add(run_id, Happened::to_delivery(id, 0, at, &what)?);
-        held.insert(id, until);
+        waits.insert(id, until);
     }
     if !moved.is_empty() {
         tx.hold_back(&moved).await?;
     }
-    Ok(held)
+    Ok(waits)
 }
 
 /// Whether it was still this owner's to settle.

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{Format, Glance, ReportError, Subject};
+use crate::domain::cap::{self, Room};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
-use crate::ledger::{Held, Outlook, RunFacts, RunRecord};
+use crate::ledger::{CapState, Held, Outlook, RunFacts, RunRecord};
 
 /// RFC 3339 in UTC with milliseconds, in every format for programs.
 pub(super) fn instant(at: Timestamp) -> String {
@@ -76,12 +77,14 @@ pub fn run_json(run: &RunRecord, facts: &RunFacts) -> Value {
             json!({ "line": line, "until": instant(gate.until), "reason": gate.reason })
         })
         .collect();
+    let caps: Vec<Value> = facts.caps.iter().map(cap).collect();
     for (name, value) in [
         ("skipped", Value::Object(skipped)),
         ("failures", Value::Array(failures)),
         ("failures_not_listed", json!(not_listed(facts))),
         ("holds", Value::Array(holds)),
         ("gates", Value::Array(gates)),
+        ("caps", Value::Array(caps)),
         ("processes", processes(&facts.outlook)),
         ("next_due_at", json!(facts.outlook.next_due_at.map(instant))),
         ("first_sent_at", json!(facts.first_sent_at.map(instant))),
@@ -90,6 +93,24 @@ pub fn run_json(run: &RunRecord, facts: &RunFacts) -> Value {
         fields.insert(name.to_owned(), value);
     }
     Value::Object(fields)
+}
+
+/// A cap of the day on which it was looked at; `until` where it has no room now.
+fn cap(one: &CapState) -> Value {
+    let line = match &one.subject {
+        cap::Subject::Line(line) => Some(line),
+        cap::Subject::Campaign(_) => None,
+    };
+    json!({
+        "line": line,
+        "used": one.used.taken,
+        "per_day": one.cap.on_day(one.used.days_before),
+        "last_at": one.used.last_at.map(instant),
+        "until": match one.room {
+            Room::Closed { until } => Some(instant(until)),
+            Room::Open(_) => None,
+        },
+    })
 }
 
 /// Runs in the given order (the ledger's: newest first) as `{"runs": […]}`.

@@ -276,6 +276,7 @@ fn a_run_as_json_has_every_state_also_at_zero() {
     insta::assert_snapshot!(format!("{json:#}"), @r#"
     {
       "campaign": "review-request",
+      "caps": [],
       "counts": {
         "cancelled": 0,
         "delivered": 788,

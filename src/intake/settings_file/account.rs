@@ -131,18 +131,20 @@ fn first_touch(reader: &Reader, fields: &mut Fields<'_>) -> Option<Option<Cap>> 
     }
     let mut fields = reader.fields(node, "'first_touch'")?;
     let per_day = match fields.get(reader, "per_day") {
-        Some(node) => NonZeroU32::new(reader.whole(node, 1, MAX_FIRST_TOUCHES)?),
+        Some(node) => reader
+            .whole(node, 1, MAX_FIRST_TOUCHES)
+            .and_then(NonZeroU32::new),
         None => usual.per_day,
     };
     let gap = match fields.get(reader, "gap") {
-        Some(node) if is_none(node) => SignedDuration::ZERO,
-        Some(node) => reader.duration(node)?,
-        None => usual.gap,
+        Some(node) if is_none(node) => Some(SignedDuration::ZERO),
+        Some(node) => reader.duration(node),
+        None => Some(usual.gap),
     };
     fields.finish(reader);
     Some(Some(Cap {
-        per_day,
-        gap,
+        per_day: Some(per_day?),
+        gap: gap?,
         ..usual
     }))
 }

@@ -117,11 +117,12 @@ async fn between(
     sqlx::query(statement).bind(id).bind(id).fetch_all(tx).await
 }
 
+type Due = Vec<(String, i64, i64)>;
+type ByName = Vec<(String, i64)>;
+
 pub(super) async fn outlook(ledger: &PostgresLedger, run: &RunId) -> Result<Outlook, LedgerError> {
     let run = &RunRecord::try_from(runs::existing(ledger, run).await?)?;
     let now = ledger.heard_of_at().await?;
-    type Due = Vec<(String, i64, i64)>;
-    type ByName = Vec<(String, i64)>;
     let (due, until, unanswered): (Due, ByName, ByName) = ledger
         .read(|pool| async move {
             let due = sqlx::query_as(sql::NEXT_DUE).bind(run.id);

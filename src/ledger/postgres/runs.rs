@@ -16,7 +16,7 @@ use super::shared::bind_asked;
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, history, statements as sql};
 use crate::domain::account::AccountId;
-use crate::domain::cap::{Cap, Subject};
+use crate::domain::cap::{Cap, Room, Subject};
 use crate::domain::delivery::Counts;
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
@@ -239,12 +239,14 @@ pub(super) async fn facts(
     run: &RunId,
     now: Timestamp,
 ) -> Result<RunFacts, LedgerError> {
-    let record = &existing(ledger, run).await?;
+    let row = existing(ledger, run).await?;
+    let (first, last) = (row.first_delivery, row.first_delivery + row.total - 1);
+    let record = &RunRecord::try_from(row)?;
     let alike = ledger
         .read(|pool| async move {
             sqlx::query_as(sql::FACTS)
-                .bind(record.first_delivery)
-                .bind(record.first_delivery + record.total - 1)
+                .bind(first)
+                .bind(last)
                 .fetch_all(&pool)
                 .await
         })
@@ -264,8 +266,7 @@ pub(super) async fn facts(
         facts.gates.push(rows::gate(&record.gateway, row)?);
     }
     facts.outlook = history::outlook(ledger, run).await?;
-    let record = RunRecord::try_from(existing(ledger, run).await?)?;
-    facts.caps = caps(ledger, &record.gateway, &caps::of_run(&record), asked_at).await?;
+    facts.caps = caps(ledger, &record.gateway, &caps::of_run(record), asked_at).await?;
     Ok(facts)
 }
 
@@ -278,7 +279,8 @@ pub(super) async fn caps(
     if all.is_empty() {
         return Ok(Vec::new());
     }
-    let asked = &caps::questions(gateway, all, ledger.shift().to_server(now));
+    let now = ledger.shift().to_server(now);
+    let asked = &caps::questions(gateway, all, now);
     let rows: Vec<UsedRow> = ledger
         .read(|pool| async move {
             bind_asked(sqlx::query_as(sql::CAPS_USED), asked)
@@ -286,7 +288,13 @@ pub(super) async fn caps(
                 .await
         })
         .await?;
-    caps::states(all, &rows)
+    let mut states = caps::states(all, &rows, now)?;
+    for state in &mut states {
+        if let Room::Closed { until } = &mut state.room {
+            *until = ledger.shift().to_caller(*until);
+        }
+    }
+    Ok(states)
 }
 
 pub(super) async fn deliveries(

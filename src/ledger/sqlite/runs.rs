@@ -239,7 +239,7 @@ pub(super) async fn caps(
         .bind(asked_rows(&asked))
         .fetch_all(&ledger.readers)
         .await?;
-    caps::states(all, &rows)
+    caps::states(all, &rows, now)
 }
 
 pub(super) async fn deliveries(

@@ -389,7 +389,7 @@ async fn work(
     };
     ledger.enlist(&me, at(0)).await.unwrap();
     start.wait().await;
-    let mut begun = Vec::new();
+    let mut first_attempts = Vec::new();
     for round in 0..ROUNDS {
         // Their clocks are not quite the same, and some are over midnight before others.
         let now_ms = round * DAY / 8 + i64::try_from(n).unwrap() * 40;
@@ -421,7 +421,7 @@ async fn work(
                 continue;
             }
             if claim.attempt == 0 {
-                begun.push((now_ms, claim.line.clone()));
+                first_attempts.push((now_ms, claim.line.clone()));
             }
             let next = match claim.row % 4 {
                 0 if claim.attempt == 0 => pending(now_ms + 1, 1),
@@ -433,7 +433,7 @@ async fn work(
         }
         ledger.write(&me, &records).await.unwrap();
     }
-    begun
+    first_attempts
 }
 
 pub(super) async fn no_day_has_more_than_its_cap_whoever_sends(store: &dyn Store) {
@@ -459,6 +459,6 @@ pub(super) async fn no_day_has_more_than_its_cap_whoever_sends(store: &dyn Store
     assert!(sizes.iter().all(|n| *n <= PER_DAY), "{days:?}");
     assert!(lines.values().all(|n| *n <= PER_LINE), "{lines:?}");
     // Every day there was more to send than its cap, and it was used up.
-    let (last, whole) = sizes.split_last().unwrap();
-    assert!(whole.contains(&PER_DAY) && *last > 0, "{days:?}");
+    let (rest, whole) = sizes.split_last().unwrap();
+    assert!(whole.contains(&PER_DAY) && *rest > 0, "{days:?}");
 }
