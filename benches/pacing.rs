@@ -11,14 +11,11 @@
 
 mod support;
 
-use jiff::Timestamp;
 use support::project;
 use support::sandbox::SandboxProcess;
 
 /// What may leave at once after a stall; with less, time that is lost once is lost for good.
 const BURST: u32 = 10;
-/// The window in which the limit must never be exceeded, in milliseconds.
-const WINDOW_MS: i64 = 1_000;
 
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse().ok());
@@ -40,8 +37,8 @@ fn main() {
         arrivals.len()
     );
     println!(
-        "most in any {WINDOW_MS} ms: {} (the limit allows {})",
-        most_in_a_window(&arrivals),
+        "most in any second: {} (the limit allows {})",
+        support::most_in_a_window(&arrivals),
         rate + BURST
     );
     let mut late: Vec<i64> = arrivals
@@ -70,33 +67,7 @@ async fn arrivals(rate: u32, people: u32) -> Vec<i64> {
     let args = ["run", "campaign.yaml", "--yes"];
     let ended = project::sendoff(folder.path(), &sandbox, &args).status();
     assert!(ended.unwrap().success());
-    let journal = sandbox.look("journal").await;
-    let requests = journal.get("requests").and_then(|all| all.as_array());
-    let mut arrivals: Vec<i64> = requests
-        .unwrap()
-        .iter()
-        .filter(|one| one.get("key").is_some_and(serde_json::Value::is_string))
-        .map(|one| {
-            let at = one.get("at").and_then(serde_json::Value::as_str).unwrap();
-            at.parse::<Timestamp>().unwrap().as_millisecond()
-        })
-        .collect();
-    arrivals.sort_unstable();
+    let arrivals = sandbox.arrivals().await;
     assert_eq!(arrivals.len(), usize::try_from(people).unwrap());
     arrivals
-}
-
-fn most_in_a_window(arrivals: &[i64]) -> usize {
-    let mut from = 0;
-    let mut most = 0;
-    for (to, at) in arrivals.iter().enumerate() {
-        while arrivals
-            .get(from)
-            .is_some_and(|first| at - first >= WINDOW_MS)
-        {
-            from += 1;
-        }
-        most = most.max(to + 1 - from);
-    }
-    most
 }

@@ -29,12 +29,13 @@ use sendoff::domain::recipient::{Chunk, Recipient, Row, Verdict};
 use sendoff::domain::run::RunId;
 use sendoff::engine::clock::SystemClock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
+use sendoff::engine::limiter::Guard;
 use sendoff::engine::plan::{Reading, read_in};
 use sendoff::engine::tally::Tally;
 use sendoff::gateway::chert::Chert;
 use sendoff::gateway::{Envelope, Gateway};
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
-use sendoff::ledger::{Ledger, Limits, NewRun, Owner, RunRecord};
+use sendoff::ledger::{Ledger, Limits, NewRun, Owner, RunRecord, Worker};
 
 use support::sandbox::SandboxProcess;
 
@@ -145,10 +146,13 @@ async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> 
         clock: Arc::new(SystemClock),
         run,
         limits: Limits::default(),
+        guard: Guard::default(),
         tally: tally.clone(),
     };
     let session = Session {
         owner: Owner(format!("bench-{round}")),
+        worker: Worker(format!("bench-{round}")),
+        share: None,
         limit: None,
         only: None,
         when_idle: WhenIdle::Wait,

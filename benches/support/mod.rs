@@ -4,6 +4,7 @@
 
 pub(crate) mod project;
 pub(crate) mod sandbox;
+pub(crate) mod server;
 
 use std::time::Duration;
 
@@ -52,4 +53,17 @@ pub(crate) fn each_in_words(count: u32, before: Option<Duration>) -> String {
 /// Things per second.
 pub(crate) fn per_second(count: u32, took: Duration) -> f64 {
     f64::from(count) / took.as_secs_f64()
+}
+
+/// The most of these moments, in milliseconds and in order, that lie within any one second.
+pub(crate) fn most_in_a_window(arrivals: &[i64]) -> usize {
+    let mut from = 0;
+    let mut most = 0;
+    for (to, at) in arrivals.iter().enumerate() {
+        while arrivals.get(from).is_some_and(|first| at - first >= 1_000) {
+            from += 1;
+        }
+        most = most.max(to + 1 - from);
+    }
+    most
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 pub(crate) struct SandboxProcess {
@@ -52,6 +53,22 @@ impl SandboxProcess {
     pub(crate) async fn look(&self, what: &str) -> Value {
         let answer = reqwest::get(self.control(what)).await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+
+    /// When each message arrived, in milliseconds, in order.
+    pub(crate) async fn arrivals(&self) -> Vec<i64> {
+        let journal = self.look("journal").await;
+        let requests = journal.get("requests").and_then(Value::as_array).unwrap();
+        let mut arrivals: Vec<i64> = requests
+            .iter()
+            .filter(|one| one.get("key").is_some_and(Value::is_string))
+            .map(|one| {
+                let at = one.get("at").and_then(Value::as_str).unwrap();
+                at.parse::<Timestamp>().unwrap().as_millisecond()
+            })
+            .collect();
+        arrivals.sort_unstable();
+        arrivals
     }
 }
 

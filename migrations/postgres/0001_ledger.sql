@@ -43,6 +43,8 @@ CREATE TABLE runs (
     files          TEXT    NOT NULL
 );
 CREATE INDEX runs_campaign ON runs (campaign, id);
+-- A worker looks for these about once a second, however long the history is.
+CREATE INDEX runs_running ON runs (id) WHERE state = 'running';
 
 -- How many events a run has; the next one is one higher. Apart from `runs`, whose rows are wide
 -- and read by everybody.
@@ -240,13 +242,15 @@ CREATE TABLE cap_days (
     PRIMARY KEY (gateway, subject, day)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
--- Processes that claim; the leases of one that is gone, or was not heard of till `alive_until`,
--- count as expired.
+-- Whose leases hold: a process has one name here for each run that it works on, and its leases
+-- count as expired when it is gone, or was not heard of till `alive_until`.
 CREATE TABLE owners (
     owner       TEXT    PRIMARY KEY,
     enlisted_at BIGINT  NOT NULL,
+    heard_at    BIGINT  NOT NULL,
     alive_until BIGINT  NOT NULL,
-    run_id      BIGINT, -- what it works on
+    run_id      BIGINT, -- what it works on; NULL: it waits for runs
+    worker      TEXT,   -- the process
     gone        BOOLEAN NOT NULL DEFAULT FALSE,
     forget_at   BIGINT -- long after it was found gone; until then a lease may name it
 ) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);

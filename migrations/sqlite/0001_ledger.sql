@@ -30,6 +30,8 @@ CREATE TABLE runs (
     events         INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX runs_campaign ON runs (campaign, id);
+-- A worker looks for these about once a second, however long the history is.
+CREATE INDEX runs_running ON runs (id) WHERE state = 'running';
 
 -- The lines a run sends from, so that a claim can go line by line.
 CREATE TABLE run_lines (
@@ -214,7 +216,8 @@ CREATE TABLE cap_days (
 CREATE TABLE owners (
     owner       TEXT    PRIMARY KEY,
     enlisted_at INTEGER NOT NULL,
-    run_id      INTEGER, -- what it works on
+    run_id      INTEGER, -- what it works on; NULL: it waits for runs
+    worker      TEXT,    -- the process; it has a name here for each run that it works on
     gone        INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)),
     forget_at   INTEGER -- long after it was found gone; until then a lease may name it
 ) WITHOUT ROWID;

@@ -12,8 +12,9 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 use crate::engine::dispatch::{self, Ended, Engine, Session, Shutdown, WhenIdle};
+use crate::engine::limiter::Guard;
 use crate::engine::tally::Tally;
-use crate::ledger::{Ledger, LedgerError, Limits, Owner, RunFacts, RunRecord};
+use crate::ledger::{Ledger, LedgerError, Limits, Owner, RunFacts, RunRecord, Worker};
 use crate::report;
 
 /// How much of a run is to be done this time.
@@ -25,9 +26,26 @@ pub(super) struct Portion {
     pub(super) format: Format,
 }
 
-/// A process that claims has a name of its own.
+/// Leases belong to a process and a run together.
 pub(super) fn owner() -> Owner {
     Owner(format!("{:08x}-{}", fastrand::u32(..), std::process::id()))
+}
+
+/// The name of this process, in which people find the machine and the process again.
+pub(super) fn worker(app: &App) -> Worker {
+    Worker::new(&host(app), std::process::id(), fastrand::u16(..))
+}
+
+#[cfg(unix)]
+fn host(_: &App) -> String {
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn host(app: &App) -> String {
+    let name = app.variable("COMPUTERNAME").unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// Sends what there is to send and reports.
@@ -52,11 +70,14 @@ pub(super) async fn drive(
         gateway: ready.gateway.clone(),
         clock: app.clock.clone(),
         limits: limits(&run, ready),
+        guard: Guard::of(ready.limit),
         run: run.clone(),
         tally: tally.clone(),
     };
     let session = Session {
         owner: owner(),
+        worker: worker(app),
+        share: None,
         limit: portion.limit,
         only: portion.only.clone(),
         when_idle: portion.when_idle,
@@ -85,7 +106,7 @@ pub(super) async fn drive(
 }
 
 /// The account's limit is the gateway's; the campaign's holds for the run besides.
-fn limits(run: &RunRecord, ready: &Ready) -> Limits {
+pub(super) fn limits(run: &RunRecord, ready: &Ready) -> Limits {
     let pace = &run.terms.pace;
     Limits {
         account: ready.limit,

@@ -32,6 +32,7 @@ mod status;
 mod verify;
 mod when;
 mod whom;
+mod work;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -118,6 +119,8 @@ enum Command {
     Run(run::RunArgs),
     /// Continue a run that was paused, halted or interrupted
     Resume(resume::ResumeArgs),
+    /// One more worker on the ledger: joins every run that is running, on any machine
+    Work(work::WorkArgs),
     /// Hold a run: nothing more is sent until `resume`
     Pause(states::PauseArgs),
     /// End a run for good: what is not sent is never sent
@@ -323,6 +326,7 @@ async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
         Command::Preview(args) => preview::preview(app, args).await,
         Command::Run(args) => run::run(app, args).await,
         Command::Resume(args) => resume::resume(app, args).await,
+        Command::Work(args) => work::work(app, args).await,
         Command::Pause(args) => states::pause(app, args).await,
         Command::Cancel(args) => states::cancel(app, args).await,
         Command::Status(args) => status::status(app, args).await,

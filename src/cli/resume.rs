@@ -103,9 +103,9 @@ fn tell(app: &App, record: &RunRecord, facts: &RunFacts) {
         app.out.note(&format!("  {line}"));
     }
     if !facts.outlook.present.is_empty() {
-        let processes = facts.outlook.processes();
+        let workers = facts.outlook.workers();
         app.out
-            .note(&format!("  {processes} is on it, too: the work is shared"));
+            .note(&format!("  already on it: {workers}; the work is shared"));
     }
 }
 

@@ -162,7 +162,7 @@ pub(super) async fn next(app: &App, ledger: &dyn Ledger, run: &RunRecord) -> Res
     let present = facts.outlook.present.first();
     Ok(match (run.state, present) {
         (RunState::Running, Some(present)) => {
-            format!("{} sends it.", present.owner.in_words())
+            format!("{} sends it.", present.worker.in_words())
         }
         _ => format!("Nothing was sent. `sendoff resume {}` sends it.", run.run),
     })

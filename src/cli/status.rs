@@ -3,13 +3,14 @@
 use clap::Args;
 
 use super::{App, Exit, Format, Stop, caps, drive, open};
-use crate::ledger::Outlook;
+use crate::domain::run::RunState;
+use crate::ledger::{AtWork, Outlook, RunFacts, RunRecord};
 use crate::report::{self, Glance};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sendoff status                                    every run, newest first
+  sendoff status                                    every run, newest first, and the workers
   sendoff status review-request@once                one run: counts, holds, failures
   sendoff status review-request@once --format json  the same for a script")]
 pub(super) struct StatusArgs {
@@ -29,7 +30,12 @@ pub(super) async fn status(app: &App, args: StatusArgs) -> Result<Exit, Stop> {
         let found = open::settings(app)?;
         let first_touch = caps::first_touch(&found.settings, &record.gateway);
         let facts = caps::facts(&*ledger, &record, first_touch, app.clock.now()).await?;
-        drive::summary(app, &record, &facts, args.format)?;
+        let workers = if record.state == RunState::Running {
+            ledger.workers(app.clock.now()).await?
+        } else {
+            Vec::new()
+        };
+        of_run(app, &record, &facts, &workers, args.format)?;
         return Ok(Exit::Done);
     }
     let mut runs = Vec::new();
@@ -45,12 +51,52 @@ pub(super) async fn status(app: &App, args: StatusArgs) -> Result<Exit, Stop> {
             outlook,
         });
     }
+    let workers = ledger.workers(app.clock.now()).await?;
     match args.format {
         Format::Text => {
-            app.out
-                .data(&report::status_table(&runs, &drive::view(app)))?;
+            let view = drive::view(app);
+            app.out.data(&report::status_table(&runs, &view))?;
+            table(app, &report::workers_table(&workers, None, &view))?;
         }
-        Format::Json => app.out.data(&format!("{:#}\n", report::runs_json(&runs)))?,
+        Format::Json => {
+            let json = report::runs_json(&runs, &workers);
+            app.out.data(&format!("{json:#}\n"))?;
+        }
     }
     Ok(Exit::Done)
+}
+
+fn of_run(
+    app: &App,
+    record: &RunRecord,
+    facts: &RunFacts,
+    workers: &[AtWork],
+    format: Format,
+) -> Result<(), Stop> {
+    match format {
+        Format::Text => {
+            drive::summary(app, record, facts, format)?;
+            let view = drive::view(app);
+            table(
+                app,
+                &report::workers_table(workers, Some(&record.run), &view),
+            )
+        }
+        Format::Json => {
+            let mut json = report::run_json(record, facts);
+            if let Some(fields) = json.as_object_mut() {
+                let workers = report::workers_on(workers, &record.run);
+                fields.insert("workers".to_owned(), workers);
+            }
+            Ok(app.out.data(&format!("{json:#}\n"))?)
+        }
+    }
+}
+
+/// A second table below other words; nothing where it is empty.
+fn table(app: &App, table: &str) -> Result<(), Stop> {
+    if table.is_empty() {
+        return Ok(());
+    }
+    Ok(app.out.data(&format!("\n{table}"))?)
 }

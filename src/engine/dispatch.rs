@@ -5,16 +5,22 @@
 //! finished and recorded. Second: what is on the wire is abandoned; it stays `sending` and is
 //! asked for again with the same key when the run is resumed.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::clock::Clock;
 use super::floor::Floor;
 use super::gates::Gates;
-use super::limiter::Limiter;
+use super::heard::Heard;
+use super::leases::Leases;
+use super::limiter::{Guard, Limiter};
+use super::pulse::Pulse;
 use super::recorder::Recorder;
 use super::tally::Tally;
 use super::uploads::Uploads;
@@ -23,7 +29,7 @@ use crate::crash_points;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 use crate::gateway::Gateway;
-use crate::ledger::{Ledger, LedgerError, Limits, Owner, RunRecord};
+use crate::ledger::{Ledger, LedgerError, Limits, Owner, RunRecord, Worker};
 
 /// Deliveries begun beside those on the wire, and those that are next at it.
 const AHEAD: usize = 256;
@@ -42,14 +48,20 @@ pub struct Engine {
     pub clock: Arc<dyn Clock>,
     pub run: RunRecord,
     pub limits: Limits,
+    /// The account's limit at the wire, for all runs of this process that use the gateway.
+    pub guard: Guard,
     pub tally: Arc<Tally>,
 }
 
 /// How this process takes part.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Names this process in the ledger; not used by any other that lives.
+    /// Whose the leases are; not used by any other run or process that lives.
     pub owner: Owner,
+    /// Names this process in the ledger.
+    pub worker: Worker,
+    /// The wire that this run shares with others of this process.
+    pub share: Option<Share>,
     /// Bring at most so many deliveries to an end.
     pub limit: Option<u64>,
     /// Send to this person alone; everybody else stays pending.
@@ -58,6 +70,32 @@ pub struct Session {
     pub when_idle: WhenIdle,
     /// For the jitter of retries.
     pub seed: u64,
+}
+
+/// A wire for all runs of a process, so many requests wide.
+///
+/// It is given out in the order in which it is asked for, and no run asks for more of it at a time
+/// than there is: so those that want all of it get the same, however large each is.
+#[derive(Debug, Clone)]
+pub struct Share {
+    wire: Arc<Semaphore>,
+    most: NonZeroU32,
+}
+
+impl Share {
+    /// At most so many requests on the wire at a time.
+    pub fn new(most: NonZeroU32) -> Self {
+        let permits = usize::try_from(most.get()).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            wire: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))),
+            most,
+        }
+    }
+
+    /// Waits for a place on it; `None` where the process is to stop.
+    pub(super) async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.wire.acquire().await.ok()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,16 +142,27 @@ pub async fn dispatch(
 ) -> Result<Ended, LedgerError> {
     engine.ledger.bury(engine.clock.now()).await?;
     engine.ledger.follow_clock(&|| engine.clock.now()).await?;
+    let told_at = Instant::now();
     engine
         .ledger
         .enlist(&session.owner, engine.clock.now())
         .await?;
-    engine.ledger.attend(&session.owner, &engine.run).await?;
+    engine
+        .ledger
+        .attend(&session.owner, &session.worker, Some(&engine.run))
+        .await?;
     let (recorder, writer) = Recorder::new(engine.ledger.clone(), session.owner.clone());
     let writer = tokio::spawn(writer);
-    let shop = Arc::new(shop(engine, session, shutdown, recorder));
+    let heard = Arc::new(Heard::new(told_at, engine.ledger.silence()));
+    let shop = Arc::new(shop(engine, session, shutdown, (recorder, heard)));
+    let alive = CancellationToken::new();
+    let pulse = pulse(engine, session, &shop).beat(alive.clone());
+    let pulse = AbortOnDropHandle::new(tokio::spawn(pulse));
     let floor = Floor::new(engine, session, shop);
     let ended = floor.drive(shutdown, writer).await;
+    // Nothing beats for an owner that has retired.
+    alive.cancel();
+    pulse.await.ok();
     crash_points::reach("retire.before").await;
     let retired = engine.ledger.retire(&session.owner).await;
     // What ended the run comes before what followed from it.
@@ -133,6 +182,17 @@ pub async fn dispatch(
     Ok(ended)
 }
 
+fn pulse(engine: &Engine, session: &Session, shop: &Shop) -> Pulse {
+    Pulse {
+        ledger: engine.ledger.clone(),
+        clock: engine.clock.clone(),
+        owner: session.owner.clone(),
+        leases: shop.leases.clone(),
+        heard: shop.heard.clone(),
+        lease: shop.lease,
+    }
+}
+
 /// The operator's word stands: a run that was paused or cancelled meanwhile stays so.
 async fn halt(engine: &Engine, reason: String) -> Result<Ended, LedgerError> {
     let (run, now) = (&engine.run.run, engine.clock.now());
@@ -147,8 +207,13 @@ async fn halt(engine: &Engine, reason: String) -> Result<Ended, LedgerError> {
     }
 }
 
-fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recorder) -> Shop {
-    let concurrency = usize::try_from(engine.run.terms.pace.concurrency.get()).unwrap_or(1);
+fn shop(
+    engine: &Engine,
+    session: &Session,
+    shutdown: &Shutdown,
+    (recorder, heard): (Recorder, Arc<Heard>),
+) -> Shop {
+    let concurrency = usize::try_from(concurrency(engine, session)).unwrap_or(1);
     // Where a key tells what became of an attempt, many may wait for the wire with their begin
     // committed, so that one commit serves them all; elsewhere each may end as uncertain.
     let ahead = if engine.gateway.key_retention().is_some() {
@@ -163,7 +228,7 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
         gateway: engine.gateway.clone(),
         clock: engine.clock.clone(),
         recorder,
-        limiter: Limiter::new(&engine.limits),
+        limiter: Limiter::new(&engine.limits, &engine.guard),
         limits: engine.limits.clone(),
         uploads: Uploads::new(
             engine.ledger.clone(),
@@ -174,13 +239,23 @@ fn shop(engine: &Engine, session: &Session, shutdown: &Shutdown, recorder: Recor
         tally: engine.tally.clone(),
         ahead: Semaphore::new(begun),
         wire: Semaphore::new(concurrency),
+        share: session.share.clone(),
+        leases: Arc::new(Leases::default()),
         stop: shutdown.stop.child_token(),
         lease: lease(engine.gateway.timeout(), begun.div_ceil(concurrency.max(1))),
+        heard,
         gates: Gates::default(),
         halted: Mutex::default(),
         due_again: Mutex::default(),
         chance: Mutex::new(fastrand::Rng::with_seed(session.seed)),
     }
+}
+
+/// The most requests of the run that this process has on the wire.
+pub(super) fn concurrency(engine: &Engine, session: &Session) -> u32 {
+    let own = engine.run.terms.pace.concurrency.get();
+    let share = session.share.as_ref();
+    share.map_or(own, |share| own.min(share.most.get()))
 }
 
 /// How many deliveries may be begun and without an answer.
@@ -190,7 +265,8 @@ fn begun(concurrency: usize, ahead: usize) -> usize {
 
 /// Long enough that an attempt which waits for the wire behind others has its answer within its
 /// lease, even if each of them lasts for a whole timeout: `deep` are begun for each place on the
-/// wire. And half a minute for everything else.
+/// wire. And half a minute for everything else. Where more is in the way than that, the lease is
+/// renewed, see `pulse`.
 fn lease(timeout: SignedDuration, deep: usize) -> SignedDuration {
     let exchanges = i32::try_from(deep).unwrap_or(i32::MAX).saturating_add(1);
     let waits = timeout.checked_mul(exchanges).unwrap_or(LONGEST_LEASE);

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::admit;
-use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle};
+use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, concurrency};
 use super::settle::later;
 use super::worker::{self, Broken, Shop};
 use crate::crash_points;
@@ -23,11 +23,11 @@ use crate::ledger::{Candidate, Claim, ClaimRequest, Claimed, DeliveryId, LedgerE
 
 /// The ledger is asked at least this often, so that a pause by another process, or its end, is
 /// noticed.
-const POLL: SignedDuration = SignedDuration::from_secs(1);
+pub(super) const POLL: SignedDuration = SignedDuration::from_secs(1);
 /// Not more often than this when there is nothing to claim.
 const LEAST_WAIT: SignedDuration = SignedDuration::from_millis(20);
 /// With `until_idle`, waits up to this long are sat out: short retries belong to the sending.
-const SHORT_WAIT: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const SHORT_WAIT: SignedDuration = SignedDuration::from_secs(60);
 /// Claims in a row that another program's lock may turn away; each has waited for it before.
 const LOCKED_TRIES: u32 = 5;
 /// Claims in hand beside those on the wire, so that the claim's commit is shared by many.
@@ -179,7 +179,6 @@ impl<'a> Floor<'a> {
     async fn look_around(&mut self) -> Result<Option<Ended>, LedgerError> {
         let engine = self.engine;
         let now = || engine.clock.now();
-        engine.ledger.beat(&self.session.owner, now()).await?;
         for looked in [
             engine.ledger.bury(now()).await,
             engine.ledger.follow_clock(&now).await,
@@ -200,6 +199,7 @@ impl<'a> Floor<'a> {
     fn joined(&mut self, done: Result<Finished, JoinError>) -> Result<(), LedgerError> {
         let again = done.as_ref().ok().and_then(|(id, _)| {
             self.counted.remove(id);
+            self.shop.leases.gave_back(*id);
             self.in_hand.remove(id).flatten()
         });
         read(done)?;
@@ -218,7 +218,7 @@ impl<'a> Floor<'a> {
 
     /// How many deliveries may be taken on now; 0 until it is worth a claim.
     fn room(&self) -> u32 {
-        let concurrency = self.engine.run.terms.pace.concurrency.get();
+        let concurrency = concurrency(self.engine, self.session);
         let most = usize::try_from(concurrency).unwrap_or(1) * 3 + IN_HAND;
         let free = most.saturating_sub(self.workers.len());
         let free = if free >= IN_HAND / 2 { free } else { 0 };
@@ -252,6 +252,8 @@ impl<'a> Floor<'a> {
 
     async fn claim(&self, most: u32) -> Result<Claimed, LedgerError> {
         let engine = self.engine;
+        crash_points::reach("claim.before").await;
+        // Read last: how far this clock is from a server's is measured by it.
         let now = engine.clock.now();
         let request = ClaimRequest {
             run: &engine.run,
@@ -266,7 +268,6 @@ impl<'a> Floor<'a> {
         };
         let (terms, starts_at) = (&engine.run.terms, engine.run.starts_at);
         let admit = |candidate: Candidate<'_>| admit(terms, starts_at, candidate);
-        crash_points::reach("claim.before").await;
         let claimed = engine.ledger.claim(&request, &admit).await;
         crash_points::reach("claim.committed").await;
         claimed
@@ -311,6 +312,7 @@ impl<'a> Floor<'a> {
                 if capped && claim.touch() != Touch::Again {
                     self.counted.insert(claim.id, claim.line.clone());
                 }
+                self.shop.leases.took(claim.id);
                 let shop = self.shop.clone();
                 self.workers
                     .spawn(async move { (claim.id, worker::deliver(shop, claim).await) });

@@ -2,6 +2,7 @@
 //! that the claim reserves in the ledger; commits and slow answers can bunch what the slots had
 //! spread, and this spreads it again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
@@ -10,10 +11,25 @@ use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLim
 use crate::domain::pace::Limit;
 use crate::ledger::Limits;
 
-/// Account, run and line limits of one process.
+/// The account's limit in one process, shared by all its runs.
+#[derive(Debug, Clone, Default)]
+pub struct Guard(Option<Arc<DefaultDirectRateLimiter>>);
+
+impl Guard {
+    pub fn of(account: Option<Limit>) -> Self {
+        Self(
+            account
+                .and_then(quota)
+                .map(RateLimiter::direct)
+                .map(Arc::new),
+        )
+    }
+}
+
+/// Account, run and line limits of one run in one process.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    shared: Vec<DefaultDirectRateLimiter>,
+    shared: Vec<Arc<DefaultDirectRateLimiter>>,
     lines: Option<DefaultKeyedRateLimiter<String>>,
 }
 
@@ -23,17 +39,17 @@ fn quota(limit: Limit) -> Option<Quota> {
 }
 
 impl Limiter {
-    pub(super) fn new(limits: &Limits) -> Self {
-        let shared = [limits.account, limits.run];
+    pub(super) fn new(limits: &Limits, account: &Guard) -> Self {
+        let run = Guard::of(limits.run);
         Self {
-            shared: shared
-                .into_iter()
-                .flatten()
-                .filter_map(quota)
-                .map(RateLimiter::direct)
-                .collect(),
+            shared: [account.0.clone(), run.0].into_iter().flatten().collect(),
             lines: limits.line.and_then(quota).map(RateLimiter::keyed),
         }
+    }
+
+    /// Whether there is any limit, so that slots are more than a turn.
+    pub(super) fn is_any(&self) -> bool {
+        !self.shared.is_empty() || self.lines.is_some()
     }
 
     /// Waits until a message from `line` may leave. The wait is short: its slot has come.

@@ -10,12 +10,17 @@
 
 mod admission;
 pub mod clock;
+pub mod crew;
 pub mod dispatch;
 mod floor;
 mod gates;
-mod limiter;
+mod heard;
+mod leases;
+pub mod limiter;
 mod outcomes;
+pub mod patient;
 pub mod plan;
+mod pulse;
 mod reconcile;
 mod recorder;
 mod settle;

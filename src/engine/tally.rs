@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub counts: Counts,
     /// Deliveries that this process has brought to an end.
     pub settled_here: u64,
+    /// Messages that were accepted from this process.
+    pub sent_here: u64,
     /// Attempts that this process has made.
     pub attempts_here: u64,
     /// Outcomes that came too late to count.
@@ -49,6 +51,9 @@ impl Tally {
     pub(super) fn shift(&self, from: DeliveryState, to: DeliveryState) {
         self.change(|view| {
             view.counts.shift(from, to);
+            if to == DeliveryState::Sent {
+                view.sent_here += 1;
+            }
             if to.is_settled() && !from.is_settled() {
                 view.settled_here += 1;
             }

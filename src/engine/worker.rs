@@ -11,11 +11,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::admit;
 use super::clock::Clock;
+use super::dispatch::Share;
 use super::gates::Gates;
+use super::heard::Heard;
+use super::leases::Leases;
 use super::limiter::Limiter;
 use super::recorder::{NotWritten, Recorder};
 use super::settle::later;
@@ -34,6 +38,11 @@ use crate::ledger::{
     Written,
 };
 
+/// A slot that is this long past, because the process stood still or the ledger did, is not made
+/// up for: other processes have theirs now, and all together must not be faster than the limit.
+/// Far more than a commit takes.
+const MISSED: Duration = Duration::from_millis(250);
+
 /// What the workers of one process share.
 pub(super) struct Shop {
     pub(super) run: RunRecord,
@@ -50,12 +59,18 @@ pub(super) struct Shop {
     pub(super) ahead: Semaphore,
     /// Requests on the wire.
     pub(super) wire: Semaphore,
+    /// The same for all runs of the process.
+    pub(super) share: Option<Share>,
+    /// What is in hand.
+    pub(super) leases: Arc<Leases>,
     /// What the provider has asked this process to wait for.
     pub(super) gates: Gates,
     /// No new attempt is begun once this is cancelled.
     pub(super) stop: CancellationToken,
     /// From the beginning of an attempt until another process may take it over.
     pub(super) lease: SignedDuration,
+    /// When the ledger was last told that this process lives.
+    pub(super) heard: Arc<Heard>,
     /// Why the run has to halt, by the first worker that learns it.
     pub(super) halted: Mutex<Option<String>>,
     pub(super) chance: Mutex<fastrand::Rng>,
@@ -106,7 +121,7 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
         return shop.other_body(&claim).await;
     }
     crash_points::reach("begin.before").await;
-    let begun_at = shop.clock.now();
+    let (begun_at, asked) = (shop.clock.now(), Instant::now());
     match shop.begin(&claim, &fixed, begun_at).await? {
         Written::Done => {}
         Written::Held { until } => {
@@ -122,6 +137,10 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
         }
     }
     crash_points::reach("begin.committed").await;
+    if shop.missed(asked) {
+        let next = put_back(&claim, shop.clock.now(), Hold::Retry);
+        return shop.take_back(&claim, begun_at, next).await;
+    }
     let outcome = shop.send(&claim, &request, begun_at).await;
     drop(ahead);
     match outcome {
@@ -148,7 +167,12 @@ impl Shop {
         spent.then_some("no answer came, and the tries are used up")
     }
 
-    /// Waits for the reserved slot; false when the process is to stop first.
+    /// Whether what was to take no time has begun too long ago for its slot.
+    fn missed(&self, begun: Instant) -> bool {
+        self.limiter.is_any() && begun.elapsed() > MISSED
+    }
+
+    /// Waits for the reserved slot; false when the process is to stop first, or has missed it.
     async fn slot_comes(&self, slot_us: i64) -> bool {
         if self.stop.is_cancelled() {
             return false;
@@ -157,12 +181,12 @@ impl Shop {
         if wait.is_zero() {
             return true;
         }
-        let wait = Duration::try_from(wait).unwrap_or_default();
+        let slot = Instant::now() + Duration::try_from(wait).unwrap_or_default();
         tokio::select! {
             // cancel-safe: nothing is held while waiting
             () = self.stop.cancelled() => false,
             // cancel-safe: a timer
-            () = tokio::time::sleep(wait) => true,
+            () = tokio::time::sleep_until(slot) => !self.missed(slot),
         }
     }
 
@@ -253,8 +277,8 @@ impl Shop {
             biased;
             // cancel-safe: nothing is held while waiting; what follows finds the door barred
             () = self.stop.cancelled() => None,
-            // cancel-safe: a permit that was not handed out stays in the semaphore
-            permit = self.wire.acquire() => permit.ok(),
+            // cancel-safe: permits that were not handed out stay in their semaphores
+            places = self.places() => places,
         };
         self.limiter.ready(&claim.line).await;
         match self.barred(claim).or_else(|| self.stale(claim, begun_at)) {
@@ -263,24 +287,48 @@ impl Shop {
         }
     }
 
+    /// A place on the run's own wire, then one on that of the process: so no run stands in the
+    /// way of another with more than it may send at a time.
+    async fn places(&self) -> Option<(SemaphorePermit<'_>, Option<SemaphorePermit<'_>>)> {
+        let own = self.wire.acquire().await.ok()?;
+        let shared = match &self.share {
+            None => None,
+            Some(share) => Some(share.place().await?),
+        };
+        Some((own, shared))
+    }
+
     /// The same for an attempt that was begun too long ago, because the wire was slow or the
     /// machine asleep: whoever takes over a lease that is over must find nothing on the wire,
-    /// and the key of an unanswered attempt must not be used once the provider may forget it.
+    /// and the key of an unanswered attempt must not be used once the provider may forget it. Nor
+    /// is anything sent by a process that may count as gone: all that it has may be another's.
     fn stale(&self, claim: &Claim, begun_at: Timestamp) -> Option<Next> {
         let now = self.clock.now();
-        let last_moment = later(begun_at, self.lease - self.gateway.timeout());
-        (now >= last_moment || self.unrepeatable(claim).is_some())
+        let lease =
+            later(begun_at, self.lease).max(self.leases.until(claim.id).unwrap_or(begun_at));
+        let last_moment = later(lease, -self.gateway.timeout());
+        let may_be_anothers = self.heard.too_long_ago() || self.leases.is_lost(claim.id);
+        (now >= last_moment || may_be_anothers || self.unrepeatable(claim).is_some())
             .then(|| put_back(claim, now, Hold::Retry))
     }
 
+    /// By the clock that decides: this machine's may show an hour in which nothing is allowed, or
+    /// one in which everything still is.
     fn admission(&self, claim: &Claim, now: Timestamp) -> Admission {
+        let (here, now) = (now, self.ledger.time(now));
         let candidate = Candidate {
             phone: &claim.phone,
             timezone: claim.timezone.as_deref(),
             begun: claim.unanswered_since.is_some(),
             now,
         };
-        admit(&self.run.terms, self.run.starts_at, candidate)
+        match admit(&self.run.terms, self.run.starts_at, candidate) {
+            Admission::Hold { until, hold } => Admission::Hold {
+                until: later(here, until.duration_since(now)),
+                hold,
+            },
+            admission @ (Admission::Now | Admission::Skip(_)) => admission,
+        }
     }
 
     /// Where a delivery goes when its request must not leave now: the provider has asked for a

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{DeliveryId, DeliveryRecord, Owner};
+use super::{DeliveryId, DeliveryRecord, Owner, Worker};
 use crate::domain::history::{Attempt, DeliveryEvent, Event, RunEvent};
 use crate::domain::message::Message;
 use crate::domain::phone::Phone;
@@ -67,6 +67,7 @@ pub struct Lease {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Present {
     pub owner: Owner,
+    pub worker: Worker,
     pub since: Timestamp,
 }
 
@@ -102,19 +103,12 @@ impl Outlook {
         }
     }
 
-    /// `process 12`, `processes 12 and 34`; empty where nobody is there.
-    pub fn processes(&self) -> String {
-        let ids: Vec<&str> = self
-            .present
-            .iter()
-            .filter_map(|one| one.owner.id())
-            .collect();
-        match (ids.as_slice(), self.present.len()) {
-            ([], 0) => String::new(),
-            ([], 1) => "another process".to_owned(),
-            ([], n) => format!("{n} processes"),
-            ([id], _) => format!("process {id}"),
-            ([first @ .., last], _) => format!("processes {} and {last}", first.join(", ")),
+    /// `process 12 on web-2`, `3 workers`; empty where nobody is there.
+    pub fn workers(&self) -> String {
+        match self.present.as_slice() {
+            [] => String::new(),
+            [one] => one.worker.in_words(),
+            more => format!("{} workers", more.len()),
         }
     }
 }

@@ -21,6 +21,7 @@ mod runs;
 mod shapes;
 pub mod sqlite;
 mod tx;
+mod workers;
 mod write;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -28,13 +29,14 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::audit::Audit;
 pub use self::history::{
     Attendance, History, Lease, Outlook, Present, Resolution, Retry, RetryKey, Whom,
 };
+pub use self::workers::{AtWork, Holding, Running, Worker};
 use crate::domain::account::AccountId;
 use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::cap::{Cap, Room, Subject, Touch, Used};
@@ -86,7 +88,8 @@ pub enum LedgerError {
 /// A delivery's number in the ledger.
 pub type DeliveryId = i64;
 
-/// A process that claims deliveries; its leases end with it.
+/// A process that claims deliveries of a run; its leases end with it. A [`Worker`] on several runs
+/// is one for each.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner(pub String);
 
@@ -675,6 +678,10 @@ pub trait Ledger: Debug + Send + Sync {
     /// Every run, newest first, with its counts.
     async fn runs(&self) -> Result<Vec<(RunRecord, Counts)>, LedgerError>;
 
+    /// The runs that are `running`, oldest first. Costs what these are, not what ever was: it is
+    /// asked about once a second.
+    async fn running(&self) -> Result<Vec<Running>, LedgerError>;
+
     /// The number for the next rehearsal of a campaign.
     async fn next_rehearsal(&self, campaign: &str) -> Result<u32, LedgerError>;
 
@@ -733,6 +740,10 @@ pub trait Ledger: Debug + Send + Sync {
     /// Who works on a run, and when something of it is due. Only looks.
     async fn outlook(&self, run: &RunId) -> Result<Outlook, LedgerError>;
 
+    /// The workers that are not known to be gone, and what each holds. Only looks; goes through
+    /// all that is open of their runs.
+    async fn workers(&self, now: Timestamp) -> Result<Vec<AtWork>, LedgerError>;
+
     // An operator's word
 
     /// Puts failed deliveries back to `pending`, due now, with all their tries; says how many by
@@ -757,8 +768,14 @@ pub trait Ledger: Debug + Send + Sync {
 
     // The send path
 
-    /// Says which run an enlisted process works on.
-    async fn attend(&self, owner: &Owner, run: &RunRecord) -> Result<(), LedgerError>;
+    /// Says which process an enlisted owner belongs to, and which run it works on; `None`: it
+    /// waits for runs.
+    async fn attend(
+        &self,
+        owner: &Owner,
+        worker: &Worker,
+        run: Option<&RunRecord>,
+    ) -> Result<(), LedgerError>;
 
     /// Announces a process. Its leases count as expired from the moment it is gone.
     async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError>;
@@ -769,6 +786,23 @@ pub trait Ledger: Debug + Send + Sync {
     /// Says that an announced process lives. A process that is not heard of for long counts as
     /// gone where the ledger has no other way to tell; to be called about once a second.
     async fn beat(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// What the clock that decides shows when the caller's shows `now`: the same, unless a server's
+    /// decides.
+    fn time(&self, now: Timestamp) -> Timestamp;
+
+    /// How long after it was last heard of a process may count as gone, and lose its leases to
+    /// others before they end; `None`: never while it lives.
+    fn silence(&self) -> Option<SignedDuration>;
+
+    /// Prolongs those leases of the owner that nobody has taken over, and says which they are;
+    /// none is made shorter. One that is being changed at this moment may be left out.
+    async fn renew(
+        &self,
+        owner: &Owner,
+        ids: &[DeliveryId],
+        until: Timestamp,
+    ) -> Result<Vec<DeliveryId>, LedgerError>;
 
     /// Ends the leases of processes that are known to be gone.
     async fn bury(&self, now: Timestamp) -> Result<(), LedgerError>;

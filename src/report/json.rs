@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::workers::workers_json;
 use super::{Format, Glance, ReportError, Subject};
 use crate::domain::cap::{self, Room};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
-use crate::ledger::{CapState, Held, Outlook, RunFacts, RunRecord};
+use crate::ledger::{AtWork, CapState, Held, Outlook, RunFacts, RunRecord};
 
 /// RFC 3339 in UTC with milliseconds, in every format for programs.
 pub(super) fn instant(at: Timestamp) -> String {
@@ -85,7 +86,7 @@ pub fn run_json(run: &RunRecord, facts: &RunFacts) -> Value {
         ("holds", Value::Array(holds)),
         ("gates", Value::Array(gates)),
         ("caps", Value::Array(caps)),
-        ("processes", processes(&facts.outlook)),
+        ("workers", workers(&facts.outlook)),
         ("next_due_at", json!(facts.outlook.next_due_at.map(instant))),
         ("first_sent_at", json!(facts.first_sent_at.map(instant))),
         ("last_sent_at", json!(facts.last_sent_at.map(instant))),
@@ -113,25 +114,26 @@ fn cap(one: &CapState) -> Value {
     })
 }
 
-/// Runs in the given order (the ledger's: newest first) as `{"runs": […]}`.
-pub fn runs_json(runs: &[Glance]) -> Value {
+/// Runs in the given order (the ledger's: newest first) and workers, as
+/// `{"runs": […], "workers": […]}`.
+pub fn runs_json(runs: &[Glance], at_work: &[AtWork]) -> Value {
     let runs: Vec<Value> = runs
         .iter()
         .map(|glance| {
             let mut fields = base(&glance.run, glance.counts);
             let next_due_at = glance.outlook.next_due_at.map(instant);
-            fields.insert("processes".to_owned(), processes(&glance.outlook));
+            fields.insert("workers".to_owned(), workers(&glance.outlook));
             fields.insert("next_due_at".to_owned(), json!(next_due_at));
             Value::Object(fields)
         })
         .collect();
-    json!({ "runs": runs })
+    json!({ "runs": runs, "workers": workers_json(at_work) })
 }
 
-fn processes(outlook: &Outlook) -> Value {
+fn workers(outlook: &Outlook) -> Value {
     let present = outlook.present.iter();
     present
-        .map(|one| json!({ "name": one.owner.0, "since": instant(one.since) }))
+        .map(|one| json!({ "name": one.worker.0, "since": instant(one.since) }))
         .collect()
 }
 

@@ -11,6 +11,7 @@ mod style;
 mod text;
 mod verify;
 mod words;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use self::status::{Glance, status_table};
 pub use self::style::{Colour, Style};
 pub use self::text::{Text, text};
 pub use self::verify::{Hear, Proof, verify};
+pub use self::workers::{workers_on, workers_table};
 use crate::ledger::{Ledger, LedgerError, RunRecord};
 
 /// Why a report is incomplete.

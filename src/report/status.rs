@@ -45,17 +45,17 @@ impl Glance {
 const GAP: &str = "  ";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     Left,
     Right,
 }
 
-struct Column {
-    title: &'static str,
-    side: Side,
+pub(super) struct Column {
+    pub(super) title: &'static str,
+    pub(super) side: Side,
     /// Of what does not fit, the column with the highest number goes first; 0 always stays.
-    leaves: u8,
-    cells: Vec<(Tone, String)>,
+    pub(super) leaves: u8,
+    pub(super) cells: Vec<(Tone, String)>,
 }
 
 impl Column {
@@ -73,7 +73,11 @@ pub fn status_table(runs: &[Glance], view: &View) -> String {
     if runs.is_empty() {
         return "There is no run yet. `sendoff run CAMPAIGN` starts one.\n".to_owned();
     }
-    let mut columns = columns(runs, view);
+    lines(columns(runs, view), runs.len(), view)
+}
+
+/// A line of titles, and one for each row; columns that do not fit are left out by their number.
+pub(super) fn lines(mut columns: Vec<Column>, rows: usize, view: &View) -> String {
     while width(&columns) > view.style.width {
         let first = columns.iter().map(|column| column.leaves).max();
         let before = columns.len();
@@ -86,7 +90,7 @@ pub fn status_table(runs: &[Glance], view: &View) -> String {
         .iter()
         .map(|column| padded(column, Tone::Faint, column.title, view));
     let mut text = finished(&titles.collect::<Vec<_>>());
-    for at in 0..runs.len() {
+    for at in 0..rows {
         let cells = columns.iter().filter_map(|column| {
             let (tone, cell) = column.cells.get(at)?;
             Some(padded(column, *tone, cell, view))

@@ -14,7 +14,9 @@ use crate::domain::campaign::Terms;
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
-use crate::ledger::{DeliveryRecord, FailureGroup, Gate, Held, Outlook, Owner, Present, RunFacts};
+use crate::ledger::{
+    DeliveryRecord, FailureGroup, Gate, Held, Outlook, Owner, Present, RunFacts, Worker,
+};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -203,6 +205,7 @@ fn all_runs_stand_in_one_table() {
 fn the_table_tells_a_run_that_nobody_works_on() {
     let present = Present {
         owner: Owner("0f3a-812".into()),
+        worker: Worker::new("web-2", 812, 0xf3a),
         since: at("2026-11-20T22:00:00-06:00"),
     };
     let (now, tomorrow) = (view().now, at("2026-11-21T09:00:00-06:00"));
@@ -222,7 +225,7 @@ fn the_table_tells_a_run_that_nobody_works_on() {
     assert_eq!(
         headlines,
         [
-            "nightly@2026-11-20T10:00-06:00 is running (process 812).",
+            "nightly@2026-11-20T10:00-06:00 is running (process 812 on web-2).",
             "nightly@2026-11-20T10:00-06:00 was interrupted: no process is on it.",
             "nightly@2026-11-20T10:00-06:00 waits for what is due later, and no process is on",
         ]
@@ -246,8 +249,8 @@ fn the_table_tells_a_run_that_nobody_works_on() {
         table.contains("NEXT") && table.contains("tomorrow, 09:00"),
         "{table}"
     );
-    let json = runs_json(&glances);
-    assert_eq!(json["runs"][0]["processes"][0]["name"], "0f3a-812");
+    let json = runs_json(&glances, &[]);
+    assert_eq!(json["runs"][0]["workers"][0]["name"], "web-2:812:0f3a");
     assert_eq!(json["runs"][2]["next_due_at"], "2026-11-21T15:00:00.000Z");
 }
 
@@ -318,7 +321,6 @@ fn a_run_as_json_has_every_state_also_at_zero() {
       "last_sent_at": "2026-11-20T16:04:02.000Z",
       "next_due_at": null,
       "occurrence": "once",
-      "processes": [],
       "reason": null,
       "rehearsal": false,
       "run": "review-request@once",
@@ -334,7 +336,8 @@ fn a_run_as_json_has_every_state_also_at_zero() {
       },
       "starts_at": "2026-11-20T16:00:00.000Z",
       "state": "finished",
-      "total": 1250
+      "total": 1250,
+      "workers": []
     }
     "#);
 }
@@ -383,7 +386,7 @@ fn a_list_of_runs_as_json_keeps_the_order_and_the_shape() {
     let (one, facts) = finished();
     let (two, more) = waiting(RunState::Paused);
     let whole = run_json(&two, &more);
-    let json = runs_json(&[glance(two, &more), glance(one, &facts)]);
+    let json = runs_json(&[glance(two, &more), glance(one, &facts)], &[]);
     assert_eq!(json["runs"][1]["run"], "review-request@once");
     for (name, value) in json["runs"][0].as_object().unwrap() {
         assert_eq!(value, &whole[name], "{name}");

@@ -128,7 +128,7 @@ impl<'a> Summary<'a> {
         let outlook = &self.facts.outlook;
         match outlook.attendance(self.calendar.now) {
             Attendance::Done => "is running".to_owned(),
-            Attendance::Attended => format!("is running ({})", outlook.processes()),
+            Attendance::Attended => format!("is running ({})", outlook.workers()),
             Attendance::Interrupted => "was interrupted: no process is on it".to_owned(),
             Attendance::Unattended => {
                 "waits for what is due later, and no process is on it".to_owned()

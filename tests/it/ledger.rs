@@ -147,6 +147,9 @@ macro_rules! conformance {
                     an_owner_that_lived_long_leaves_its_leases_too,
                     a_name_used_again_inherits_no_lease,
                     two_living_owners_have_two_names,
+                    a_lease_that_is_renewed_lasts_longer_and_only_its_owners,
+                    workers_are_told_with_all_their_runs,
+                    only_running_runs_are_running,
                 }
                 racing::{
                     each_attempt_is_begun_by_exactly_one,

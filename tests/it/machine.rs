@@ -3,10 +3,12 @@
 //! twice, and afterwards a `resume` finishes the run. The sandbox's record is the oracle.
 
 mod clock;
+mod clocks_apart;
 mod copies;
 mod damaged;
 mod descriptors;
 mod disk;
+mod drive;
 mod locked;
 mod network;
 

@@ -14,13 +14,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+mod machines;
 mod mounts;
+mod postgres;
 mod provider;
 mod stage;
 
+pub(crate) use machines::{Cut, Machine};
 pub(crate) use mounts::Mounts;
+pub(crate) use postgres::{Cluster, PostgresDatabase};
 pub(crate) use provider::{Journal, Provider, Request};
-pub(crate) use stage::{CAMPAIGN, RUN, Stage};
+pub(crate) use stage::{CAMPAIGN, On, RUN, Stage};
 
 /// No test waits longer for anything; far more than any needs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -101,8 +105,12 @@ impl Project {
     /// The program, about to be run in this folder, with no variable of the caller's that it
     /// would look at.
     pub(crate) fn sendoff(&self, args: &[&str]) -> Command {
+        self.sendoff_through(&self.wrapper, args)
+    }
+
+    fn sendoff_through(&self, wrapper: &[String], args: &[&str]) -> Command {
         const PROGRAM: &str = env!("CARGO_BIN_EXE_sendoff");
-        let mut command = match self.wrapper.split_first() {
+        let mut command = match wrapper.split_first() {
             None => Command::new(PROGRAM),
             Some((first, more)) => {
                 let mut command = Command::new(first);
@@ -134,14 +142,23 @@ impl Project {
 
     /// The same, with further variables.
     pub(crate) fn spawn_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Process {
+        let mut command = self.sendoff(args);
+        command.envs(variables.iter().copied());
+        self.spawn_command(command, args)
+    }
+
+    /// Starts the program on another machine, in this folder.
+    pub(crate) fn spawn_on(&self, machine: &Machine, args: &[&str]) -> Process {
+        self.spawn_command(self.sendoff_through(&machine.entrance(), args), args)
+    }
+
+    fn spawn_command(&self, mut command: Command, args: &[&str]) -> Process {
         let number = self.outputs.fetch_add(1, Ordering::Relaxed);
         let (out, err) = (
             self.path(format!(".out-{number}")),
             self.path(format!(".err-{number}")),
         );
-        let child = self
-            .sendoff(args)
-            .envs(variables.iter().copied())
+        let child = command
             .stdin(Stdio::null())
             .stdout(File::create(&out).unwrap())
             .stderr(File::create(&err).unwrap())

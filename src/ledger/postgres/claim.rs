@@ -45,6 +45,9 @@ fn after(now: Timestamp, time: SignedDuration) -> Timestamp {
 
 /// The slots and times of a claim by the caller's clock.
 fn to_caller(mut claimed: Claimed, shift: Shift) -> Claimed {
+    for gate in &mut claimed.gates {
+        gate.until = shift.to_caller(gate.until);
+    }
     claimed.next_at = claimed.next_at.map(|at| shift.to_caller(at));
     for claim in &mut claimed.claims {
         claim.slot_us = shift.slot_to_caller(claim.slot_us);

@@ -1,13 +1,15 @@
 //! The way to the server: what an address may say, the pool, and whether the server will do.
 //! The password stays in the driver's options and is never shown.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgConnection, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::super::LedgerError;
+use super::tx::Patience;
 use super::{faults, statements as sql};
 
 /// The oldest release that the tests run on.
@@ -19,6 +21,11 @@ const CONNECTIONS: u32 = 4;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a connection may be waited for, while the others are busy or the server restarts.
 const ACQUIRE: Duration = Duration::from_secs(5);
+/// How long a connection that does nothing may take to answer. One whose way was lost without a
+/// word, as when a cable is cut or a router forgets it, would be waited for a quarter of an hour.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Connections that nobody has used for so long are asked whether they still lead anywhere.
+const RESTED: Duration = Duration::from_secs(1);
 /// Connections that nobody needs are given back to the server.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -99,8 +106,25 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
         .max_connections(CONNECTIONS)
         .acquire_timeout(ACQUIRE)
         .idle_timeout(IDLE)
-        // A connection that broke is noticed by its first statement, which is then repeated.
+        // A connection that broke is noticed by its first statement, which is then repeated; one
+        // that has fallen silent is not.
         .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            let rested = about.idle_for > RESTED;
+            Box::pin(async move {
+                if rested {
+                    answers(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        // Before the driver asks the same, without an end, and keeps the place in the pool.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                answers(connection).await?;
+                Ok(true)
+            })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move {
                 sqlx::raw_sql(SESSION).execute(connection).await?;
@@ -110,14 +134,37 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
         .connect_lazy_with(options)
 }
 
-/// Whether the server answers and will do. Asked outside of the pool, which would ask again and
-/// again a server that refuses us, and then only say that it was in vain.
-pub(super) async fn check(options: &PgConnectOptions) -> Result<(), LedgerError> {
-    let mut connection = timeout(CONNECT, options.connect())
+async fn answers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    timeout(ANSWER, connection.ping())
         .await
-        .map_err(|_| faults::too_slow())?
-        .map_err(|error| faults::fault(&error))?;
-    suits(&mut connection).await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))
+}
+
+/// Whether the server answers and will do. Asked outside of the pool, which would ask again and
+/// again a server that refuses us, and then only say that it was in vain. A server that is just
+/// being restarted is waited for; where there is none, nothing is.
+pub(super) async fn check(options: &PgConnectOptions) -> Result<(), LedgerError> {
+    let (mut patience, mut met) = (Patience::new(), false);
+    loop {
+        let connected = timeout(CONNECT, options.connect()).await;
+        let error = match connected.map_err(|_| faults::too_slow())? {
+            Ok(mut connection) => {
+                met = true;
+                match suits(&mut connection).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) => error,
+                }
+            }
+            Err(error) => {
+                met |= faults::restarts(&error);
+                faults::fault(&error)
+            }
+        };
+        if !met {
+            return Err(error);
+        }
+        patience.wait_after(error).await?;
+    }
 }
 
 async fn suits(connection: &mut PgConnection) -> Result<(), LedgerError> {

@@ -82,6 +82,18 @@ fn by_code(code: &str, message: &str) -> LedgerError {
     }
 }
 
+/// Whether there is a server, which ends its connections or takes none yet.
+pub(super) fn restarts(error: &sqlx::Error) -> bool {
+    if let Some(inner) = error.as_database_error() {
+        let code = inner.code().unwrap_or_default();
+        return matches!(&*code, "57P01" | "57P02" | "57P03");
+    }
+    matches!(error, sqlx::Error::Io(io) if matches!(
+        io.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
+    ))
+}
+
 fn no_answer(kind: ErrorKind) -> &'static str {
     if kind == ErrorKind::ConnectionRefused {
         "nothing listens there; is the server running, and is the port right?"

@@ -36,9 +36,9 @@ use self::statements as sql;
 use self::tx::Tx;
 use super::rows::stored;
 use super::{
-    Admit, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
-    History, KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution,
-    Retry, RunFacts, RunRecord, Whom, Write, Written,
+    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord,
+    Freeze, History, KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner,
+    Resolution, Retry, RunFacts, RunRecord, Running, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::cap::{Cap, Subject};
@@ -89,19 +89,22 @@ impl PostgresLedger {
         let here = |error| faults::at(&place, error);
         connect::check(&options).await.map_err(here)?;
         let pool = connect::pool(options);
-        let mut connection = pool.acquire().await.map_err(|error| here(fault(&error)))?;
-        schema::bring_up_to_date(&mut connection)
-            .await
-            .map_err(here)?;
-        drop(connection);
-        Ok(Self {
+        let ledger = Self {
             place,
             pool,
             time,
             heartbeat,
             offset: Offset::default(),
             home: place::Home::default(),
-        })
+        };
+        ledger
+            .again(|| async {
+                let acquired = ledger.pool.acquire().await;
+                let mut connection = acquired.map_err(|error| fault(&error))?;
+                schema::bring_up_to_date(&mut connection).await
+            })
+            .await?;
+        Ok(ledger)
     }
 
     /// Which ledger it is, without its password.
@@ -175,6 +178,10 @@ impl Ledger for PostgresLedger {
         runs::all(self).await
     }
 
+    async fn running(&self) -> Result<Vec<Running>, LedgerError> {
+        runs::running(self).await
+    }
+
     async fn next_rehearsal(&self, campaign: &str) -> Result<u32, LedgerError> {
         runs::next_rehearsal(self, campaign).await
     }
@@ -240,6 +247,10 @@ impl Ledger for PostgresLedger {
         history::outlook(self, run).await
     }
 
+    async fn workers(&self, now: Timestamp) -> Result<Vec<AtWork>, LedgerError> {
+        owners::workers(self, now).await
+    }
+
     async fn retry(
         &self,
         run: &RunId,
@@ -259,8 +270,13 @@ impl Ledger for PostgresLedger {
         history::resolve(self, run, id, resolution, now).await
     }
 
-    async fn attend(&self, owner: &Owner, run: &RunRecord) -> Result<(), LedgerError> {
-        owners::attend(self, owner, run.id).await
+    async fn attend(
+        &self,
+        owner: &Owner,
+        worker: &Worker,
+        run: Option<&RunRecord>,
+    ) -> Result<(), LedgerError> {
+        owners::attend(self, owner, worker, run.map(|run| run.id)).await
     }
 
     async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
@@ -273,6 +289,23 @@ impl Ledger for PostgresLedger {
 
     async fn beat(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
         owners::beat(self, owner, now).await
+    }
+
+    fn time(&self, now: Timestamp) -> Timestamp {
+        self.shift().to_server(now)
+    }
+
+    fn silence(&self) -> Option<SignedDuration> {
+        Some(self.heartbeat)
+    }
+
+    async fn renew(
+        &self,
+        owner: &Owner,
+        ids: &[DeliveryId],
+        until: Timestamp,
+    ) -> Result<Vec<DeliveryId>, LedgerError> {
+        owners::renew(self, owner, ids, until).await
     }
 
     async fn bury(&self, now: Timestamp) -> Result<(), LedgerError> {

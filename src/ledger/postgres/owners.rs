@@ -6,7 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::rows::instant;
-use super::super::{LedgerError, Owner, Present};
+use super::super::workers::{self, HeldRow, OwnerRow};
+use super::super::{AtWork, DeliveryId, LedgerError, Owner, Present, Worker};
 use super::clock::{Asked, Time};
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, statements as sql};
@@ -125,17 +126,19 @@ pub(super) async fn bury(ledger: &PostgresLedger, now: Timestamp) -> Result<(), 
         .await
 }
 
-/// Says which run a process works on.
+/// Says whose an owner is, and which run it works on.
 pub(super) async fn attend(
     ledger: &PostgresLedger,
     owner: &Owner,
-    run_id: i64,
+    worker: &Worker,
+    run_id: Option<i64>,
 ) -> Result<(), LedgerError> {
     ledger
         .transact(Limit::Short, |mut tx| async move {
             sqlx::query(sql::ATTEND)
                 .bind(&owner.0)
                 .bind(run_id)
+                .bind(&worker.0)
                 .execute(tx.connection())
                 .await?;
             Ok((tx, ()))
@@ -149,7 +152,7 @@ pub(super) async fn present(
     run_id: i64,
 ) -> Result<Vec<Present>, LedgerError> {
     let now = ledger.heard_of_at().await?;
-    let rows: Vec<(String, i64)> = ledger
+    let rows: Vec<(String, Option<String>, i64)> = ledger
         .read(|pool| async move {
             sqlx::query_as(sql::PRESENT)
                 .bind(run_id)
@@ -159,13 +162,63 @@ pub(super) async fn present(
         })
         .await?;
     rows.into_iter()
-        .map(|(owner, since)| {
+        .map(|(owner, worker, since)| {
+            let owner = Owner(owner);
             Ok(Present {
-                owner: Owner(owner),
+                worker: workers::worker(worker, &owner),
+                owner,
                 since: instant(since)?,
             })
         })
         .collect()
+}
+
+/// The workers that are heard of, and what they hold. Only looks.
+pub(super) async fn workers(
+    ledger: &PostgresLedger,
+    now: Timestamp,
+) -> Result<Vec<AtWork>, LedgerError> {
+    let heard_of_at = ledger.heard_of_at().await?;
+    let now = match ledger.time {
+        Time::Caller => now.as_millisecond(),
+        Time::Database => heard_of_at,
+    };
+    let (owners, held) = ledger
+        .read(|pool| async move {
+            let owners: Vec<OwnerRow> = sqlx::query_as(sql::WORKERS)
+                .bind(heard_of_at)
+                .bind(now)
+                .fetch_all(&pool)
+                .await?;
+            let mut held: Vec<HeldRow> = Vec::new();
+            for run_id in workers::runs_of(&owners) {
+                let of_run = sqlx::query_as(sql::HELD).bind(run_id).bind(now);
+                held.extend(of_run.fetch_all(&pool).await?);
+            }
+            Ok((owners, held))
+        })
+        .await?;
+    workers::at_work(owners, &held)
+}
+
+pub(super) async fn renew(
+    ledger: &PostgresLedger,
+    owner: &Owner,
+    ids: &[DeliveryId],
+    until: Timestamp,
+) -> Result<Vec<DeliveryId>, LedgerError> {
+    ledger
+        .transact(Limit::Short, |mut tx| async move {
+            let until = ledger.shift().to_server(until);
+            let renewed = sqlx::query_scalar(sql::RENEW)
+                .bind(&owner.0)
+                .bind(ids)
+                .bind(until.as_millisecond())
+                .fetch_all(tx.connection())
+                .await?;
+            Ok((tx, renewed))
+        })
+        .await
 }
 
 impl PostgresLedger {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::super::caps::{self, UsedRow};
 use super::super::rows::{self, DeliveryRow, GateRow, RunRow};
 use super::super::runs::{self, RunTx, Unanswered};
+use super::super::workers::{Running, RunningRow};
 use super::super::{
     CapState, DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord,
 };
@@ -118,6 +119,13 @@ async fn counts(ledger: &PostgresLedger, run: &RunRow) -> Result<Counts, LedgerE
         })
         .await?;
     runs::counts(rows)
+}
+
+pub(super) async fn running(ledger: &PostgresLedger) -> Result<Vec<Running>, LedgerError> {
+    let rows: Vec<RunningRow> = ledger
+        .read(|pool| async move { sqlx::query_as(sql::RUNNING).fetch_all(&pool).await })
+        .await?;
+    rows.into_iter().map(Running::try_from).collect()
 }
 
 pub(super) async fn next_rehearsal(

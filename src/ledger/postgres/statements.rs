@@ -154,6 +154,7 @@ statements! {
         "SELECT ", run_lock!("pg_advisory_xact_lock", "id"), " FROM runs WHERE run = $1");
     RUN = "SELECT * FROM runs WHERE run = $1";
     RUNS = "SELECT * FROM runs ORDER BY id DESC";
+    RUNNING = "SELECT run, gateway FROM runs WHERE state = 'running' ORDER BY id";
     REHEARSALS = "
         SELECT occurrence FROM runs WHERE campaign = $1 AND occurrence LIKE 'rehearsal-%'";
     SET_STATE = "
@@ -227,19 +228,45 @@ statements! {
     OWNER_LIVES = "
         SELECT NOT gone AND alive_until > $2 FROM owners WHERE owner = $1 FOR UPDATE";
     ENLIST = "
-        INSERT INTO owners (owner, enlisted_at, alive_until) VALUES ($1, $2, $3)
+        INSERT INTO owners (owner, enlisted_at, heard_at, alive_until) VALUES ($1, $2, $2, $3)
         ON CONFLICT (owner) DO UPDATE
-        SET enlisted_at = excluded.enlisted_at, alive_until = excluded.alive_until, gone = FALSE,
-            forget_at = NULL, run_id = NULL";
-    ATTEND = "UPDATE owners SET run_id = $2 WHERE owner = $1";
+        SET enlisted_at = excluded.enlisted_at, heard_at = excluded.heard_at,
+            alive_until = excluded.alive_until, gone = FALSE, forget_at = NULL, run_id = NULL,
+            worker = NULL";
+    ATTEND = "UPDATE owners SET run_id = $2, worker = $3 WHERE owner = $1";
     PRESENT = "
-        SELECT owner, enlisted_at FROM owners
+        SELECT owner, worker, enlisted_at FROM owners
         WHERE run_id = $1 AND NOT gone AND alive_until > $2 ORDER BY enlisted_at, owner";
+    /// Those that count as alive, with how long each has been silent.
+    WORKERS = "
+        SELECT o.owner, o.worker, o.enlisted_at, o.run_id, r.run,
+            GREATEST($2 - o.heard_at, 0) AS silent_ms
+        FROM owners o LEFT JOIN runs r ON r.id = o.run_id
+        WHERE NOT o.gone AND o.alive_until > $1 ORDER BY o.enlisted_at, o.owner";
+    /// Leases of a run, by owner: claimed, and begun. Goes through all that is open of it.
+    HELD = "
+        SELECT lease_owner, 'pending' AS state, COUNT(*) FROM deliveries
+        WHERE run_id = $1 AND state = 'pending' AND lease_owner IS NOT NULL AND lease_until > $2
+        GROUP BY lease_owner
+        UNION ALL
+        SELECT lease_owner, 'sending', COUNT(*) FROM deliveries
+        WHERE run_id = $1 AND state = 'sending' AND lease_owner IS NOT NULL
+        GROUP BY lease_owner";
     /// One that was taken for dead is back, and what nobody has taken over is its own again.
     BEAT = "
-        INSERT INTO owners (owner, enlisted_at, alive_until) VALUES ($1, $2, $3)
+        INSERT INTO owners (owner, enlisted_at, heard_at, alive_until) VALUES ($1, $2, $2, $3)
         ON CONFLICT (owner) DO UPDATE
-        SET alive_until = excluded.alive_until, gone = FALSE, forget_at = NULL";
+        SET heard_at = excluded.heard_at, alive_until = excluded.alive_until, gone = FALSE,
+            forget_at = NULL";
+    /// Only what nobody has taken over meanwhile.
+    RENEW = "
+        WITH mine AS (
+            SELECT id FROM deliveries
+            WHERE id = ANY($2::bigint[]) AND lease_owner = $1 AND state IN ('pending', 'sending')
+            ORDER BY id FOR UPDATE SKIP LOCKED)
+        UPDATE deliveries AS d SET lease_until = GREATEST(d.lease_until, $3)
+        FROM mine WHERE d.id = mine.id
+        RETURNING d.id";
     /// By the indexes of what is open; only for a name that is used again.
     END_LEASES = "
         UPDATE deliveries SET lease_owner = NULL, lease_until = $2

@@ -138,14 +138,14 @@ fn is_in_the_future(error: &sqlx::Error) -> bool {
 
 /// How long a fault that passes is borne.
 #[derive(Debug)]
-struct Patience {
+pub(super) struct Patience {
     until: Instant,
     pause: Duration,
     clashes: u32,
 }
 
 impl Patience {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             until: Instant::now() + PATIENCE,
             pause: FIRST_PAUSE,
@@ -154,7 +154,7 @@ impl Patience {
     }
 
     /// Returns when it is time for another try; the error, when there is to be none.
-    async fn wait_after(&mut self, error: LedgerError) -> Result<(), LedgerError> {
+    pub(super) async fn wait_after(&mut self, error: LedgerError) -> Result<(), LedgerError> {
         if let LedgerError::Locked = error {
             self.clashes += 1;
             if self.clashes < CLASHES {

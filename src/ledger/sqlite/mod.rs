@@ -22,15 +22,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use self::statements as sql;
 use super::{
-    Admit, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
-    History, KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution,
-    Retry, RunFacts, RunRecord, Whom, Write, Written,
+    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord,
+    Freeze, History, KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner,
+    Resolution, Retry, RunFacts, RunRecord, Running, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::cap::{Cap, Subject};
@@ -199,6 +199,10 @@ impl Ledger for SqliteLedger {
         runs::all(self).await
     }
 
+    async fn running(&self) -> Result<Vec<Running>, LedgerError> {
+        runs::running(self).await
+    }
+
     async fn next_rehearsal(&self, campaign: &str) -> Result<u32, LedgerError> {
         runs::next_rehearsal(self, campaign).await
     }
@@ -264,6 +268,10 @@ impl Ledger for SqliteLedger {
         history::outlook(self, run).await
     }
 
+    async fn workers(&self, now: Timestamp) -> Result<Vec<AtWork>, LedgerError> {
+        owners::workers(self, now).await
+    }
+
     async fn retry(
         &self,
         run: &RunId,
@@ -283,8 +291,13 @@ impl Ledger for SqliteLedger {
         history::resolve(self, run, id, resolution, now).await
     }
 
-    async fn attend(&self, owner: &Owner, run: &RunRecord) -> Result<(), LedgerError> {
-        owners::attend(self, owner, run.id).await
+    async fn attend(
+        &self,
+        owner: &Owner,
+        worker: &Worker,
+        run: Option<&RunRecord>,
+    ) -> Result<(), LedgerError> {
+        owners::attend(self, owner, worker, run.map(|run| run.id)).await
     }
 
     async fn enlist(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
@@ -295,9 +308,28 @@ impl Ledger for SqliteLedger {
         owners::retire(self, owner).await
     }
 
-    /// Its lock says that it lives.
-    async fn beat(&self, _: &Owner, _: Timestamp) -> Result<(), LedgerError> {
+    /// Its lock says that it lives, and the lock's file when it last said so.
+    async fn beat(&self, owner: &Owner, now: Timestamp) -> Result<(), LedgerError> {
+        self.locks.touch(owner, now);
         Ok(())
+    }
+
+    fn time(&self, now: Timestamp) -> Timestamp {
+        now
+    }
+
+    /// Its lock tells.
+    fn silence(&self) -> Option<SignedDuration> {
+        None
+    }
+
+    async fn renew(
+        &self,
+        owner: &Owner,
+        ids: &[DeliveryId],
+        until: Timestamp,
+    ) -> Result<Vec<DeliveryId>, LedgerError> {
+        owners::renew(self, owner, ids, until).await
     }
 
     async fn bury(&self, _: Timestamp) -> Result<(), LedgerError> {

@@ -17,8 +17,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::rows::instant;
-use super::super::{LedgerError, Owner, Present};
+use super::super::rows::{instant, stored};
+use super::super::workers::{self, HeldRow, OwnerRow};
+use super::super::{AtWork, DeliveryId, LedgerError, Owner, Present, Worker};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::cause::because;
 
@@ -33,6 +34,14 @@ pub(super) struct Locks(Mutex<Vec<(Owner, File)>>);
 impl Locks {
     fn held(&self) -> MutexGuard<'_, Vec<(Owner, File)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves on the lock's file that its process lives. Nothing depends on it but what is shown,
+    /// so that where the file cannot be touched there is nothing to say.
+    pub(super) fn touch(&self, owner: &Owner, now: Timestamp) {
+        if let Some((_, file)) = self.held().iter().find(|(other, _)| other == owner) {
+            file.set_modified(now.into()).ok();
+        }
     }
 
     fn drop(&self, owner: &Owner) {
@@ -73,6 +82,7 @@ pub(super) async fn enlist(
         )));
     }
     ledger.locks.held().push((owner.clone(), file));
+    ledger.locks.touch(owner, now);
     let noted = note(ledger, owner, now).await;
     if noted.is_err() {
         fs::remove_file(path).ok();
@@ -130,16 +140,18 @@ pub(super) async fn retire(ledger: &SqliteLedger, owner: &Owner) -> Result<(), L
     Ok(())
 }
 
-/// Says which run a process works on.
+/// Says whose an owner is, and which run it works on.
 pub(super) async fn attend(
     ledger: &SqliteLedger,
     owner: &Owner,
-    run_id: i64,
+    worker: &Worker,
+    run_id: Option<i64>,
 ) -> Result<(), LedgerError> {
     let mut tx = ledger.begin().await?;
     sqlx::query(sql::ATTEND)
         .bind(&owner.0)
         .bind(run_id)
+        .bind(&worker.0)
         .execute(&mut *tx)
         .await?;
     Ok(tx.commit().await?)
@@ -150,19 +162,69 @@ pub(super) async fn present(
     ledger: &SqliteLedger,
     run_id: i64,
 ) -> Result<Vec<Present>, LedgerError> {
-    let rows: Vec<(String, i64)> = sqlx::query_as(sql::PRESENT)
+    let rows: Vec<(String, Option<String>, i64)> = sqlx::query_as(sql::PRESENT)
         .bind(run_id)
         .fetch_all(&ledger.readers)
         .await?;
     rows.into_iter()
-        .filter(|(owner, _)| !is_gone(ledger, owner))
-        .map(|(owner, since)| {
+        .filter(|(owner, ..)| !is_gone(ledger, owner))
+        .map(|(owner, worker, since)| {
+            let owner = Owner(owner);
             Ok(Present {
-                owner: Owner(owner),
+                worker: workers::worker(worker, &owner),
+                owner,
                 since: instant(since)?,
             })
         })
         .collect()
+}
+
+/// The workers that are not known to be gone, and what they hold. Only looks.
+pub(super) async fn workers(
+    ledger: &SqliteLedger,
+    now: Timestamp,
+) -> Result<Vec<AtWork>, LedgerError> {
+    let mut owners: Vec<OwnerRow> = sqlx::query_as(sql::WORKERS)
+        .fetch_all(&ledger.readers)
+        .await?;
+    owners.retain(|one| !is_gone(ledger, &one.owner));
+    for one in &mut owners {
+        one.silent_ms = heard_at(ledger, &one.owner)
+            .map(|heard_at| (now.as_millisecond() - heard_at.as_millisecond()).max(0));
+    }
+    let mut held: Vec<HeldRow> = Vec::new();
+    for run_id in workers::runs_of(&owners) {
+        let of_run = sqlx::query_as(sql::HELD)
+            .bind(run_id)
+            .bind(now.as_millisecond());
+        held.extend(of_run.fetch_all(&ledger.readers).await?);
+    }
+    workers::at_work(owners, &held)
+}
+
+/// When a process last said that it lives; none where its lock's file is not there.
+fn heard_at(ledger: &SqliteLedger, owner: &str) -> Option<Timestamp> {
+    let touched = fs::metadata(lock_path(ledger, owner))
+        .and_then(|found| found.modified())
+        .ok()?;
+    Timestamp::try_from(touched).ok()
+}
+
+pub(super) async fn renew(
+    ledger: &SqliteLedger,
+    owner: &Owner,
+    ids: &[DeliveryId],
+    until: Timestamp,
+) -> Result<Vec<DeliveryId>, LedgerError> {
+    let mut tx = ledger.begin().await?;
+    let renewed = sqlx::query_scalar(sql::RENEW)
+        .bind(&owner.0)
+        .bind(stored(serde_json::to_string(ids))?)
+        .bind(until.as_millisecond())
+        .fetch_all(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(renewed)
 }
 
 pub(super) async fn bury(ledger: &SqliteLedger) -> Result<(), LedgerError> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::super::caps::{self, UsedRow};
 use super::super::rows::{self, DeliveryRow, GateRow, RunRow, stored};
 use super::super::runs::{self, RunTx, Unanswered};
+use super::super::workers::{Running, RunningRow};
 use super::super::{
     CapState, DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord,
 };
@@ -94,6 +95,13 @@ async fn counts(ledger: &SqliteLedger, run: &RunRow) -> Result<Counts, LedgerErr
         .fetch_all(&ledger.readers)
         .await?;
     runs::counts(rows)
+}
+
+pub(super) async fn running(ledger: &SqliteLedger) -> Result<Vec<Running>, LedgerError> {
+    let rows: Vec<RunningRow> = sqlx::query_as(sql::RUNNING)
+        .fetch_all(&ledger.readers)
+        .await?;
+    rows.into_iter().map(Running::try_from).collect()
 }
 
 pub(super) async fn next_rehearsal(

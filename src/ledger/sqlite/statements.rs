@@ -269,6 +269,7 @@ statements! {
     // Runs
     RUN = "SELECT * FROM runs WHERE run = ?";
     RUNS = "SELECT * FROM runs ORDER BY id DESC";
+    RUNNING = "SELECT run, gateway FROM runs WHERE state = 'running' ORDER BY id";
     REHEARSALS = "
         SELECT occurrence FROM runs WHERE campaign = ? AND occurrence LIKE 'rehearsal-%'";
     SET_STATE = "
@@ -302,12 +303,30 @@ statements! {
           AND NOT EXISTS (SELECT 1 FROM deliveries WHERE run_id = ?1 AND state = 'pending')";
     COUNTS = "
         SELECT state, COUNT(*) FROM deliveries WHERE id BETWEEN ? AND ? GROUP BY state";
+    /// Most deliveries have nothing to tell but their state: to sort them, too, would take longer
+    /// than to count them on the way.
     FACTS = "
-        SELECT state, reason, hold, code,
-            CASE WHEN state IN ('failed', 'uncertain') THEN detail END AS text,
+        SELECT 'sent' AS state, NULL AS reason, NULL AS hold, NULL AS code, NULL AS text,
             COUNT(*) AS n, MIN(due_at) AS due_at, MIN(sent_at) AS first_sent_at,
             MAX(sent_at) AS last_sent_at
-        FROM deliveries WHERE id BETWEEN ? AND ?
+        FROM deliveries
+        WHERE id BETWEEN ?1 AND ?2
+            AND state = 'sent' AND reason IS NULL AND hold IS NULL AND code IS NULL
+        HAVING n > 0
+        UNION ALL
+        SELECT 'pending', NULL, NULL, NULL, NULL, COUNT(*) AS n, MIN(due_at), MIN(sent_at),
+            MAX(sent_at)
+        FROM deliveries
+        WHERE id BETWEEN ?1 AND ?2
+            AND state = 'pending' AND reason IS NULL AND hold IS NULL AND code IS NULL
+        HAVING n > 0
+        UNION ALL
+        SELECT state, reason, hold, code,
+            CASE WHEN state IN ('failed', 'uncertain') THEN detail END, COUNT(*), MIN(due_at),
+            MIN(sent_at), MAX(sent_at)
+        FROM deliveries
+        WHERE id BETWEEN ?1 AND ?2 AND NOT (state IN ('sent', 'pending')
+            AND reason IS NULL AND hold IS NULL AND code IS NULL)
         GROUP BY 1, 2, 3, 4, 5";
     OPEN_GATES = "
         SELECT line, until_at, reason FROM gates
@@ -430,16 +449,36 @@ statements! {
         RETURNING attempt";
 
     // Owners
-    ATTEND = "UPDATE owners SET run_id = ?2 WHERE owner = ?1";
+    ATTEND = "UPDATE owners SET run_id = ?2, worker = ?3 WHERE owner = ?1";
     PRESENT = "
-        SELECT owner, enlisted_at FROM owners
+        SELECT owner, worker, enlisted_at FROM owners
         WHERE run_id = ? AND gone = 0 ORDER BY enlisted_at, owner";
+    WORKERS = "
+        SELECT o.owner, o.worker, o.enlisted_at, o.run_id, r.run, NULL AS silent_ms
+        FROM owners o LEFT JOIN runs r ON r.id = o.run_id
+        WHERE o.gone = 0 ORDER BY o.enlisted_at, o.owner";
+    /// Leases of a run, by owner: claimed, and begun. Goes through all that is open of it.
+    HELD = "
+        SELECT lease_owner, 'pending' AS state, COUNT(*) FROM deliveries
+        WHERE run_id = ?1 AND state = 'pending' AND lease_owner IS NOT NULL AND lease_until > ?2
+        GROUP BY lease_owner
+        UNION ALL
+        SELECT lease_owner, 'sending', COUNT(*) FROM deliveries
+        WHERE run_id = ?1 AND state = 'sending' AND lease_owner IS NOT NULL
+        GROUP BY lease_owner";
+    /// Only what nobody has taken over meanwhile.
+    RENEW = "
+        UPDATE deliveries SET lease_until = MAX(lease_until, ?3)
+        WHERE id IN (SELECT value FROM json_each(?2)) AND lease_owner = ?1
+          AND state IN ('pending', 'sending')
+        RETURNING id";
     OWNERS = "SELECT owner, gone FROM owners";
     OWNER_KNOWN = "SELECT 1 FROM owners WHERE owner = ?";
     ENLIST = "
         INSERT INTO owners (owner, enlisted_at) VALUES (?, ?)
         ON CONFLICT (owner) DO UPDATE
-        SET enlisted_at = excluded.enlisted_at, gone = 0, forget_at = NULL";
+        SET enlisted_at = excluded.enlisted_at, gone = 0, forget_at = NULL, run_id = NULL,
+            worker = NULL";
     /// Reads every delivery: only for a name that is used again.
     END_LEASES = "
         UPDATE deliveries SET lease_owner = NULL, lease_until = ?2 WHERE lease_owner = ?1";

@@ -324,7 +324,7 @@ impl<'a> Told<'a> {
         let resume = format!("sendoff resume {run}");
         match (self.run.state, self.outlook.present.first()) {
             (RunState::Running, Some(present)) => {
-                Advice::words(format!("Nothing: {} is on it.", present.owner.in_words()))
+                Advice::words(format!("Nothing: {} is on it.", present.worker.in_words()))
             }
             (RunState::Paused | RunState::Halted, _) => Advice::command(
                 format!("Go on with the run, which is {}:", self.run.state),

@@ -10,7 +10,7 @@ use sendoff::domain::outcome::Class;
 use sendoff::domain::phone::Phone;
 use sendoff::domain::run::RunState;
 use sendoff::ledger::{
-    DeliveryId, LedgerError, NewDelivery, Next, Resolution, Retry, RetryKey, Whom, Written,
+    DeliveryId, LedgerError, NewDelivery, Next, Resolution, Retry, RetryKey, Whom, Worker, Written,
 };
 
 use super::bench::{
@@ -292,7 +292,9 @@ pub(super) async fn the_outlook_tells_who_is_there_and_what_is_next(store: &dyn 
     let outlook = async || bench.ledger.outlook(&bench.run.run).await.unwrap();
     let alone = outlook().await;
     assert_eq!((alone.present, alone.next_due_at), (vec![], Some(at(0))));
-    bench.ledger.attend(&bench.me, &bench.run).await.unwrap();
+    let worker = Worker::new("web-2", 12, 1);
+    let attended = bench.ledger.attend(&bench.me, &worker, Some(&bench.run));
+    attended.await.unwrap();
     let present = outlook().await.present;
     assert_eq!((present.len(), &present[0].owner), (1, &bench.me));
     assert_eq!(present[0].since, at(0));

@@ -127,6 +127,53 @@ async fn an_answer_that_never_arrives_is_found_out() {
         .unwrap();
 }
 
+/// A cable that was cut, or a router that has forgotten: no connection ends, and none answers.
+async fn lose_the_way_without_a_word() {
+    let database = PostgresDatabase::default();
+    let proxy = Proxy::to(host(&database.url().await)).await;
+    let ledger = Arc::new(through(&proxy, &database).await);
+    let me = owner("me");
+    ledger.enlist(&me, at(0)).await.unwrap();
+    // More than one connection is open, and at rest.
+    let mut beats = JoinSet::new();
+    for _ in 0..8 {
+        let (ledger, me) = (ledger.clone(), me.clone());
+        beats.spawn(async move { ledger.beat(&me, at(0)).await });
+    }
+    while let Some(beat) = beats.join_next().await {
+        beat.unwrap().unwrap();
+    }
+    proxy.fall_silent();
+    ledger.beat(&me, at(1)).await.unwrap();
+    ledger.retire(&me).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_way_that_is_lost_without_a_word_is_given_up_for_another() {
+    timeout(LONGEST, lose_the_way_without_a_word())
+        .await
+        .unwrap();
+}
+
+/// A worker that is started while the server restarts does not end with that.
+#[tokio::test]
+async fn a_ledger_is_opened_though_the_connection_breaks_off() {
+    for cut in [Cut::Asking, Cut::Answering] {
+        for nth in 1.. {
+            let database = PostgresDatabase::default();
+            let proxy = Proxy::to(host(&database.url().await)).await;
+            proxy.cut(cut, nth);
+            let ledger = through(&proxy, &database).await;
+            let has_cut = proxy.has_cut();
+            ledger.enlist(&owner("me"), at(0)).await.unwrap();
+            if !has_cut {
+                assert!(nth > 5, "there are more than {nth} statements");
+                break;
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_freeze_that_breaks_off_leaves_nothing() {
     let database = PostgresDatabase::default();

@@ -31,9 +31,20 @@ struct Shared {
     /// The answer that does not arrive, or whose question does not.
     cut_at: AtomicU32,
     cuts_questions: AtomicU32,
+    /// Connections so far.
+    ways: AtomicU32,
+    /// Those up to this one are silent.
+    silent: AtomicU32,
 }
 
 impl Shared {
+    /// Returns unless that connection has fallen silent.
+    async fn hears(&self, way: u32) {
+        if way <= self.silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Whether the next question is the one that gets lost; only once.
     fn cuts_question(&self) -> bool {
         self.cuts_questions.load(Ordering::SeqCst) == 1 && self.cuts(Ordering::SeqCst)
@@ -72,6 +83,8 @@ impl Proxy {
             answers: AtomicU32::new(0),
             cut_at: AtomicU32::new(NEVER),
             cuts_questions: AtomicU32::new(0),
+            ways: AtomicU32::new(0),
+            silent: AtomicU32::new(0),
         });
         let accepting = tokio::spawn(accept(listener, server, shared.clone()));
         Self {
@@ -87,6 +100,12 @@ impl Proxy {
         self.shared.cuts_questions.store(asking, Ordering::SeqCst);
         let now = self.shared.answers.load(Ordering::SeqCst);
         self.shared.cut_at.store(now + nth, Ordering::SeqCst);
+    }
+
+    /// The connections that there are lead nowhere any more, and nobody is told; new ones do.
+    pub(super) fn fall_silent(&self) {
+        let ways = self.shared.ways.load(Ordering::SeqCst);
+        self.shared.silent.store(ways, Ordering::SeqCst);
     }
 
     /// Whether the cut was made; if not, there is none any more.
@@ -107,24 +126,26 @@ async fn accept(listener: TcpListener, server: String, shared: Arc<Shared>) {
 
 /// Until either side, or the cut, ends it; both sides then see the end.
 async fn lead(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
+    let way = shared.ways.fetch_add(1, Ordering::SeqCst) + 1;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
         // cancel-safe: the connection ends with either side
-        _ = questions(from_client, to_server, &shared) => {}
+        _ = questions(from_client, to_server, (&shared, way)) => {}
         // cancel-safe: as above
-        _ = answers(from_server, to_client, &shared) => {}
+        _ = answers(from_server, to_client, (&shared, way)) => {}
     }
 }
 
 async fn questions(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    shared: &Shared,
+    (shared, way): (&Shared, u32),
 ) -> std::io::Result<()> {
     let mut bytes = vec![0; 64 * 1024];
     loop {
         let n = from.read(&mut bytes).await?;
+        shared.hears(way).await;
         if n == 0 || shared.cuts_question() {
             return Ok(());
         }
@@ -136,11 +157,12 @@ async fn questions(
 async fn answers(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    shared: &Shared,
+    (shared, way): (&Shared, u32),
 ) -> std::io::Result<()> {
     let mut answer = Vec::new();
     loop {
         let kind = from.read_u8().await?;
+        shared.hears(way).await;
         let length = from.read_u32().await?;
         answer.push(kind);
         answer.extend(length.to_be_bytes());

@@ -8,12 +8,25 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection as _, FromRow, Row as _};
+use sqlx::{Connection as _, FromRow};
 
 use crate::support::{Journal, Stage};
 
 /// The ledger of every stage.
 pub(super) const LEDGER: &str = "sendoff.db";
+
+const DELIVERIES: &str = "
+    SELECT d.id, m.phone, d.line, d.state, CAST(d.attempt AS BIGINT) AS attempt, d.due_at,
+        d.lease_owner, d.lease_until, d.message_id
+    FROM deliveries d JOIN messages m ON m.id = d.id";
+const ATTEMPTS: &str = "
+    SELECT delivery_id, CAST(attempt AS BIGINT) AS attempt, begun_at, ended_at, outcome, late,
+        CAST(http AS BIGINT) AS http, due_at
+    FROM attempts
+    ORDER BY delivery_id, attempt";
+const SENDING: &str = "
+    SELECT DISTINCT lease_owner FROM deliveries
+    WHERE state = 'sending' AND lease_owner IS NOT NULL";
 
 /// A row of `deliveries`, with its person.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -23,6 +36,7 @@ pub(super) struct Delivery {
     pub(super) line: String,
     pub(super) state: String,
     /// Attempts begun.
+    #[sqlx(try_from = "i64")]
     pub(super) attempt: u32,
     pub(super) due_at: i64,
     pub(super) lease_owner: Option<String>,
@@ -36,14 +50,14 @@ pub(super) struct Attempt {
     #[sqlx(rename = "delivery_id")]
     pub(super) delivery: i64,
     /// From 1.
-    #[sqlx(rename = "attempt")]
+    #[sqlx(rename = "attempt", try_from = "i64")]
     pub(super) number: u32,
     pub(super) begun_at: i64,
     /// None: the process ended before it knew.
     pub(super) ended_at: Option<i64>,
     pub(super) outcome: String,
     pub(super) late: bool,
-    pub(super) http: Option<u16>,
+    pub(super) http: Option<i64>,
     /// When the delivery is due again.
     pub(super) due_at: Option<i64>,
 }
@@ -59,6 +73,12 @@ pub(super) struct Books {
 impl Books {
     /// The ledger of a stage at which nobody works now. Empty where there is none, or no run.
     pub(super) async fn of(stage: &Stage) -> Self {
+        if let Some(database) = &stage.database {
+            let mut ledger = database.connect().await;
+            let deliveries = sqlx::query_as(DELIVERIES).fetch_all(&mut ledger).await;
+            let attempts = sqlx::query_as(ATTEMPTS).fetch_all(&mut ledger).await;
+            return Self::new(deliveries.unwrap(), attempts.unwrap());
+        }
         let copy = tempfile::tempdir().unwrap();
         let path = copy.path().join(LEDGER);
         for end in ["", "-wal"] {
@@ -80,22 +100,12 @@ impl Books {
         if tables.fetch_optional(&mut ledger).await.unwrap().is_none() {
             return Self::default();
         }
-        let deliveries: Vec<Delivery> = sqlx::query_as(
-            "SELECT d.id, m.phone, d.line, d.state, d.attempt, d.due_at, d.lease_owner,
-                 d.lease_until, d.message_id
-             FROM deliveries d JOIN messages m ON m.id = d.id",
-        )
-        .fetch_all(&mut ledger)
-        .await
-        .unwrap();
-        let rows: Vec<Attempt> = sqlx::query_as(
-            "SELECT delivery_id, attempt, begun_at, ended_at, outcome, late, http, due_at
-             FROM attempts
-             ORDER BY delivery_id, attempt",
-        )
-        .fetch_all(&mut ledger)
-        .await
-        .unwrap();
+        let deliveries = sqlx::query_as(DELIVERIES).fetch_all(&mut ledger).await;
+        let attempts = sqlx::query_as(ATTEMPTS).fetch_all(&mut ledger).await;
+        Self::new(deliveries.unwrap(), attempts.unwrap())
+    }
+
+    fn new(deliveries: Vec<Delivery>, rows: Vec<Attempt>) -> Self {
         let mut attempts: BTreeMap<i64, Vec<Attempt>> = BTreeMap::new();
         for row in rows {
             attempts.entry(row.delivery).or_default().push(row);
@@ -142,21 +152,58 @@ impl Books {
 
 /// Who has attempts on their way at this moment.
 pub(super) async fn sending(stage: &Stage) -> Vec<String> {
+    let owners = sqlx::query_scalar(SENDING);
+    if let Some(database) = &stage.database {
+        return owners
+            .fetch_all(&mut database.connect().await)
+            .await
+            .unwrap();
+    }
     let mut ledger = open(&stage.project.path(LEDGER), Access::Look).await;
-    let owners = sqlx::query(
-        "SELECT DISTINCT lease_owner FROM deliveries
-         WHERE state = 'sending' AND lease_owner IS NOT NULL",
-    );
-    let owners = owners.fetch_all(&mut ledger).await.unwrap();
-    owners.iter().map(|row| row.get(0)).collect()
+    let owners = sqlx::query_scalar(SENDING);
+    owners.fetch_all(&mut ledger).await.unwrap()
 }
 
 /// Whether nobody is in the middle of a change. A process that is stopped there keeps all others
-/// from the ledger until it goes on, which is SQLite's way and not what a test is about.
+/// from a file until it goes on, and from a server for a while; what this is about is elsewhere.
 pub(super) async fn is_free(stage: &Stage) -> bool {
+    if let Some(database) = &stage.database {
+        let changes = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()
+               AND backend_type = 'client backend' AND state <> 'idle'",
+        );
+        let mut connection = database.connect().await;
+        let changes: i64 = changes.fetch_one(&mut connection).await.unwrap();
+        return changes == 0;
+    }
     let mut ledger = open(&stage.project.path(LEDGER), Access::Whole).await;
     let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut ledger).await;
     begun.is_ok()
+}
+
+/// The processes that have announced themselves and are not known to be gone.
+pub(super) async fn processes(stage: &Stage) -> usize {
+    if let Some(database) = &stage.database {
+        let living = sqlx::query_scalar("SELECT COUNT(*) FROM owners WHERE NOT gone");
+        let mut connection = database.connect().await;
+        let living: i64 = living.fetch_one(&mut connection).await.unwrap();
+        return living.try_into().unwrap();
+    }
+    let files = fs::read_dir(stage.project.path("")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name());
+    names
+        .filter(|name| name.to_string_lossy().contains("-owner-"))
+        .count()
+}
+
+/// Lets the time pass after which a process that was killed counts as gone. Beside a file it is
+/// known at once, by its lock; on a server it has to be silent for a while, which has tests of its
+/// own.
+pub(super) async fn bury_the_killed(stage: &Stage) {
+    if let Some(database) = &stage.database {
+        database.run("UPDATE owners SET alive_until = 0").await;
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

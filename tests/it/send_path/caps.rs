@@ -18,10 +18,11 @@ use sendoff::domain::phone::Phone;
 use sendoff::domain::run::RunId;
 use sendoff::engine::clock::Clock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
+use sendoff::engine::limiter::Guard;
 use sendoff::engine::tally::Tally;
 use sendoff::gateway::chert::Chert;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
-use sendoff::ledger::{Ledger, Limits, NewDelivery, NewRun, Owner, Planned, RunRecord};
+use sendoff::ledger::{Ledger, Limits, NewDelivery, NewRun, Owner, Planned, RunRecord, Worker};
 use sendoff::sandbox::{Clock as SandboxClock, Filter, Sandbox, SandboxConfig, Tenant};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -170,9 +171,12 @@ impl World {
             clock: self.clock.clone(),
             run: run.clone(),
             limits: limits.clone(),
+            guard: Guard::of(None),
             tally: Arc::new(Tally::default()),
         };
         let session = Session {
+            worker: Worker(name.clone()),
+            share: None,
             owner: Owner(name),
             limit: None,
             only: None,

@@ -6,14 +6,16 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::books::bury_the_killed;
 use super::by_key;
-use crate::support::{RUN, Stage, until};
+use crate::support::{On, RUN, Stage, until};
 
 /// What a killed process held is free at once: far less than a lease.
 const NO_LEASE: Duration = Duration::from_secs(10);
 
 async fn finish(stage: &Stage) {
     stage.provider.faults(0, &json!([])).await;
+    bury_the_killed(stage).await;
     let begun = Instant::now();
     let ended = stage.resume().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -21,9 +23,8 @@ async fn finish(stage: &Stage) {
     assert!(took < NO_LEASE, "leases of the dead held it up: {took:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn messages_accepted_but_unrecorded_at_the_kill_are_not_sent_twice() {
-    let stage = Stage::with(40, "pace: { concurrency: 8 }", "").await;
+pub(super) async fn messages_accepted_but_unrecorded_at_the_kill_are_not_sent_twice(on: On) {
+    let stage = Stage::on(on, 40, "pace: { concurrency: 8 }", "").await;
     let lie = json!([{ "kind": "slow_after_accept", "delay_ms": 60_000 }]);
     stage.provider.faults(1, &lie).await;
     let mut process = stage.start(&[]);
@@ -38,15 +39,15 @@ async fn messages_accepted_but_unrecorded_at_the_kill_are_not_sent_twice() {
     assert!(keys.values().all(|posts| posts.len() <= 2));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_outlives_its_killed_process_is_joined_not_repeated() {
-    let stage = Stage::with(20, "pace: { concurrency: 4 }", "").await;
+pub(super) async fn a_request_that_outlives_its_killed_process_is_joined_not_repeated(on: On) {
+    let stage = Stage::on(on, 20, "pace: { concurrency: 4 }", "").await;
     // Accepted only after the resume has asked again.
     let lie = json!([{ "kind": "slow", "delay_ms": 60_000, "times": 4 }]);
     stage.provider.faults(1, &lie).await;
     let mut process = stage.start(&[]);
     stage.provider.until_waiting(4).await;
     process.kill();
+    bury_the_killed(&stage).await;
     let resumed = stage.project.spawn(&["resume", RUN, "--yes"]);
     // The four from before, and the four that ask under the same keys.
     stage.provider.until_waiting(8).await;
@@ -56,10 +57,9 @@ async fn a_request_that_outlives_its_killed_process_is_joined_not_repeated() {
     stage.assert_everybody_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_killed_at_any_count_goes_on_where_it_was() {
+pub(super) async fn a_run_killed_at_any_count_goes_on_where_it_was(on: On) {
     for count in [1, 7, 23, 39] {
-        let stage = Stage::with(40, "pace: { concurrency: 4 }", "").await;
+        let stage = Stage::on(on, 40, "pace: { concurrency: 4 }", "").await;
         let lie = json!([{ "kind": "slow_after_accept", "delay_ms": 15 }]);
         stage.provider.faults(count, &lie).await;
         let mut process = stage.start(&[]);

@@ -10,8 +10,8 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::assert_armed;
-use super::books::Books;
-use crate::support::{CAMPAIGN, Ended, KILL, RUN, Stage};
+use super::books::{Books, bury_the_killed};
+use crate::support::{CAMPAIGN, Ended, KILL, On, RUN, Stage};
 
 /// A crash window, and what a run to one person comes to that is killed in it.
 struct Window {
@@ -158,10 +158,10 @@ const CROWDED: &[(&str, u32)] = &[
 ];
 
 /// A campaign to `people` people with a picture, so that there are uploads.
-async fn stage(people: usize) -> Stage {
+async fn stage(on: On, people: usize) -> Stage {
     assert_armed();
     let terms = "pace: { concurrency: 4 }\nretry: { attempts: 5, base: 100ms, max: 400ms }";
-    let stage = Stage::with(people, terms, "").await;
+    let stage = Stage::on(on, people, terms, "").await;
     let picture = include_bytes!("../../../templates/images/priya.png");
     stage.project.write("templates/priya.png", picture);
     stage.project.write(
@@ -179,7 +179,9 @@ async fn die(stage: &Stage, (point, arrival): (&str, u32)) -> Ended {
     let process = stage
         .project
         .spawn_with(&args, &[("SENDOFF_CRASH_AT", &at)]);
-    process.end().await
+    let ended = process.end().await;
+    bury_the_killed(stage).await;
+    ended
 }
 
 /// The waits that the ledger holds for a delivery, in milliseconds since the epoch.
@@ -192,9 +194,9 @@ fn not_before(books: &Books) -> Option<i64> {
     }
 }
 
-async fn killed_in(window: &Window) {
+async fn killed_in(on: On, window: &Window) {
     let name = format!("{:?} {:?}", window.at, window.fault);
-    let stage = stage(1).await;
+    let stage = stage(on, 1).await;
     if let Some(fault) = window.fault {
         let mut rule: Value = serde_json::from_str(fault).unwrap();
         rule["times"] = json!(1);
@@ -237,10 +239,9 @@ async fn killed_in(window: &Window) {
     assert_eq!(slots.count(), uploads, "{name}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_kill_in_any_window_leaves_what_is_said_of_it_and_resume_mends_it() {
+pub(super) async fn a_kill_in_any_window_leaves_what_is_said_of_it_and_resume_mends_it(on: On) {
     for window in WINDOWS {
-        killed_in(window).await;
+        killed_in(on, window).await;
     }
 }
 
@@ -250,10 +251,9 @@ fn begun(books: &Books) -> Vec<(u32, bool)> {
     books.deliveries.values().map(one).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_killed_three_times_in_the_same_window_gets_it_once_each() {
+pub(super) async fn a_crowd_killed_three_times_in_the_same_window_gets_it_once_each(on: On) {
     for &at in CROWDED {
-        let stage = stage(40).await;
+        let stage = stage(on, 40).await;
         let slow = json!([{ "kind": "slow_after_accept", "delay_ms": 10 }]);
         stage.provider.faults(1, &slow).await;
         for death in 1..=3 {
@@ -310,7 +310,7 @@ fn every_crash_point_has_its_kill() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_point_that_cannot_be_meant_is_refused() {
-    let stage = stage(1).await;
+    let stage = stage(On::Sqlite, 1).await;
     for text in [
         "begin.committed:x",
         "begin.committed:0",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::books::Books;
 use super::by_key;
-use crate::support::{LINES, RUN, Request, Row, Stage, phone};
+use crate::support::{LINES, On, RUN, Request, Row, Stage, phone};
 
 /// Requests that had left before the answer which forbids them had come, on a busy machine.
 const UNDER_WAY: SignedDuration = SignedDuration::from_millis(200);
@@ -25,7 +25,7 @@ async fn learnt_at(stage: &Stage, status: u16) -> Timestamp {
     let books = Books::of(stage).await;
     let refused = books
         .all_attempts()
-        .find(|one| one.http == Some(status))
+        .find(|one| one.http == Some(i64::from(status)))
         .expect("it was written down");
     Timestamp::from_millisecond(refused.ended_at.unwrap()).unwrap()
 }
@@ -35,9 +35,9 @@ fn row_of<'a>(rows: &'a [Row], to: &str) -> &'a Row {
 }
 
 /// Everybody's first try meets the fault; the second one settles it under the same key.
-async fn first_tries_meet(fault: Value) {
+async fn first_tries_meet(on: On, fault: Value) {
     let terms = format!("{QUICK}pace: {{ concurrency: 20 }}");
-    let stage = Stage::with(20, &terms, "timeout: 1s").await;
+    let stage = Stage::on(on, 20, &terms, "timeout: 1s").await;
     let mut rule = fault.clone();
     rule["attempts"] = json!(1);
     stage.provider.faults(1, &json!([rule])).await;
@@ -52,43 +52,39 @@ async fn first_tries_meet(fault: Value) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn refused_before_it_was_taken_it_is_tried_again() {
+pub(super) async fn refused_before_it_was_taken_it_is_tried_again(on: On) {
     for fault in [
         json!({ "kind": "error", "code": 3002 }),
         json!({ "kind": "error", "code": 3001, "retryable": true }),
         json!({ "kind": "drop_before" }),
         json!({ "kind": "non_json", "status": 502 }),
     ] {
-        first_tries_meet(fault).await;
+        first_tries_meet(on, fault).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn taken_but_not_answered_for_it_is_asked_for_again_and_received_once() {
+pub(super) async fn taken_but_not_answered_for_it_is_asked_for_again_and_received_once(on: On) {
     for fault in [
         json!({ "kind": "error_after_accept", "code": 3001 }),
         json!({ "kind": "drop" }),
         json!({ "kind": "half_answer" }),
         json!({ "kind": "non_json_after_accept", "status": 502 }),
     ] {
-        first_tries_meet(fault).await;
+        first_tries_meet(on, fault).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn slower_than_the_timeout_it_is_asked_for_again_and_received_once() {
+pub(super) async fn slower_than_the_timeout_it_is_asked_for_again_and_received_once(on: On) {
     for fault in [
         json!({ "kind": "slow_after_accept", "delay_ms": 1_500 }),
         json!({ "kind": "slow", "delay_ms": 1_200 }),
     ] {
-        first_tries_meet(fault).await;
+        first_tries_meet(on, fault).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_throttled_account_is_silent_until_the_wait_is_over() {
-    let stage = Stage::with(200, "pace: { concurrency: 8 }", "").await;
+pub(super) async fn a_throttled_account_is_silent_until_the_wait_is_over(on: On) {
+    let stage = Stage::on(on, 200, "pace: { concurrency: 8 }", "").await;
     let rules = json!([
         { "kind": "throttle", "wait": 2, "times": 1, "match": { "to": phone(40) } },
         { "kind": "slow", "delay_ms": 10 },
@@ -115,9 +111,8 @@ async fn a_throttled_account_is_silent_until_the_wait_is_over() {
     assert_eq!(attempts, 2, "it is asked for once more, after the wait");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_busy_line_waits_and_the_other_goes_on() {
-    let stage = Stage::with(120, "pace: { concurrency: 8 }", "").await;
+pub(super) async fn a_busy_line_waits_and_the_other_goes_on(on: On) {
+    let stage = Stage::on(on, 120, "pace: { concurrency: 8 }", "").await;
     let rules = json!([
         { "kind": "line_busy", "wait": 2, "times": 1, "match": { "to": phone(10) } },
         { "kind": "slow", "delay_ms": 90 },
@@ -141,10 +136,9 @@ async fn a_busy_line_waits_and_the_other_goes_on() {
     assert!(early(other) > 0, "the other line was held too");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn attempts_used_up_end_as_failed_in_the_providers_words() {
+pub(super) async fn attempts_used_up_end_as_failed_in_the_providers_words(on: On) {
     let terms = "retry: { attempts: 4, base: 200ms, max: 400ms }";
-    let stage = Stage::with(12, terms, "").await;
+    let stage = Stage::on(on, 12, terms, "").await;
     let rules = json!([{
         "kind": "error", "code": 4001, "retryable": true, "message": "The device turned it away",
         "match": { "to": phone(5) },
@@ -173,9 +167,8 @@ async fn attempts_used_up_end_as_failed_in_the_providers_words() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_definite_no_is_not_repeated() {
-    let stage = Stage::new(12).await;
+pub(super) async fn a_definite_no_is_not_repeated(on: On) {
+    let stage = Stage::on(on, 12, "", "").await;
     let rules = json!([{ "kind": "error", "code": 1010, "match": { "to": phone(5) } }]);
     stage.provider.faults(1, &rules).await;
     let ended = stage.send().await;
@@ -190,10 +183,9 @@ async fn a_definite_no_is_not_repeated() {
     assert_eq!(stage.provider.totals().await.message_posts, 12);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn unanswered_to_the_end_is_uncertain_whether_it_was_taken_or_not() {
+pub(super) async fn unanswered_to_the_end_is_uncertain_whether_it_was_taken_or_not(on: On) {
     let terms = "retry: { attempts: 3, base: 50ms, max: 100ms }";
-    let stage = Stage::with(12, terms, "").await;
+    let stage = Stage::on(on, 12, terms, "").await;
     let rules = json!([
         { "kind": "drop", "match": { "to": phone(3) } },
         { "kind": "drop_before", "match": { "to": phone(5) } },
@@ -218,10 +210,9 @@ async fn unanswered_to_the_end_is_uncertain_whether_it_was_taken_or_not() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn refusals_after_a_lost_answer_do_not_make_it_failed() {
+pub(super) async fn refusals_after_a_lost_answer_do_not_make_it_failed(on: On) {
     let terms = "retry: { attempts: 4, base: 50ms, max: 100ms }";
-    let stage = Stage::with(6, terms, "").await;
+    let stage = Stage::on(on, 6, terms, "").await;
     let rules = json!([
         { "kind": "drop", "attempts": 1, "match": { "to": phone(2) } },
         { "kind": "error", "code": 3002, "match": { "to": phone(2) } },
@@ -240,10 +231,9 @@ async fn refusals_after_a_lost_answer_do_not_make_it_failed() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn faults_of_all_kinds_at_once_leave_everybody_with_one_message() {
+pub(super) async fn faults_of_all_kinds_at_once_leave_everybody_with_one_message(on: On) {
     let terms = "pace: { concurrency: 16 }\nretry: { attempts: 20, base: 50ms, max: 200ms }";
-    let stage = Stage::with(200, terms, "timeout: 1s").await;
+    let stage = Stage::on(on, 200, terms, "timeout: 1s").await;
     let kinds = [
         json!({ "kind": "throttle", "wait": 1, "times": 2 }),
         json!({ "kind": "line_busy", "wait": 1, "times": 2 }),
@@ -270,9 +260,8 @@ async fn faults_of_all_kinds_at_once_leave_everybody_with_one_message() {
     stage.assert_everybody_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn refused_credentials_halt_the_run_and_a_resume_finishes_it() {
-    let stage = Stage::with(60, "pace: { concurrency: 4 }", "").await;
+pub(super) async fn refused_credentials_halt_the_run_and_a_resume_finishes_it(on: On) {
+    let stage = Stage::on(on, 60, "pace: { concurrency: 4 }", "").await;
     let rules = json!([
         { "kind": "error", "code": 2004, "status": 401, "match": { "to": phone(20) } },
         { "kind": "slow", "delay_ms": 5 },

@@ -9,12 +9,16 @@ use std::fs::{self, File};
 
 use serde_json::json;
 
-use super::books::{Attempt, Books, is_free, sending};
+use super::books::{Attempt, Books, bury_the_killed, is_free, sending};
 use super::{assert_armed, by_key};
-use crate::support::{CAMPAIGN, Process, Stage, until};
+use crate::support::{CAMPAIGN, On, Process, Stage, until};
 
 /// Makes the one process that is enlisted look dead.
-fn bury_alive(stage: &Stage) {
+async fn bury_alive(stage: &Stage) {
+    if stage.database.is_some() {
+        bury_the_killed(stage).await;
+        return;
+    }
     let files = fs::read_dir(stage.project.path("")).unwrap();
     let lock = files
         .map(|file| file.unwrap().path())
@@ -73,12 +77,13 @@ fn late(books: &Books) -> Vec<&Attempt> {
     books.all_attempts().filter(|one| one.late).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_that_comes_back_after_a_takeover_is_late_and_changes_nothing() {
-    let stage = Stage::with(30, "pace: { concurrency: 4 }", "").await;
+pub(super) async fn an_attempt_that_comes_back_after_a_takeover_is_late_and_changes_nothing(
+    on: On,
+) {
+    let stage = Stage::on(on, 30, "pace: { concurrency: 4 }", "").await;
     let first = stopped_with_on_the_wire(&stage, 4).await;
     let begun = Books::of(&stage).await.in_state("sending").count();
-    bury_alive(&stage);
+    bury_alive(&stage).await;
     let second = stage.resume().await;
     assert_eq!(second.code, Some(0), "{second:?}");
     let books = comes_back(&stage, first).await;
@@ -102,11 +107,11 @@ const STANDS: [(&str, &[&str]); 6] = [
 ];
 
 /// A run to one person by a process that stands still at a point.
-async fn stopped_at(stand: &str) -> (Stage, Process) {
+async fn stopped_at(on: On, stand: &str) -> (Stage, Process) {
     let at = format!("{stand}:stop");
     let args = ["run", CAMPAIGN, "--yes"];
     until("it to stand still outside of a change", async || {
-        let stage = Stage::new(1).await;
+        let stage = Stage::on(on, 1, "", "").await;
         let variables = [("SENDOFF_CRASH_AT", at.as_str())];
         let mut process = stage.project.spawn_with(&args, &variables);
         until_stopped(&mut process).await;
@@ -115,12 +120,11 @@ async fn stopped_at(stand: &str) -> (Stage, Process) {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn wherever_it_stood_still_one_that_was_taken_over_does_no_harm() {
+pub(super) async fn wherever_it_stood_still_one_that_was_taken_over_does_no_harm(on: On) {
     assert_armed();
     for (stand, outcomes) in STANDS {
-        let (stage, first) = stopped_at(stand).await;
-        bury_alive(&stage);
+        let (stage, first) = stopped_at(on, stand).await;
+        bury_alive(&stage).await;
         let second = stage.resume().await;
         assert_eq!(second.code, Some(0), "{stand}: {second:?}");
         let books = comes_back(&stage, first).await;
@@ -133,10 +137,9 @@ async fn wherever_it_stood_still_one_that_was_taken_over_does_no_harm() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_that_was_stopped_past_its_lease_sends_nothing_more_of_what_it_had() {
+pub(super) async fn one_that_was_stopped_past_its_lease_sends_nothing_more_of_what_it_had(on: On) {
     // The shortest lease there is: about half a minute.
-    let stage = Stage::with(40, "pace: { concurrency: 2 }", "timeout: 300ms").await;
+    let stage = Stage::on(on, 40, "pace: { concurrency: 2 }", "timeout: 300ms").await;
     let first = stopped_with_on_the_wire(&stage, 2).await;
     let held = Books::of(&stage).await;
     let begun = held.in_state("sending").count();
@@ -158,9 +161,8 @@ async fn one_that_was_stopped_past_its_lease_sends_nothing_more_of_what_it_had()
     assert_eq!(journal.posts().len(), 42);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_processes_both_send_and_neither_sends_what_the_other_has() {
-    let stage = Stage::with(300, "pace: { rate: 150/s, burst: 10 }", "").await;
+pub(super) async fn two_processes_both_send_and_neither_sends_what_the_other_has(on: On) {
+    let stage = Stage::on(on, 300, "pace: { rate: 150/s, burst: 10 }", "").await;
     let slow = json!([{ "kind": "slow_after_accept", "delay_ms": 100 }]);
     stage.provider.faults(1, &slow).await;
     let one = stage.start(&[]);

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::books::bury_the_killed;
 use super::by_key;
-use crate::support::{CAMPAIGN, Ended, Journal, RUN, Row, Stage};
+use crate::support::{CAMPAIGN, Ended, Journal, On, RUN, Row, Stage};
 
 /// How long the settings say that a key is remembered.
 const KEPT: Duration = Duration::from_secs(1);
@@ -19,6 +20,7 @@ async fn leave_on_the_wire(stage: &Stage, more: &[&str], rule: serde_json::Value
     let mut process = stage.start(more);
     stage.provider.until_waiting(people).await;
     process.kill();
+    bury_the_killed(stage).await;
     // The one thing waited for here is that a time has passed.
     tokio::time::sleep(KEPT).await;
     stage.provider.faults(1, &json!([])).await;
@@ -34,9 +36,14 @@ fn taken() -> serde_json::Value {
     json!({ "kind": "slow_after_accept", "delay_ms": 60_000 })
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_first_message_with_an_old_key_is_left_to_a_person() {
-    let stage = Stage::with(4, "pace: { concurrency: 4 }", "idempotency_retention: 1s").await;
+pub(super) async fn a_first_message_with_an_old_key_is_left_to_a_person(on: On) {
+    let stage = Stage::on(
+        on,
+        4,
+        "pace: { concurrency: 4 }",
+        "idempotency_retention: 1s",
+    )
+    .await;
     leave_on_the_wire(&stage, &[], taken(), 4).await;
     let (ended, rows, journal) = resume(&stage, RUN).await;
     assert_eq!(ended.code, Some(3), "{ended:?}");
@@ -51,9 +58,14 @@ async fn a_first_message_with_an_old_key_is_left_to_a_person() {
     assert_eq!(journal.totals.people, 4, "they had it all along");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_follow_up_with_an_old_key_is_found_in_its_chat() {
-    let stage = Stage::with(4, "pace: { concurrency: 4 }", "idempotency_retention: 1s").await;
+pub(super) async fn a_follow_up_with_an_old_key_is_found_in_its_chat(on: On) {
+    let stage = Stage::on(
+        on,
+        4,
+        "pace: { concurrency: 4 }",
+        "idempotency_retention: 1s",
+    )
+    .await;
     assert_eq!(stage.send().await.code, Some(0));
     leave_on_the_wire(&stage, &["--occurrence", "again"], taken(), 4).await;
     let (ended, rows, journal) = resume(&stage, AGAIN).await;
@@ -77,9 +89,8 @@ async fn a_follow_up_with_an_old_key_is_found_in_its_chat() {
     assert_eq!(journal.totals.messages, 8);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_follow_up_that_its_chat_does_not_show_is_left_to_a_person() {
-    let stage = Stage::with(4, "pace: { concurrency: 4 }", SETTINGS).await;
+pub(super) async fn a_follow_up_that_its_chat_does_not_show_is_left_to_a_person(on: On) {
+    let stage = Stage::on(on, 4, "pace: { concurrency: 4 }", SETTINGS).await;
     assert_eq!(stage.send().await.code, Some(0));
     let rule = json!({ "kind": "slow", "delay_ms": 60_000 });
     stage.provider.faults(1, &json!([rule])).await;
@@ -100,10 +111,9 @@ async fn a_follow_up_that_its_chat_does_not_show_is_left_to_a_person() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn tries_that_are_used_up_without_an_answer_are_settled_by_the_chat() {
+pub(super) async fn tries_that_are_used_up_without_an_answer_are_settled_by_the_chat(on: On) {
     let campaign = "retry: { attempts: 2, base: 20ms, max: 20ms }\npace: { concurrency: 4 }";
-    let stage = Stage::with(4, campaign, "timeout: 400ms").await;
+    let stage = Stage::on(on, 4, campaign, "timeout: 400ms").await;
     assert_eq!(stage.send().await.code, Some(0));
     stage.provider.faults(1, &json!([{ "kind": "drop" }])).await;
     let again = ["run", CAMPAIGN, "--yes", "--occurrence", "again"];

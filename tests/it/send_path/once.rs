@@ -3,11 +3,10 @@
 
 use serde_json::json;
 
-use crate::support::{CAMPAIGN, Provider, RUN, Stage, phone};
+use crate::support::{CAMPAIGN, On, Provider, RUN, Stage, phone};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_sends_everybody_once_and_says_so() {
-    let stage = Stage::new(40).await;
+pub(super) async fn a_run_sends_everybody_once_and_says_so(on: On) {
+    let stage = Stage::on(on, 40, "", "").await;
     let ended = stage.send().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     stage.assert_everybody_once().await;
@@ -20,9 +19,8 @@ async fn a_run_sends_everybody_once_and_says_so() {
     assert_eq!(journal.totals.message_posts, 40, "{RUN} was not left alone");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rehearsal_sends_everybody_once_and_touches_nothing_live() {
-    let stage = Stage::new(25).await;
+pub(super) async fn a_rehearsal_sends_everybody_once_and_touches_nothing_live(on: On) {
+    let stage = Stage::on(on, 25, "", "").await;
     for number in 1..=2 {
         let args = ["run", CAMPAIGN, "--sandbox", "--format", "json"];
         let ended = stage.project.run(&args).await;
@@ -51,9 +49,8 @@ async fn a_rehearsal_sends_everybody_once_and_touches_nothing_live() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_limit_sends_so_many_and_leaves_the_rest_for_later() {
-    let stage = Stage::new(20).await;
+pub(super) async fn a_limit_sends_so_many_and_leaves_the_rest_for_later(on: On) {
+    let stage = Stage::on(on, 20, "", "").await;
     for people in [7, 14] {
         let ended = stage.start(&["--limit", "7"]).end().await;
         assert_eq!(ended.code, Some(4), "{ended:?}");
@@ -68,9 +65,8 @@ async fn a_limit_sends_so_many_and_leaves_the_rest_for_later() {
     stage.assert_everybody_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn only_one_person_first_and_then_the_others() {
-    let stage = Stage::new(20).await;
+pub(super) async fn only_one_person_first_and_then_the_others(on: On) {
+    let stage = Stage::on(on, 20, "", "").await;
     for _ in 0..2 {
         let ended = stage.start(&["--only", &phone(13)]).end().await;
         assert_eq!(ended.code, Some(4), "{ended:?}");
@@ -85,10 +81,9 @@ async fn only_one_person_first_and_then_the_others() {
     stage.assert_everybody_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_stays_as_it_was_frozen_whatever_becomes_of_its_files() {
+pub(super) async fn a_run_stays_as_it_was_frozen_whatever_becomes_of_its_files(on: On) {
     for args in [["run", CAMPAIGN, "--yes"], ["resume", RUN, "--yes"]] {
-        let stage = Stage::new(30).await;
+        let stage = Stage::on(on, 30, "", "").await;
         let ended = stage.start(&["--limit", "5"]).end().await;
         assert_eq!(ended.code, Some(4), "{ended:?}");
         // Other people, another text, another pace.
@@ -115,9 +110,8 @@ async fn a_run_stays_as_it_was_frozen_whatever_becomes_of_its_files() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_stays_with_the_account_that_it_was_frozen_for() {
-    let stage = Stage::new(20).await;
+pub(super) async fn a_run_stays_with_the_account_that_it_was_frozen_for(on: On) {
+    let stage = Stage::on(on, 20, "", "").await;
     let other = Provider::start().await;
     let ended = stage.start(&["--limit", "5"]).end().await;
     assert_eq!(ended.code, Some(4), "{ended:?}");
@@ -136,9 +130,8 @@ async fn a_run_stays_with_the_account_that_it_was_frozen_for() {
 
 /// What the ledger knows of chats and keys is of no use with another account, and could send
 /// a message twice.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_became_another_account_is_refused() {
-    let stage = Stage::new(20).await;
+pub(super) async fn a_gateway_that_became_another_account_is_refused(on: On) {
+    let stage = Stage::on(on, 20, "", "").await;
     let ended = stage.start(&["--limit", "5"]).end().await;
     assert_eq!(ended.code, Some(4), "{ended:?}");
     let settings = stage.project.read("sendoff.yaml");
@@ -170,9 +163,8 @@ async fn a_gateway_that_became_another_account_is_refused() {
     stage.assert_everybody_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn files_that_are_as_they_were_are_not_called_changed() {
-    let stage = Stage::with(10, "suppress: [leave-alone.csv]", "").await;
+pub(super) async fn files_that_are_as_they_were_are_not_called_changed(on: On) {
+    let stage = Stage::on(on, 10, "suppress: [leave-alone.csv]", "").await;
     let leave_alone = format!("Phone\n{}\n", phone(150));
     stage
         .project
@@ -186,9 +178,8 @@ async fn files_that_are_as_they_were_are_not_called_changed() {
     assert!(!ended.err.contains("changed"), "{ended:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_files_of_a_run_may_be_gone_when_it_is_resumed() {
-    let stage = Stage::new(30).await;
+pub(super) async fn the_files_of_a_run_may_be_gone_when_it_is_resumed(on: On) {
+    let stage = Stage::on(on, 30, "", "").await;
     let ended = stage.start(&["--limit", "5"]).end().await;
     assert_eq!(ended.code, Some(4), "{ended:?}");
     for folder in ["campaigns", "templates"] {
@@ -199,9 +190,8 @@ async fn the_files_of_a_run_may_be_gone_when_it_is_resumed() {
     stage.assert_everybody_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn somebody_known_is_written_to_in_their_chat_and_from_their_line() {
-    let stage = Stage::new(21).await;
+pub(super) async fn somebody_known_is_written_to_in_their_chat_and_from_their_line(on: On) {
+    let stage = Stage::on(on, 21, "", "").await;
     assert_eq!(stage.send().await.code, Some(0));
     let first = stage.assert_everybody_once().await;
     // In another order, so that taking turns would give many another line; and with an address

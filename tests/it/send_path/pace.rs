@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use jiff::SignedDuration;
 
-use crate::support::{Journal, LINES, RUN, Stage};
+use super::books::bury_the_killed;
+use crate::support::{Journal, LINES, On, RUN, Stage};
 
 /// Posts that may arrive early because the one before them was late on its way: the machine
 /// that runs the tests is busy.
@@ -31,9 +32,8 @@ fn per_second(times: &[jiff::Timestamp]) -> f64 {
     (times.len() - 1) as f64 / took.as_secs_f64()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rate_is_kept_in_every_second_and_used_up() {
-    let stage = Stage::with(150, "pace: { rate: 50/s, burst: 5 }", "").await;
+pub(super) async fn a_rate_is_kept_in_every_second_and_used_up(on: On) {
+    let stage = Stage::on(on, 150, "pace: { rate: 50/s, burst: 5 }", "").await;
     let ended = stage.send().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let journal = stage.assert_everybody_once().await;
@@ -44,13 +44,13 @@ async fn a_rate_is_kept_in_every_second_and_used_up() {
     assert!(used >= 45.0, "only {used:.1} a second");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_gateways_rate_holds_across_kills_and_processes() {
-    let stage = Stage::with(150, "", "rate: 50/s\nburst: 5").await;
+pub(super) async fn a_gateways_rate_holds_across_kills_and_processes(on: On) {
+    let stage = Stage::on(on, 150, "", "rate: 50/s\nburst: 5").await;
     for posts in [20, 50, 70] {
         let mut process = stage.start(&[]);
         stage.provider.until_posts(posts).await;
         process.kill();
+        bury_the_killed(&stage).await;
     }
     let (one, other) = (stage.start(&[]), stage.start(&[]));
     for process in [one, other] {
@@ -62,9 +62,8 @@ async fn a_gateways_rate_holds_across_kills_and_processes() {
     assert!(most <= 50 + 5 + LATE, "{most} within a second");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_line_keeps_its_own_rate_and_both_are_used() {
-    let stage = Stage::with(60, "pace: { per_line: 20/s }", "").await;
+pub(super) async fn each_line_keeps_its_own_rate_and_both_are_used(on: On) {
+    let stage = Stage::on(on, 60, "pace: { per_line: 20/s }", "").await;
     let ended = stage.send().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let journal = stage.assert_everybody_once().await;

@@ -27,7 +27,7 @@ const KILLS_OF_A_RUN: usize = 34;
 /// A process that comes to life needs some tens of milliseconds; at this one it is at work.
 const LONGEST_DELAY_MS: u64 = 250;
 
-fn told(variable: &str) -> Option<u64> {
+pub(super) fn told(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     let number = text.parse();
     Some(number.unwrap_or_else(|_| panic!("{variable}='{text}' is no whole number")))
@@ -140,7 +140,7 @@ async fn stage(chance: &mut fastrand::Rng, people: usize) -> Stage {
 }
 
 /// Faults of every kind: before and after the message was taken, lies, silence and waits.
-fn faults(chance: &mut fastrand::Rng) -> Value {
+pub(super) fn faults(chance: &mut fastrand::Rng) -> Value {
     let share = 0.01 + chance.f64() * 0.06;
     let few = share / 3.0;
     json!([
@@ -198,7 +198,7 @@ async fn compare(stage: &Stage, tally: &mut Tally) {
 
 /// Nobody is asked for again before the time that the attempt before has left: whether it is the
 /// provider's wait or our own backoff, and whichever process comes next.
-fn assert_no_early_retry(books: &Books) {
+pub(super) fn assert_no_early_retry(books: &Books) {
     for attempts in books.attempts.values() {
         for pair in attempts.windows(2) {
             let [before, next] = pair else { continue };

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::support::{Process, RUN, Stage, until};
+use crate::support::{On, Process, RUN, Stage, until};
 
 const PROMPT: Duration = Duration::from_secs(3);
 
 /// A run with four requests on the wire, all accepted and none answered.
-async fn on_the_wire(delay_ms: u64) -> (Stage, Process) {
-    let stage = Stage::with(30, "pace: { concurrency: 4 }", "").await;
+async fn on_the_wire(on: On, delay_ms: u64) -> (Stage, Process) {
+    let stage = Stage::on(on, 30, "pace: { concurrency: 4 }", "").await;
     let lie = json!([{ "kind": "slow_after_accept", "delay_ms": delay_ms }]);
     stage.provider.faults(1, &lie).await;
     let process = stage.start(&[]);
@@ -27,10 +27,9 @@ async fn resume_to_the_end(stage: &Stage) {
     stage.assert_everybody_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_signal_finishes_what_is_on_the_wire_and_exits_4() {
+pub(super) async fn one_signal_finishes_what_is_on_the_wire_and_exits_4(on: On) {
     for signal in ["INT", "TERM"] {
-        let (stage, process) = on_the_wire(400).await;
+        let (stage, process) = on_the_wire(on, 400).await;
         process.signal(signal);
         let ended = process.end().await;
         assert_eq!(ended.code, Some(4), "{signal}: {ended:?}");
@@ -51,10 +50,9 @@ async fn one_signal_finishes_what_is_on_the_wire_and_exits_4() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_gives_up_the_wire_at_once_and_resume_mends_it() {
+pub(super) async fn a_second_signal_gives_up_the_wire_at_once_and_resume_mends_it(on: On) {
     for (first, second) in [("INT", "INT"), ("TERM", "INT")] {
-        let (stage, process) = on_the_wire(60_000).await;
+        let (stage, process) = on_the_wire(on, 60_000).await;
         process.signal(first);
         until("the first word", async || {
             process.err().contains("Stopping").then_some(())
@@ -70,9 +68,8 @@ async fn a_second_signal_gives_up_the_wire_at_once_and_resume_mends_it() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_waits_for_the_provider_stops_at_once() {
-    let stage = Stage::new(10).await;
+pub(super) async fn a_run_that_waits_for_the_provider_stops_at_once(on: On) {
+    let stage = Stage::on(on, 10, "", "").await;
     let busy = json!([{ "kind": "throttle", "wait": 40 }]);
     stage.provider.faults(1, &busy).await;
     let process = stage.start(&[]);

@@ -2,16 +2,17 @@
 
 use serde_json::json;
 
+use super::books::bury_the_killed;
 use super::by_key;
-use crate::support::{Journal, RUN, Stage, phone};
+use crate::support::{Journal, On, RUN, Stage, phone};
 
 /// Any picture will do.
 const PRIYA: &[u8] = include_bytes!("../../../templates/images/priya.png");
 const MARCO: &[u8] = include_bytes!("../../../templates/images/marco.png");
 
 /// Everybody gets a picture, by turns one of three names; two of them are the same picture.
-async fn gallery(people: usize) -> Stage {
-    let stage = Stage::with(people, "pace: { concurrency: 8 }", "").await;
+async fn gallery(on: On, people: usize) -> Stage {
+    let stage = Stage::on(on, people, "pace: { concurrency: 8 }", "").await;
     for (name, bytes) in [("a", PRIYA), ("b", MARCO), ("c", PRIYA)] {
         let file = format!("templates/{name}.png");
         stage.project.write(&file, bytes);
@@ -37,9 +38,8 @@ fn slots(journal: &Journal) -> usize {
         .count()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_picture_is_uploaded_once_however_many_people_get_it() {
-    let stage = gallery(60).await;
+pub(super) async fn a_picture_is_uploaded_once_however_many_people_get_it(on: On) {
+    let stage = gallery(on, 60).await;
     let ended = stage.send().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let journal = stage.assert_everybody_once().await;
@@ -53,9 +53,8 @@ async fn a_picture_is_uploaded_once_however_many_people_get_it() {
     assert_eq!((journal.totals.files, journal.totals.messages), (2, 120));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_picture_that_the_provider_has_lost_is_uploaded_anew_under_a_new_key() {
-    let stage = gallery(30).await;
+pub(super) async fn a_picture_that_the_provider_has_lost_is_uploaded_anew_under_a_new_key(on: On) {
+    let stage = gallery(on, 30).await;
     let lost = json!([{
         "kind": "error", "code": 5001, "times": 1, "match": { "to": phone(10) },
     }]);
@@ -75,9 +74,8 @@ async fn a_picture_that_the_provider_has_lost_is_uploaded_anew_under_a_new_key()
     assert_ne!(posts[0].body_sha256, posts[1].body_sha256);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_picture_lost_after_a_lost_answer_never_means_a_second_message() {
-    let stage = gallery(12).await;
+pub(super) async fn a_picture_lost_after_a_lost_answer_never_means_a_second_message(on: On) {
+    let stage = gallery(on, 12).await;
     let to = phone(5);
     let rules = json!([
         { "kind": "drop", "attempts": 1, "match": { "to": to } },
@@ -95,9 +93,8 @@ async fn a_picture_lost_after_a_lost_answer_never_means_a_second_message() {
     assert_eq!(keys.len(), 12, "a new key for what may be out");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_picture_lost_for_many_at_once_is_uploaded_again_once() {
-    let stage = gallery(60).await;
+pub(super) async fn a_picture_lost_for_many_at_once_is_uploaded_again_once(on: On) {
+    let stage = gallery(on, 60).await;
     let lost = json!([{ "kind": "error", "code": 5001, "times": 8 }]);
     stage.provider.faults(1, &lost).await;
     let ended = stage.send().await;
@@ -110,9 +107,8 @@ async fn a_picture_lost_for_many_at_once_is_uploaded_again_once() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_fails_is_tried_again_and_costs_nobody_the_message() {
-    let stage = gallery(20).await;
+pub(super) async fn an_upload_that_fails_is_tried_again_and_costs_nobody_the_message(on: On) {
+    let stage = gallery(on, 20).await;
     let rules = json!([
         { "kind": "error", "code": 3002, "times": 2, "match": { "route": "attachments" } },
         { "kind": "drop_before", "times": 2, "match": { "route": "upload" } },
@@ -123,9 +119,8 @@ async fn an_upload_that_fails_is_tried_again_and_costs_nobody_the_message() {
     stage.assert_everybody_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_kill_during_the_uploads_costs_an_upload_at_most() {
-    let stage = gallery(20).await;
+pub(super) async fn a_kill_during_the_uploads_costs_an_upload_at_most(on: On) {
+    let stage = gallery(on, 20).await;
     let lie = json!([{
         "kind": "slow_after_accept", "delay_ms": 60_000, "match": { "route": "upload" },
     }]);
@@ -133,6 +128,7 @@ async fn a_kill_during_the_uploads_costs_an_upload_at_most() {
     let mut process = stage.start(&[]);
     stage.provider.until_waiting(1).await;
     process.kill();
+    bury_the_killed(&stage).await;
     stage.provider.faults(1, &json!([])).await;
     let resumed = stage.resume().await;
     assert_eq!(resumed.code, Some(0), "{resumed:?}");

@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use super::books::{Attempt, Books, sending};
-use crate::support::{Journal, RUN, Stage, until};
+use crate::support::{Journal, On, RUN, Stage, until};
 
 /// Between an answer that asks for a wait and its commit, which all other processes learn it by.
 /// Measured at 15 ms; the rest is for a busy machine.
@@ -14,8 +14,8 @@ const COMMIT_LAG_MS: i64 = 250;
 /// A wait for everybody, or for a line, that the ledger knows of.
 #[derive(Debug)]
 pub(super) struct Wait {
-    known_at: i64,
-    over_at: i64,
+    pub(super) known_at: i64,
+    pub(super) over_at: i64,
     /// None: the whole account.
     line: Option<String>,
 }
@@ -71,11 +71,10 @@ impl Wait {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wait_that_one_process_is_told_holds_what_another_has_claimed() {
+pub(super) async fn a_wait_that_one_process_is_told_holds_what_another_has_claimed(on: On) {
     for busy in ["throttle", "line_busy"] {
         // Slots are claimed a second ahead: both have claims that they have not begun.
-        let stage = Stage::with(400, "pace: { rate: 150/s, burst: 10 }", "").await;
+        let stage = Stage::on(on, 400, "pace: { rate: 150/s, burst: 10 }", "").await;
         let slow = json!([{ "kind": "slow_after_accept", "delay_ms": 50 }]);
         stage.provider.faults(1, &slow).await;
         let one = stage.start(&[]);

@@ -4,23 +4,37 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::{Ended, Journal, LINES, Process, Project, Provider, phone};
+use super::{Ended, Journal, LINES, Machine, PostgresDatabase, Process, Project, Provider, phone};
+
+/// Where a stage keeps its ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum On {
+    Sqlite,
+    /// A database of its own on the tests' server.
+    Postgres,
+}
 
 /// A project whose settings point at a sandbox in another process.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) project: Project,
     pub(crate) provider: Provider,
+    /// None: the ledger is a file in the project.
+    pub(crate) database: Option<PostgresDatabase>,
     people: usize,
 }
 
 /// The campaign of every stage.
 pub(crate) const CAMPAIGN: &str = "campaigns/hello.yaml";
+/// How one of several processes on its run is started.
+const WORKER: [&str; 3] = ["run", CAMPAIGN, "--yes"];
+/// A worker, which waits for runs and stays when they have ended.
+const SERVICE: [&str; 3] = ["work", "--runs", RUN];
 /// Its one-off run.
 pub(crate) const RUN: &str = "hello@once";
 
 impl Stage {
-    /// A campaign to `people` people, one text each.
+    /// A campaign to `people` people, one text each, with the ledger in a file.
     pub(crate) async fn new(people: usize) -> Self {
         Self::with(people, "", "").await
     }
@@ -28,16 +42,38 @@ impl Stage {
     /// The same, with further lines in the campaign and in the gateway's settings (without
     /// their indentation).
     pub(crate) async fn with(people: usize, campaign: &str, gateway: &str) -> Self {
+        Self::on(On::Sqlite, people, campaign, gateway).await
+    }
+
+    /// The same, with the ledger where it is told.
+    pub(crate) async fn on(on: On, people: usize, campaign: &str, gateway: &str) -> Self {
+        let database = (on == On::Postgres).then(PostgresDatabase::default);
+        Self::in_database(database, people, campaign, gateway).await
+    }
+
+    /// The same, in a database of the caller's.
+    pub(crate) async fn in_database(
+        database: Option<PostgresDatabase>,
+        people: usize,
+        campaign: &str,
+        gateway: &str,
+    ) -> Self {
         let provider = Provider::start().await;
         let mut project = Project::new();
         project.secret = Some(provider.secret.clone());
         let more: String = gateway.lines().fold(String::new(), |text, line| {
             text + "    " + line.trim_start() + "\n"
         });
-        project.write("sendoff.yaml", format!("{}{more}", provider.settings));
+        let ledger = match &database {
+            None => String::new(),
+            Some(database) => format!("ledger: {}\n", database.url().await),
+        };
+        let settings = format!("{ledger}{}{more}", provider.settings);
+        project.write("sendoff.yaml", settings);
         let stage = Self {
             project,
             provider,
+            database,
             people,
         };
         stage.campaign("hello", campaign);
@@ -74,6 +110,24 @@ impl Stage {
         self.project.spawn(&args)
     }
 
+    /// Starts one more process on the run, which is frozen if it is not there yet.
+    pub(crate) fn worker(&self) -> Process {
+        self.project.spawn(&WORKER)
+    }
+
+    /// Starts a worker on another machine.
+    pub(crate) fn service_on(&self, machine: &Machine) -> Process {
+        self.project.spawn_on(machine, &SERVICE)
+    }
+
+    /// Whether nothing of the run is open any more.
+    pub(crate) async fn is_finished(&self) -> bool {
+        let status = self.project.run(&["status", RUN, "--format", "json"]).await;
+        assert_eq!(status.code, Some(0), "{status:?}");
+        let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
+        status["state"] == "finished"
+    }
+
     /// `sendoff run` to its end.
     pub(crate) async fn send(&self) -> Ended {
         self.start(&[]).end().await
@@ -85,7 +139,7 @@ impl Stage {
     }
 
     /// Everybody has received the message once, no key has served two bodies, and the ledger
-    /// says the same as the provider, person by person.
+    /// says the same as the provider, person by person, and is proved.
     pub(crate) async fn assert_everybody_once(&self) -> Journal {
         let journal = self.assert_nobody_twice().await;
         assert_eq!(journal.totals.people, self.people, "somebody was left out");
@@ -107,6 +161,8 @@ impl Stage {
             assert_eq!(received.from.as_deref(), Some(&*row.line), "{row:?}");
             assert_eq!(received.key.as_deref(), Some(&*row.idempotency_key));
         }
+        let proof = self.project.run(&["verify", RUN]).await;
+        assert_eq!(proof.code, Some(0), "{proof:?}");
         journal
     }
 

@@ -75,7 +75,7 @@ async fn status_tells_who_is_at_work_and_what_was_interrupted() {
     );
     let json = done(&stage, &["status", "--format", "json"]).await.json();
     assert_eq!(
-        json["runs"][0]["processes"].as_array().unwrap().len(),
+        json["runs"][0]["workers"].as_array().unwrap().len(),
         1,
         "{json}"
     );
