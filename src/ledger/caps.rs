@@ -1,6 +1,6 @@
-//! The daily caps inside a transaction: a claim looks at them, so that it takes nobody it has no
-//! room for; the writer keeps them, by counting each first attempt in the transaction that begins
-//! it. What a cap allows is [`crate::domain::cap`]'s.
+//! The caps of the day as they are kept: the writer counts each first attempt in the transaction
+//! that begins it, and holds back what there is no room for. What a claim makes of them is
+//! [`super::budget`]'s, what a cap allows [`crate::domain::cap`]'s.
 //!
 //! On PostgreSQL the writer locks the rows of all caps of its group at once, in order, after its
 //! deliveries and before anything that they bring about; a claim reads them without a lock. Nobody
@@ -8,12 +8,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::events::Happened;
 use super::rows::{instants, number, touch};
-use super::{Begin, CapState, ClaimRequest, LedgerError, RunRecord, Under};
+use super::shapes::HeldBack;
+use super::write::{News, WriteTx};
+use super::{Begin, CapState, DeliveryId, LedgerError, Owner, RunRecord, Under, Write};
 use crate::domain::cap::{Cap, Day, Room, Subject, Touch, Used};
 use crate::domain::delivery::Hold;
+use crate::domain::history::DeliveryEvent;
 
 /// A cap's name in the ledger: its gateway and its subject.
 pub(super) type Key = (String, String);
@@ -137,116 +141,6 @@ pub(super) fn of_run(run: &RunRecord) -> Vec<(Subject, Cap)> {
     cap.map(|cap| (subject, cap)).into_iter().collect()
 }
 
-/// The room that a claim finds, to be used up as it goes.
-#[derive(Debug, Default)]
-pub(super) struct Budget {
-    campaign: Option<Left>,
-    /// By line.
-    first: HashMap<String, Left>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Left {
-    n: u32,
-    /// When it is worth asking again, once nothing is left.
-    again_at: Timestamp,
-    hold: Hold,
-}
-
-impl Budget {
-    /// Only looks: whoever begins an attempt looks again.
-    pub(super) async fn look(
-        tx: &mut impl CapTx,
-        request: &ClaimRequest<'_>,
-        lines: &[String],
-    ) -> Result<Self, LedgerError> {
-        let limits = &request.limits;
-        let campaign = Subject::Campaign(request.run.run.campaign().to_owned());
-        let day = limits.day.iter().map(|cap| (campaign.clone(), cap.clone()));
-        let first = limits.first_touch.iter().flat_map(|cap| {
-            let of_line = |line: &String| (Subject::Line(line.clone()), cap.clone());
-            lines.iter().map(of_line).collect::<Vec<_>>()
-        });
-        let all: Vec<(Subject, Cap)> = day.chain(first).collect();
-        if all.is_empty() {
-            return Ok(Self::default());
-        }
-        let asked = questions(&request.run.gateway, &all, request.now);
-        let states = states(&all, &tx.used(&asked).await?, request.now)?;
-        let mut budget = Self::default();
-        for CapState { subject, room, .. } in states {
-            let left = Left::of(request, &subject, room);
-            match subject {
-                Subject::Campaign(_) => budget.campaign = Some(left),
-                Subject::Line(line) => {
-                    budget.first.insert(line, left);
-                }
-            }
-        }
-        Ok(budget)
-    }
-
-    /// The caps that somebody is under who is written to from `line`.
-    fn under(&self, line: &str, touch: Touch) -> impl Iterator<Item = &Left> {
-        let campaign = (touch != Touch::Again).then_some(self.campaign.as_ref());
-        let first = (touch == Touch::First).then(|| self.first.get(line));
-        campaign.flatten().into_iter().chain(first.flatten())
-    }
-
-    /// How many of a kind may be taken from a line.
-    pub(super) fn left(&self, line: &str, touch: Touch) -> u32 {
-        let least = self.under(line, touch).map(|left| left.n).min();
-        least.unwrap_or(u32::MAX)
-    }
-
-    /// Where nothing is left: until when, and why.
-    pub(super) fn closed(&self, line: &str, touch: Touch) -> Option<(Timestamp, Hold)> {
-        self.under(line, touch)
-            .filter(|left| left.n == 0)
-            .map(|left| (left.again_at, left.hold))
-            .max_by_key(|(at, _)| *at)
-    }
-
-    pub(super) fn take(&mut self, line: &str, touch: Touch) {
-        let campaign = self.campaign.as_mut().filter(|_| touch != Touch::Again);
-        let first = (touch == Touch::First)
-            .then(|| self.first.get_mut(line))
-            .flatten();
-        for left in campaign.into_iter().chain(first) {
-            left.n = left.n.saturating_sub(1);
-        }
-    }
-}
-
-/// What was claimed before and may not be counted yet is worth another look this soon.
-const SOON: SignedDuration = SignedDuration::from_secs(1);
-
-impl Left {
-    /// What this process has claimed before may still be on its way to being counted.
-    fn of(request: &ClaimRequest<'_>, subject: &Subject, room: Room) -> Self {
-        let hold = subject.hold();
-        match room {
-            Room::Closed { until } => Self {
-                n: 0,
-                again_at: until,
-                hold,
-            },
-            Room::Open(n) => {
-                let in_hand = match subject {
-                    Subject::Campaign(_) => request.in_hand.values().sum(),
-                    Subject::Line(line) => request.in_hand.get(line).copied().unwrap_or(0),
-                };
-                let soon = request.now.saturating_add(SOON);
-                Self {
-                    n: n.saturating_sub(in_hand),
-                    again_at: soon.unwrap_or(request.now),
-                    hold,
-                }
-            }
-        }
-    }
-}
-
 /// The caps of a group of begins, as they stand in its transaction.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Caps {
@@ -344,4 +238,64 @@ impl Caps {
         }
         counts.into_values().collect()
     }
+}
+
+/// The caps that the attempts of a group are counted by.
+pub(super) async fn hold_caps(tx: &mut impl WriteTx, group: &[Write]) -> Result<Caps, LedgerError> {
+    let begins = group.iter().filter_map(|write| match write {
+        Write::Begin(begin) => Some(&**begin),
+        Write::Record(_) | Write::Release(_) | Write::Settle(_) => None,
+    });
+    let asked: Vec<Asked> = asked(begins.clone());
+    if asked.is_empty() {
+        return Ok(Caps::default());
+    }
+    let keys: Vec<Key> = keys(begins).into_iter().collect();
+    tx.hold_caps(&keys).await?;
+    // Read behind the lock: what others have counted is committed.
+    Caps::new(tx.used(&asked).await?)
+}
+
+/// Attempts that must not begin, because a cap has no room for them: taken out of `begins` and
+/// given back, to be due when there is some. Several that were claimed at once, here or elsewhere,
+/// are let through one by one, in their order.
+pub(super) async fn hold_capped(
+    tx: &mut impl WriteTx,
+    owner: &Owner,
+    begins: &mut Vec<&Begin>,
+    (news, caps): (&mut News, &Caps),
+) -> Result<HashMap<DeliveryId, Timestamp>, LedgerError> {
+    let (mut trial, mut over) = (caps.clone(), HashMap::new());
+    begins.retain(|begin| {
+        let closed = trial.closed(begin);
+        if let Some((until, hold)) = closed {
+            over.insert(begin.id, (until, hold, begin.at));
+        } else {
+            trial.take(begin);
+        }
+        closed.is_none()
+    });
+    if over.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut ids: Vec<DeliveryId> = over.keys().copied().collect();
+    ids.sort_unstable();
+    let (mut moved, mut waits) = (Vec::new(), HashMap::new());
+    for (id, run_id) in tx.own_fresh(owner, &ids).await? {
+        let Some(&(until, hold, at)) = over.get(&id) else {
+            continue;
+        };
+        moved.push(HeldBack {
+            id,
+            until: until.as_millisecond(),
+            hold,
+        });
+        let what = DeliveryEvent::Held { until, hold };
+        news.add(run_id, Happened::to_delivery(id, 0, at, &what)?);
+        waits.insert(id, until);
+    }
+    if !moved.is_empty() {
+        tx.hold_back(&moved).await?;
+    }
+    Ok(waits)
 }

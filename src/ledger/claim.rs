@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use super::arrivals::Arrivals;
-use super::caps::{Budget, CapTx};
+use super::budget::Budget;
+use super::caps::CapTx;
 use super::events::{self, Happened};
 use super::rows::{self, CandidateRow, GateRow, OnlyRow, instants, number, stored};
 use super::shapes::HeldBack;

@@ -7,6 +7,7 @@
 
 mod arrivals;
 mod audit;
+mod budget;
 mod caps;
 mod claim;
 mod events;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::caps::{self, Asked, CapTx, Caps, Count, Key};
+use super::caps::{CapTx, Caps, Count, Key, hold_capped, hold_caps};
 use super::events::{self, Happened};
 use super::rows::{GatedRow, instant, number};
 use super::runs::{self, Unanswered};
@@ -160,29 +160,13 @@ pub(super) async fn write_group(
     Ok(written)
 }
 
-/// The caps that the attempts of a group are counted by.
-async fn hold_caps(tx: &mut impl WriteTx, group: &[Write]) -> Result<Caps, LedgerError> {
-    let begins = group.iter().filter_map(|write| match write {
-        Write::Begin(begin) => Some(&**begin),
-        Write::Record(_) | Write::Release(_) | Write::Settle(_) => None,
-    });
-    let asked: Vec<Asked> = caps::asked(begins.clone());
-    if asked.is_empty() {
-        return Ok(Caps::default());
-    }
-    let keys: Vec<Key> = caps::keys(begins).into_iter().collect();
-    tx.hold_caps(&keys).await?;
-    // Read behind the lock: what others have counted is committed.
-    Caps::new(tx.used(&asked).await?)
-}
-
 /// What happened in a transaction, by run: noted at its end, and in the order of the runs, so
 /// that two processes never wait for each other.
 #[derive(Default)]
-struct News(BTreeMap<i64, Vec<Happened>>);
+pub(super) struct News(BTreeMap<i64, Vec<Happened>>);
 
 impl News {
-    fn add(&mut self, run_id: i64, one: Happened) {
+    pub(super) fn add(&mut self, run_id: i64, one: Happened) {
         self.0.entry(run_id).or_default().push(one);
     }
 }
@@ -308,50 +292,6 @@ async fn hold_gated(
         tx.hold_doubts(&doubts).await?;
     }
     Ok(gated_until)
-}
-
-/// Attempts that must not begin, because a cap has no room for them: taken out of `begins` and
-/// given back, to be due when there is some. Several that were claimed at once, here or elsewhere,
-/// are let through one by one, in their order.
-async fn hold_capped(
-    tx: &mut impl WriteTx,
-    owner: &Owner,
-    begins: &mut Vec<&Begin>,
-    (news, caps): (&mut News, &Caps),
-) -> Result<HashMap<DeliveryId, Timestamp>, LedgerError> {
-    let (mut trial, mut over) = (caps.clone(), HashMap::new());
-    begins.retain(|begin| {
-        let closed = trial.closed(begin);
-        if let Some((until, hold)) = closed {
-            over.insert(begin.id, (until, hold, begin.at));
-        } else {
-            trial.take(begin);
-        }
-        closed.is_none()
-    });
-    if over.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut ids: Vec<DeliveryId> = over.keys().copied().collect();
-    ids.sort_unstable();
-    let (mut moved, mut waits) = (Vec::new(), HashMap::new());
-    for (id, run_id) in tx.own_fresh(owner, &ids).await? {
-        let Some(&(until, hold, at)) = over.get(&id) else {
-            continue;
-        };
-        moved.push(HeldBack {
-            id,
-            until: until.as_millisecond(),
-            hold,
-        });
-        let what = DeliveryEvent::Held { until, hold };
-        news.add(run_id, Happened::to_delivery(id, 0, at, &what)?);
-        waits.insert(id, until);
-    }
-    if !moved.is_empty() {
-        tx.hold_back(&moved).await?;
-    }
-    Ok(waits)
 }
 
 /// Whether it was still this owner's to settle.
