@@ -105,6 +105,9 @@ CREATE TABLE deliveries (
     tries            INTEGER NOT NULL DEFAULT 0, -- those that count against the limit
     revision         INTEGER NOT NULL DEFAULT 0,
     code             BIGINT,
+    -- what its next attempt is: 0 another one, under no cap; 1 the first, to somebody with a chat;
+    -- 2 the first, to somebody without one when the run was frozen
+    touch            SMALLINT NOT NULL CHECK (touch IN (0, 1, 2)),
     state            TEXT    NOT NULL CHECK (state IN ('pending', 'sending', 'sent', 'delivered',
         'read', 'failed', 'uncertain', 'skipped', 'cancelled')),
     line             TEXT    NOT NULL COLLATE "C",
@@ -121,7 +124,10 @@ CREATE TABLE deliveries (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.002,
     autovacuum_vacuum_threshold = 100000, autovacuum_vacuum_cost_delay = 1,
     autovacuum_analyze_scale_factor = 0.01, autovacuum_analyze_threshold = 50000);
-CREATE INDEX deliveries_due ON deliveries (run_id, line, due_at, id) WHERE state = 'pending';
+-- By kind, so that a claim finds what a used-up cap leaves it without reading the whole list. The
+-- kind changes only with the state: no update is less HOT for it.
+CREATE INDEX deliveries_due ON deliveries (run_id, line, touch, due_at, id)
+    WHERE state = 'pending';
 -- What is on the wire is little: no time is in the index, so a lease can be renewed without it.
 CREATE INDEX deliveries_sending ON deliveries (run_id, line, id) WHERE state = 'sending';
 
@@ -218,6 +224,25 @@ CREATE TABLE pace (
     subject TEXT   NOT NULL COLLATE "C", -- 'account', 'run <run>', 'line <line>'
     PRIMARY KEY (gateway, subject)
 ) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- The caps of the day: of a campaign all people newly written to, of a line its first messages.
+-- One row each, with when the newest attempt that counts was begun: whoever counts holds it. And
+-- one for each day on which somebody was counted.
+CREATE TABLE caps (
+    last_at  BIGINT NOT NULL, -- 0: nobody yet
+    until_at BIGINT, -- when it has room again, where it had none after that; only to be shown
+    gateway  TEXT   NOT NULL COLLATE "C",
+    subject  TEXT   NOT NULL COLLATE "C", -- 'campaign <name>', 'line <line>'
+    PRIMARY KEY (gateway, subject)
+) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE TABLE cap_days (
+    taken   BIGINT  NOT NULL,
+    day     INTEGER NOT NULL, -- since 1 January 1970, in the cap's own time zone
+    nth     INTEGER NOT NULL, -- its place among the days of the cap, from 0
+    gateway TEXT    NOT NULL COLLATE "C",
+    subject TEXT    NOT NULL COLLATE "C",
+    PRIMARY KEY (gateway, subject, day)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- Whose leases hold: a process has one name here for each run that it works on, and its leases
 -- count as expired when it is gone, or was not heard of till `alive_until`.

@@ -75,6 +75,9 @@ CREATE TABLE deliveries (
     detail           TEXT,
     hold             TEXT,
     due_at           INTEGER NOT NULL,
+    -- what its next attempt is: 0 another one, under no cap; 1 the first, to somebody with a chat;
+    -- 2 the first, to somebody without one when the run was frozen
+    touch            INTEGER NOT NULL CHECK (touch IN (0, 1, 2)),
     lease_owner      TEXT,
     lease_until      INTEGER,
     attempt          INTEGER NOT NULL DEFAULT 0, -- begun so far; the fence
@@ -96,7 +99,8 @@ CREATE TABLE deliveries (
     CHECK (state <> 'sending' OR (attempt > 0 AND begun_at IS NOT NULL AND fixed IS NOT NULL)),
     CHECK (sent_at IS NOT NULL OR (state <> 'sent' AND state <> 'delivered' AND state <> 'read'))
 );
-CREATE INDEX deliveries_due ON deliveries (run_id, line, due_at) WHERE state = 'pending';
+-- By kind, so that a claim finds what a used-up cap leaves it without reading the whole list.
+CREATE INDEX deliveries_due ON deliveries (run_id, line, touch, due_at) WHERE state = 'pending';
 CREATE INDEX deliveries_sending ON deliveries (run_id, lease_until) WHERE state = 'sending';
 
 CREATE TABLE attempts (
@@ -187,6 +191,25 @@ CREATE TABLE pace (
     subject TEXT    NOT NULL, -- 'account', 'run <run>', 'line <line>'
     tat_us  INTEGER NOT NULL,
     PRIMARY KEY (gateway, subject)
+) WITHOUT ROWID;
+
+-- The caps of the day: of a campaign all people newly written to, of a line its first messages.
+-- One row each, with when the newest attempt that counts was begun; and one for each day on which
+-- somebody was counted.
+CREATE TABLE caps (
+    gateway  TEXT    NOT NULL,
+    subject  TEXT    NOT NULL, -- 'campaign <name>', 'line <line>'
+    last_at  INTEGER NOT NULL,
+    until_at INTEGER, -- when it has room again, where it had none after that; only to be shown
+    PRIMARY KEY (gateway, subject)
+) WITHOUT ROWID;
+CREATE TABLE cap_days (
+    gateway TEXT    NOT NULL,
+    subject TEXT    NOT NULL,
+    day     INTEGER NOT NULL, -- since 1 January 1970, in the cap's own time zone
+    nth     INTEGER NOT NULL, -- its place among the days of the cap, from 0
+    taken   INTEGER NOT NULL,
+    PRIMARY KEY (gateway, subject, day)
 ) WITHOUT ROWID;
 
 -- Processes that claim; the leases of one that is gone count as expired.

@@ -1,5 +1,6 @@
 //! The command line: one file per command, and the only place that prints.
 
+mod caps;
 mod check;
 mod completions;
 mod drive;

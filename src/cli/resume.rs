@@ -5,11 +5,12 @@ use jiff::Timestamp;
 
 use super::drive::{Portion, drive};
 use super::place::Place;
-use super::{App, Exit, Format, Stop, freeze, open, preflight, rehearsal, schedule_words};
+use super::{App, Exit, Format, Stop, caps, freeze, open, preflight, rehearsal, schedule_words};
+use crate::domain::cap::{Room, Subject};
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::run::RunState;
 use crate::engine::dispatch::WhenIdle;
-use crate::ledger::{Held, RunFacts, RunRecord};
+use crate::ledger::{CapState, Held, RunFacts, RunRecord};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -38,7 +39,8 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
     open::look_around(app, &*ledger).await?;
     let record = open::run(&*ledger, &args.run).await?;
-    let facts = ledger.facts(&record.run, app.clock.now()).await?;
+    let first_touch = caps::first_touch(&found.settings, &record.gateway);
+    let facts = caps::facts(&*ledger, &record, first_touch, app.clock.now()).await?;
     if matches!(record.state, RunState::Finished | RunState::Cancelled) {
         app.out.note(&format!(
             "{} is {}: nothing is sent.",
@@ -135,6 +137,7 @@ fn plan(facts: &RunFacts, now: Timestamp) -> Vec<String> {
         };
         lines.push(format!("{n} {words}{when}"));
     }
+    lines.extend(facts.caps.iter().filter_map(|state| used_up(state, now)));
     for gate in facts.gates.iter().filter(|gate| gate.until > now) {
         let whom = match &gate.held {
             Held::Account => "the whole account".to_owned(),
@@ -145,6 +148,22 @@ fn plan(facts: &RunFacts, now: Timestamp) -> Vec<String> {
         lines.push(format!("{whom} has to wait ({until}): {}", gate.reason));
     }
     lines
+}
+
+/// A cap that has no room now, and when it has some again.
+fn used_up(state: &CapState, now: Timestamp) -> Option<String> {
+    let Room::Closed { until } = state.room else {
+        return None;
+    };
+    let used = state.used.taken;
+    let most = state.cap.on_day(state.used.days_before);
+    let of = most.map_or_else(String::new, |most| format!(" of {most}"));
+    let whom = match &state.subject {
+        Subject::Campaign(_) => format!("{used}{of} people were newly written to today"),
+        Subject::Line(line) => format!("{used}{of} first messages left from {line} today"),
+    };
+    let wait = schedule_words::distance(now, until);
+    Some(format!("{whom}; the next may ({wait})"))
 }
 
 async fn set_running(

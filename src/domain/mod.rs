@@ -2,11 +2,12 @@
 //! environment. Time and chance come in as arguments.
 //!
 //! Reading order: [`campaign`] is what the user asked for, [`message`] what a recipient gets,
-//! [`run`] and [`delivery`] what is kept of it, [`outcome`] what an attempt came to, [`pace`],
-//! [`retry`], [`schedule`] and [`window`] decide *when*.
+//! [`run`] and [`delivery`] what is kept of it, [`outcome`] what an attempt came to, [`cap`],
+//! [`pace`], [`retry`], [`schedule`] and [`window`] decide *when*.
 
 pub mod account;
 pub mod campaign;
+pub mod cap;
 pub mod cause;
 pub mod delivery;
 pub mod digest;

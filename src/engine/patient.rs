@@ -16,16 +16,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::dispatch::Shutdown;
 use crate::domain::account::AccountId;
+use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
-    Admit, AtWork, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
-    History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply, NewRun,
-    NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts,
-    RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
+    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord,
+    Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply,
+    NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry,
+    RunFacts, RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 
 /// Between two tries; doubled up to [`LONGEST_PAUSE`]. Each try may have waited for itself.
@@ -165,6 +166,7 @@ patiently! {
     stop set_state(run: &RunId, to: RunState, reason: Option<&str>, now: Timestamp) -> RunRecord;
     stop finish_if_done(run: &RunId, now: Timestamp) -> bool;
     stop facts(run: &RunId, now: Timestamp) -> RunFacts;
+    stop caps(gateway: &str, caps: &[(Subject, Cap)], now: Timestamp) -> Vec<CapState>;
     stop deliveries(run: &RunId, after: Option<DeliveryId>, most: u32) -> Vec<DeliveryRecord>;
     stop audit() -> Box<dyn Audit>;
     stop find(run: &RunId, whom: &Whom) -> Vec<DeliveryId>;

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::crash_points;
 use crate::domain::campaign::FrozenFile;
+use crate::domain::cap::Touch;
 use crate::domain::delivery::SkipReason;
 use crate::domain::message::{Breach, Media};
 use crate::domain::phone::Phone;
@@ -241,18 +242,22 @@ fn plan(
     for row in rows {
         planned.push(match row.verdict {
             Verdict::Send { recipient, message } => {
-                let line = if let Some(chat) = known.get(recipient.phone.expose()) {
-                    chat.line.clone()
+                let (line, touch) = if let Some(chat) = known.get(recipient.phone.expose()) {
+                    (chat.line.clone(), Touch::FollowUp)
                 } else {
                     breaches.look(row.line, &message);
-                    lines.next()
+                    (lines.next(), Touch::First)
                 };
                 NewDelivery {
                     row: row.number,
                     recipient_key: Some(recipient.key),
                     phone: Some(recipient.phone),
                     timezone: recipient.timezone,
-                    plan: Planned::Send { message, line },
+                    plan: Planned::Send {
+                        message,
+                        line,
+                        touch,
+                    },
                 }
             }
             Verdict::Skip {

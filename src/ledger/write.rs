@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::caps::{CapTx, Caps, Count, Key, hold_capped, hold_caps};
 use super::events::{self, Happened};
 use super::opt_out::Left;
 use super::rows::{GatedRow, instant, number};
@@ -20,7 +21,22 @@ use crate::domain::history::DeliveryEvent;
 
 /// What a transaction of the writer can do. Every change names the state, the attempt and where
 /// it matters the owner that it expects, and says which deliveries were so.
-pub(super) trait WriteTx: SharedTx {
+pub(super) trait WriteTx: SharedTx + CapTx {
+    /// Nobody else counts anything of these caps before the transaction ends.
+    fn hold_caps(&mut self, keys: &[Key]) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    fn count_caps(
+        &mut self,
+        counts: &[Count],
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Those of an owner's claims that are still its own and in a running run, with the run.
+    fn own_fresh(
+        &mut self,
+        owner: &Owner,
+        ids: &[DeliveryId],
+    ) -> impl Future<Output = Result<Vec<(DeliveryId, i64)>, LedgerError>> + Send;
+
     fn any_gate(
         &mut self,
         now: Timestamp,
@@ -128,11 +144,17 @@ pub(super) async fn write_group(
 ) -> Result<Vec<Written>, LedgerError> {
     let mut written = Vec::with_capacity(group.len());
     let mut happened = News::default();
+    let before = hold_caps(tx, group).await?;
+    let mut caps = before.clone();
     let mut rest = group;
     while !rest.is_empty() {
         let (round, later) = rest.split_at(distinct(rest));
-        written.extend(write_round(tx, owner, round, &mut happened).await?);
+        written.extend(write_round(tx, owner, round, (&mut happened, &mut caps)).await?);
         rest = later;
+    }
+    let counts = caps.since(&before);
+    if !counts.is_empty() {
+        tx.count_caps(&counts).await?;
     }
     for (run_id, happened) in happened.0 {
         events::note(tx, run_id, happened).await?;
@@ -143,10 +165,10 @@ pub(super) async fn write_group(
 /// What happened in a transaction, by run: noted at its end, and in the order of the runs, so
 /// that two processes never wait for each other.
 #[derive(Default)]
-struct News(BTreeMap<i64, Vec<Happened>>);
+pub(super) struct News(BTreeMap<i64, Vec<Happened>>);
 
 impl News {
-    fn add(&mut self, run_id: i64, one: Happened) {
+    pub(super) fn add(&mut self, run_id: i64, one: Happened) {
         self.0.entry(run_id).or_default().push(one);
     }
 }
@@ -176,7 +198,7 @@ async fn write_round(
     tx: &mut impl WriteTx,
     owner: &Owner,
     group: &[Write],
-    news: &mut News,
+    (news, caps): (&mut News, &mut Caps),
 ) -> Result<Vec<Written>, LedgerError> {
     let (mut begins, mut records, mut releases) = (Vec::new(), Vec::new(), Vec::new());
     let (mut gates, mut chats) = (Vec::new(), Vec::new());
@@ -210,9 +232,14 @@ async fn write_round(
     }
     let left = leave_opted_out(tx, owner, &begins, news).await?;
     begins.retain(|begin| !left.contains(&begin.id));
-    let held = hold_gated(tx, owner, &begins, news).await?;
+    let mut held = hold_gated(tx, owner, &begins, news).await?;
     begins.retain(|begin| !held.contains_key(&begin.id));
-    done.extend(begin_all(tx, owner, &begins).await?);
+    held.extend(hold_capped(tx, owner, &mut begins, (news, caps)).await?);
+    let begun = begin_all(tx, owner, &begins).await?;
+    for begin in begins.iter().filter(|begin| begun.contains(&begin.id)) {
+        caps.take(begin);
+    }
+    done.extend(begun);
     done.extend(release_all(tx, owner, &releases, news).await?);
     Ok(group
         .iter()

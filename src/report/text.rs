@@ -65,6 +65,7 @@ pub fn text(run: &RunRecord, facts: &RunFacts, view: &View) -> String {
     summary.failed();
     summary.uncertain();
     summary.waiting();
+    summary.caps();
     summary.gates();
     summary.next();
     summary.page.into_text()

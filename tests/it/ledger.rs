@@ -3,6 +3,7 @@
 
 mod answering;
 mod bench;
+mod capping;
 mod claiming;
 mod cluster;
 mod copying;
@@ -74,6 +75,21 @@ macro_rules! conformance {
                     admission_moves_rows,
                     only_a_running_run_gives_anything,
                     the_next_look_is_when_something_can_be_had,
+                }
+                capping::{
+                    a_used_up_cap_leaves_the_list_as_it_is,
+                    a_ramp_counts_the_days_on_which_somebody_was_written_to,
+                    what_was_begun_before_is_under_no_cap,
+                    all_runs_of_a_campaign_share_its_cap,
+                    who_came_too_late_is_held_until_the_next_day,
+                    what_could_not_begin_is_not_counted,
+                    a_lines_first_messages_stand_apart,
+                    known_people_use_no_first_touch,
+                    room_is_left_for_what_is_in_hand,
+                    one_person_alone_waits_for_the_cap,
+                    a_day_is_that_of_its_zone,
+                    the_outlook_waits_for_the_caps,
+                    no_day_has_more_than_its_cap_whoever_sends,
                 }
                 pacing::{
                     slots_never_exceed_any_limit,

@@ -31,7 +31,7 @@ WHERE c.run_id = runs.id), 0)"];
                     hold: Text, due_at: Integer, lease_owner: Text, lease_until: Integer,
                     attempt: Integer, tries: Integer, revision: Integer, fixed: Text,
                     fixed_sum: Integer, first_attempt_at: Integer, begun_at: Integer,
-                    unanswered_at: Integer, aged_ms: OrZero, code: Integer, message_id: Text,
+                    unanswered_at: Integer, aged_ms: OrZero, touch: Integer, code: Integer, message_id: Text,
                     chat_id: Text, sent_at: Integer, delivered_at: Integer, read_at: Integer]
                 sqlite [];
             Attempts: attempts, 4000
@@ -64,6 +64,11 @@ WHERE c.run_id = runs.id), 0)"];
                 sqlite [asked_at: Integer = "NULL::bigint"];
             Pace: pace, 2000
                 key [gateway: Text, subject: Text] both [tat_us: Integer] sqlite [];
+            Caps: caps, 2000
+                key [gateway: Text, subject: Text] both [last_at: Integer, until_at: Integer] sqlite [];
+            CapDays: cap_days, 2000
+                key [gateway: Text, subject: Text, day: Integer]
+                both [nth: Integer, taken: Integer] sqlite [];
             Suppressions: suppressions, 2000
                 key [phone: Text, scope: Text, voice: Text]
                 both [at: Integer, source: Text, reason: Text, run_id: Integer, event_id: Text,

@@ -2,7 +2,8 @@
 //!
 //! Every change is one transaction that names the state and the attempt it expects, under locks
 //! that are taken in one order: who opts out, the run, the gateway's pace, deliveries by number,
-//! then what they bring about. The server's clock decides; see [`clock`]. It may go away at any moment; see [`tx`].
+//! the caps of the day, then what they bring about. The server's clock decides; see [`clock`]. It
+//! may go away at any moment; see [`tx`].
 
 mod audit;
 mod claim;
@@ -39,12 +40,13 @@ use self::tx::Tx;
 use super::insight::Schema;
 use super::rows::stored;
 use super::{
-    Admit, AtWork, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
-    History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply, NewRun,
-    NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts,
-    RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
+    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord,
+    Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply,
+    NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry,
+    RunFacts, RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
+use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
@@ -235,6 +237,15 @@ impl Ledger for PostgresLedger {
 
     async fn facts(&self, run: &RunId, now: Timestamp) -> Result<RunFacts, LedgerError> {
         runs::facts(self, run, now).await
+    }
+
+    async fn caps(
+        &self,
+        gateway: &str,
+        caps: &[(Subject, Cap)],
+        now: Timestamp,
+    ) -> Result<Vec<CapState>, LedgerError> {
+        runs::caps(self, gateway, caps, now).await
     }
 
     async fn deliveries(

@@ -1,6 +1,7 @@
 //! What every writing transaction does, on PostgreSQL. Rows go to a statement as one array for
 //! each column, as many rows as one write to the connection takes.
 
+use super::super::caps::{Asked, CapTx, UsedRow};
 use super::super::events::EventRow;
 use super::super::opt_out::{Left, OptedOutRow};
 use super::super::shapes::{HeldBack, Lost};
@@ -53,6 +54,23 @@ pub(super) fn portions<'r, Row>(
 /// How long a text is that may not be there.
 pub(super) fn length(text: Option<&str>) -> usize {
     text.map_or(0, str::len)
+}
+
+impl CapTx for Tx {
+    async fn used(&mut self, asked: &[Asked]) -> Result<Vec<UsedRow>, LedgerError> {
+        Ok(bind_asked(sqlx::query_as(sql::CAPS_USED), asked)
+            .fetch_all(self.connection())
+            .await?)
+    }
+}
+
+type UsedQuery<'q> = sqlx::query::QueryAs<'q, sqlx::Postgres, UsedRow, sqlx::postgres::PgArguments>;
+
+pub(super) fn bind_asked<'q>(query: UsedQuery<'q>, asked: &'q [Asked]) -> UsedQuery<'q> {
+    query
+        .bind(column(asked, |((gateway, _), _)| gateway.as_str()))
+        .bind(column(asked, |((_, subject), _)| subject.as_str()))
+        .bind(column(asked, |(_, day)| i64::from(*day)))
 }
 
 impl SharedTx for Tx {

@@ -155,11 +155,11 @@ statements! {
         ON CONFLICT DO NOTHING";
     /// Where there is no line, the row is skipped.
     INSERT_DELIVERIES = "
-        INSERT INTO deliveries (id, run_id, line, state, reason, detail, due_at)
-        SELECT v.id, $1, COALESCE(v.line, ''),
+        INSERT INTO deliveries (id, run_id, line, touch, state, reason, detail, due_at)
+        SELECT v.id, $1, COALESCE(v.line, ''), v.touch,
             CASE WHEN v.line IS NULL THEN 'skipped' ELSE 'pending' END, v.reason, v.detail, $2
-        FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[])
-            AS v (id, line, reason, detail)";
+        FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[], $7::smallint[])
+            AS v (id, line, reason, detail, touch)";
     MESSAGES_BETWEEN = "SELECT id FROM messages WHERE id BETWEEN $1 AND $2";
     /// The first row for this phone or this key; where no key is kept, the phone is the key.
     FIRST_ROW_OF = "
@@ -430,12 +430,14 @@ statements! {
             WHERE d.run_id = $1 AND d.state = 'sending' AND d.line = s.line
               AND (d.lease_until <= $4 OR d.lease_owner IN ", dead!("$4"), ")
             ORDER BY d.id LIMIT s.most FOR UPDATE SKIP LOCKED) f");
-    /// Steps over what others hold or are about to: that stands in front, and is little.
+    /// Of each line and kind. Steps over what others hold or are about to: that stands in front,
+    /// and is little.
     DUE = concat!("
-        SELECT f.due_at, f.id FROM unnest($2::text[], $3::bigint[]) AS s (line, most)
+        SELECT f.due_at, f.id
+        FROM unnest($2::text[], $3::bigint[], $6::smallint[]) AS s (line, most, touch)
         CROSS JOIN LATERAL (
             SELECT d.due_at, d.id FROM deliveries d
-            WHERE d.run_id = $1 AND d.line = s.line AND d.state = 'pending'
+            WHERE d.run_id = $1 AND d.line = s.line AND d.touch = s.touch AND d.state = 'pending'
               AND d.due_at <= $5 AND (d.due_at <= $4 OR d.due_at = $5) AND ", free!("$4"), "
             ORDER BY d.due_at, d.id LIMIT s.most FOR UPDATE SKIP LOCKED) f");
     /// The one delivery to a person, while it is open.
@@ -487,19 +489,20 @@ statements! {
         JOIN messages m ON m.id = d.id
         JOIN suppressions s ON s.phone = m.phone AND s.scope IN ('', r.gateway)
         WHERE ", listed!(), " ORDER BY d.id, s.voice DESC");
-    /// Of each line, when the next is due that nobody holds; where none is free now, when the
-    /// first of those that somebody holds is free again.
+    /// Of each line and kind, when the next is due that nobody holds; where none is free now, when
+    /// the first of those that somebody holds is free again.
     NEXT_PENDING = concat!("
-        SELECT s.line, LEAST(f.due_at, g.given_back_at)
+        SELECT s.line, t.touch::bigint, LEAST(f.due_at, g.given_back_at)
         FROM unnest($2::text[]) AS s (line)
+        CROSS JOIN unnest(ARRAY[0, 1, 2]::smallint[]) AS t (touch)
         LEFT JOIN LATERAL (
             SELECT d.due_at FROM deliveries d
-            WHERE d.run_id = $1 AND d.line = s.line AND d.state = 'pending'
+            WHERE d.run_id = $1 AND d.line = s.line AND d.touch = t.touch AND d.state = 'pending'
               AND ", free!("$3"), "
             ORDER BY d.due_at, d.id LIMIT 1) f ON TRUE
         LEFT JOIN LATERAL (
             SELECT MIN(d.lease_until) AS given_back_at FROM deliveries d
-            WHERE d.run_id = $1 AND d.line = s.line AND d.state = 'pending'
+            WHERE d.run_id = $1 AND d.line = s.line AND d.touch = t.touch AND d.state = 'pending'
               AND d.due_at <= $3 AND d.lease_until > $3
               AND (f.due_at IS NULL OR f.due_at > $3)) g ON TRUE
         WHERE f.due_at IS NOT NULL OR g.given_back_at IS NOT NULL");
@@ -507,6 +510,44 @@ statements! {
         SELECT d.line, MIN(CASE WHEN d.lease_owner IN ", dead!("$2"), "
             THEN d.begun_at ELSE d.lease_until END)
         FROM deliveries d WHERE d.run_id = $1 AND d.state = 'sending' GROUP BY d.line");
+
+    // Caps
+    /// Of each, when it last counted anybody, and the newest day, not after the one asked for, on
+    /// which it did.
+    CAPS_USED = "
+        SELECT v.gateway, v.subject, v.day AS asked_day, NULLIF(c.last_at, 0) AS last_at,
+            t.day::bigint AS day, t.nth::bigint AS nth, t.taken
+        FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v (gateway, subject, day)
+        LEFT JOIN caps c ON c.gateway = v.gateway AND c.subject = v.subject
+        LEFT JOIN LATERAL (
+            SELECT n.day, n.nth, n.taken FROM cap_days n
+            WHERE n.gateway = v.gateway AND n.subject = v.subject AND n.day <= v.day
+            ORDER BY n.day DESC LIMIT 1) t ON TRUE";
+    /// Locks them, in order, and makes those that are not there yet.
+    HOLD_CAPS = "
+        INSERT INTO caps (gateway, subject, last_at)
+        SELECT v.gateway, v.subject, 0 FROM unnest($1::text[], $2::text[]) AS v (gateway, subject)
+        ORDER BY v.gateway, v.subject
+        ON CONFLICT (gateway, subject) DO UPDATE SET last_at = caps.last_at";
+    COUNT_CAPS = "
+        UPDATE caps AS c SET last_at = GREATEST(c.last_at, v.last_at), until_at = v.until_at
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+            AS v (gateway, subject, last_at, until_at)
+        WHERE c.gateway = v.gateway AND c.subject = v.subject";
+    COUNT_DAYS = "
+        INSERT INTO cap_days (gateway, subject, day, nth, taken)
+        SELECT v.gateway, v.subject, v.day, v.nth, v.taken
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+            AS v (gateway, subject, day, nth, taken)
+        ON CONFLICT (gateway, subject, day) DO UPDATE SET taken = cap_days.taken + excluded.taken";
+    CAPS_UNTIL = "SELECT subject, until_at FROM caps WHERE gateway = $1 AND until_at IS NOT NULL";
+    /// Claims of an owner that are still its own, in running runs.
+    OWN_FRESH = "
+        SELECT d.id, d.run_id FROM deliveries d
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        WHERE d.id = ANY($1::bigint[]) AND d.state = 'pending' AND d.attempt = 0
+          AND d.lease_owner = $2
+        ORDER BY d.id";
 
     // The writer
     /// The runs of the deliveries that a group is about; see [`OPEN_CLAIM`]. Before them, where
@@ -552,8 +593,8 @@ statements! {
         ORDER BY d.id, g.until_at DESC";
     BEGIN = "
         UPDATE deliveries AS d
-        SET state = 'sending', attempt = d.attempt + 1, revision = v.revision, fixed = v.fixed,
-            begun_at = v.at, lease_until = v.lease_until, lease_owner = $1, hold = NULL,
+        SET state = 'sending', attempt = d.attempt + 1, touch = 0, revision = v.revision,
+            fixed = v.fixed, begun_at = v.at, lease_until = v.lease_until, lease_owner = $1, hold = NULL,
             fixed_sum = v.fixed_sum, unanswered_at = COALESCE(d.unanswered_at, v.at),
             first_attempt_at = COALESCE(d.first_attempt_at, v.at)
         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[],
@@ -768,11 +809,14 @@ statements! {
         SELECT ", delivery_columns!(), "
         FROM deliveries d JOIN messages m ON m.id = d.id
         WHERE d.id BETWEEN $1 AND $2 AND d.state = $3 ORDER BY d.id LIMIT $4");
+    /// Of each line and kind.
     NEXT_DUE = "
-        SELECT MIN(f.due_at) FROM run_lines l
+        SELECT l.line, t.touch::bigint, f.due_at FROM run_lines l
+        CROSS JOIN unnest(ARRAY[0, 1, 2]::smallint[]) AS t (touch)
         CROSS JOIN LATERAL (
             SELECT d.due_at FROM deliveries d
-            WHERE d.run_id = l.run_id AND d.line = l.line AND d.state = 'pending'
+            WHERE d.run_id = l.run_id AND d.line = l.line AND d.touch = t.touch
+              AND d.state = 'pending'
             ORDER BY d.due_at, d.id LIMIT 1) f
         WHERE l.run_id = $1";
     FAILED = "

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use super::super::caps::{Count, Key};
 use super::super::rows::{GatedRow, instants};
 use super::super::runs::Unanswered;
 use super::super::shapes::{AttemptRow, Begun, Lost, Moved, Numbered, gate_key};
@@ -62,6 +63,48 @@ impl Tx {
 }
 
 impl WriteTx for Tx {
+    async fn hold_caps(&mut self, keys: &[Key]) -> Result<(), LedgerError> {
+        sqlx::query(sql::HOLD_CAPS)
+            .bind(column(keys, |(gateway, _)| gateway.as_str()))
+            .bind(column(keys, |(_, subject)| subject.as_str()))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn count_caps(&mut self, counts: &[Count]) -> Result<(), LedgerError> {
+        let gateways = column(counts, |one| one.key.0.as_str());
+        let subjects = column(counts, |one| one.key.1.as_str());
+        sqlx::query(sql::COUNT_CAPS)
+            .bind(&gateways)
+            .bind(&subjects)
+            .bind(column(counts, |one| one.last_at))
+            .bind(column(counts, |one| one.until_at))
+            .execute(self.connection())
+            .await?;
+        sqlx::query(sql::COUNT_DAYS)
+            .bind(&gateways)
+            .bind(&subjects)
+            .bind(column(counts, |one| i64::from(one.day)))
+            .bind(column(counts, |one| i64::from(one.nth)))
+            .bind(column(counts, |one| i64::from(one.more)))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn own_fresh(
+        &mut self,
+        owner: &Owner,
+        ids: &[DeliveryId],
+    ) -> Result<Vec<(DeliveryId, i64)>, LedgerError> {
+        Ok(sqlx::query_as(sql::OWN_FRESH)
+            .bind(ids)
+            .bind(&owner.0)
+            .fetch_all(self.connection())
+            .await?)
+    }
+
     async fn any_gate(&mut self, now: Timestamp) -> Result<bool, LedgerError> {
         Ok(sqlx::query_scalar(sql::ANY_GATE)
             .bind(now.as_millisecond())

@@ -31,12 +31,13 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use self::statements as sql;
 use super::insight::Schema;
 use super::{
-    Admit, AtWork, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
-    History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply, NewRun,
-    NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts,
-    RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
+    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord,
+    Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply,
+    NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry,
+    RunFacts, RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
+use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
@@ -244,6 +245,15 @@ impl Ledger for SqliteLedger {
 
     async fn facts(&self, run: &RunId, now: Timestamp) -> Result<RunFacts, LedgerError> {
         runs::facts(self, run, now).await
+    }
+
+    async fn caps(
+        &self,
+        gateway: &str,
+        caps: &[(Subject, Cap)],
+        now: Timestamp,
+    ) -> Result<Vec<CapState>, LedgerError> {
+        runs::caps(self, gateway, caps, now).await
     }
 
     async fn deliveries(

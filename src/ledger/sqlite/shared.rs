@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use sqlx::{Sqlite, Transaction};
 
+use super::super::caps::{Asked, CapTx, UsedRow};
 use super::super::events::EventRow;
 use super::super::opt_out::{Left, OptedOutRow};
 use super::super::shapes::{HeldBack, Lost};
@@ -40,6 +41,22 @@ pub(super) fn lost_rows(lost: &[Lost]) -> String {
     rows(lost, |one| {
         json!([one.id, one.attempt, one.revision, one.begun_at, one.sum])
     })
+}
+
+/// The caps that are asked about, each with its day.
+pub(super) fn asked_rows(asked: &[Asked]) -> String {
+    rows(asked, |((gateway, subject), day)| {
+        json!([gateway, subject, day])
+    })
+}
+
+impl CapTx for Tx<'_> {
+    async fn used(&mut self, asked: &[Asked]) -> Result<Vec<UsedRow>, LedgerError> {
+        Ok(sqlx::query_as(sql::CAPS_USED)
+            .bind(asked_rows(asked))
+            .fetch_all(&mut **self)
+            .await?)
+    }
 }
 
 impl SharedTx for Tx<'_> {

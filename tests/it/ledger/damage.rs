@@ -24,8 +24,8 @@ use super::store::SqliteFile;
 const RUN: &str = "spring@once";
 
 /// Every table that belongs to a run, what tells its rows apart, and what a proof says nothing
-/// of: leases end by themselves, a receipt is the provider's word, and how far the clock was set
-/// back is not written down anywhere else.
+/// of: leases end by themselves, a receipt is the provider's word, how far the clock was set back
+/// is not written down anywhere else, and what the next attempt is only helps a claim to find it.
 const TABLES: [(&str, &[&str], &[&str]); 7] = [
     ("runs", &["id"], &[]),
     ("run_lines", &["run_id", "line"], &[]),
@@ -37,6 +37,7 @@ const TABLES: [(&str, &[&str], &[&str]); 7] = [
             "lease_owner",
             "lease_until",
             "aged_ms",
+            "touch",
             "delivered_at",
             "read_at",
         ],

@@ -67,6 +67,7 @@ impl Machine {
             most,
             horizon: now + SignedDuration::from_secs(1),
             limits,
+            in_hand: std::collections::BTreeMap::new(),
         };
         self.ledger
             .claim(&request, &|_| Admission::Now)
@@ -145,7 +146,7 @@ async fn machines_with_wrong_clocks_keep_one_rate() {
     let mut slots = Vec::new();
     for n in 0..12 {
         let machine = [&fast, &slow][n % 2];
-        for claim in machine.claim(&run, 3, limits).await.claims {
+        for claim in machine.claim(&run, 3, limits.clone()).await.claims {
             let leaves_at = Timestamp::from_microsecond(claim.slot_us).unwrap();
             assert!(
                 machine.close_to_now(leaves_at),

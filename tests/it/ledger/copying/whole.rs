@@ -51,6 +51,7 @@ async fn full() -> (SqliteFile, Bench) {
                     account: Some(limit("10/s", 2)),
                     run: Some(limit("5/s", 1)),
                     line: Some(limit("5/s", 1)),
+                    ..Limits::default()
                 },
                 ..done.ask(&done.me, 100, 1)
             },
@@ -95,6 +96,9 @@ async fn alter(connection: &mut SqliteConnection) {
         "UPDATE deliveries SET state = 'delivered', delivered_at = sent_at + 1
          WHERE run_id = 6",
         "UPDATE deliveries SET detail = '' WHERE id = 2",
+        "INSERT INTO caps VALUES ('chert', 'line +12005550105', 7000, NULL),
+             ('chert', 'campaign spring', 7000, 86400000)",
+        "INSERT INTO cap_days VALUES ('chert', 'line +12005550105', 0, 0, 30)",
         "INSERT INTO suppressions VALUES
              ('+12025550107', '', 'person', 7000, 'reply', 'said STOP', 1, 'e1', NULL, NULL, NULL),
              ('+12025550108', '', 'operator', 7000, 'import', '', NULL, NULL, 8000, 'operator', 'x')",
@@ -126,7 +130,7 @@ async fn differences(one: &Path, two: &Path) -> Vec<String> {
     .fetch_all(&mut connection)
     .await
     .unwrap();
-    assert_eq!(tables.len(), 17, "{tables:?}");
+    assert_eq!(tables.len(), 19, "{tables:?}");
     let mut found = Vec::new();
     for table in tables {
         // When a wait was asked for is not known on PostgreSQL.
