@@ -244,3 +244,13 @@ CREATE TABLE places (
     back_from INTEGER                     -- what the clock showed before it was set back
 );
 INSERT INTO places (token) VALUES (lower(hex(randomblob(16))));
+
+-- Moves of this ledger to or from another store; see src/ledger/copy. It is sent from while
+-- there is neither a way out of it nor an unfinished way into it.
+CREATE TABLE moves (
+    way         TEXT    PRIMARY KEY CHECK (way IN ('to', 'from')),
+    store       TEXT    NOT NULL, -- the other one, for people
+    token       TEXT    NOT NULL, -- the same in both
+    at          INTEGER NOT NULL, -- when the old one was closed
+    finished_at INTEGER
+) WITHOUT ROWID;

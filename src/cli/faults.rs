@@ -26,6 +26,12 @@ pub(super) fn of(error: &LedgerError, ledger: Option<&str>) -> Fault {
         LedgerError::DiskFull => format!("the disk that {name} is on is full"),
         LedgerError::Damaged(what) => format!("{name} is damaged: {what}"),
         LedgerError::Fault(what) => format!("{name} failed: {what}"),
+        LedgerError::Moved { to, .. } => {
+            format!("{name} was moved to {to}; it is not sent from any more")
+        }
+        LedgerError::Unfinished { from } => {
+            format!("{name} is an unfinished copy of {from}: nothing can be sent from it yet")
+        }
         LedgerError::Missing(_)
         | LedgerError::Unopenable { .. }
         | LedgerError::Refused { .. }
@@ -47,6 +53,8 @@ fn exit(error: &LedgerError) -> Exit {
         | LedgerError::BadTransition { .. }
         | LedgerError::RunExists(_)
         | LedgerError::Missing(_)
+        | LedgerError::Moved { .. }
+        | LedgerError::Unfinished { .. }
         | LedgerError::Refused { .. } => Exit::CouldNotStart,
         LedgerError::Unopenable { .. }
         | LedgerError::Unreachable { .. }
@@ -69,6 +77,14 @@ fn help(error: &LedgerError) -> Option<&'static str> {
             Some("mend that, or name another file by `ledger` in sendoff.yaml or by SENDOFF_LEDGER")
         }
         LedgerError::Newer(_) => Some("use that version, or name another ledger"),
+        LedgerError::Moved { .. } => Some(
+            "name that ledger in sendoff.yaml; or, if the move is given up, `sendoff resume RUN \
+             --accept-copy` makes this one the ledger to send from again",
+        ),
+        LedgerError::Unfinished { .. } => Some(
+            "the same `sendoff ledger copy` goes on where it was; or, if the move is given up, \
+             send from the old ledger with --accept-copy and delete this one. Nothing was sent",
+        ),
         LedgerError::Locked => Some(
             "close the program that has it open, or wait, and run the same command again; nothing \
              that was recorded is lost",

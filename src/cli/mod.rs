@@ -10,6 +10,7 @@ mod faults;
 mod freeze;
 mod init;
 mod interrupts;
+mod ledger;
 mod open;
 mod output;
 mod place;
@@ -139,6 +140,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// The next occurrences of campaigns, in words
     Schedule(schedule::ScheduleArgs),
+    /// Move the ledger to another store, bring it up to date, look at it
+    Ledger(ledger::LedgerArgs),
     /// The provider as a local server, for trying things out
     Sandbox(sandbox::SandboxArgs),
     /// The JSON Schema of a file format, for editors
@@ -336,6 +339,7 @@ async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
         Command::Resolve(args) => resolve::resolve(app, args).await,
         Command::Verify(args) => verify::verify(app, args).await,
         Command::Schedule(args) => schedule::schedule(app, args).await,
+        Command::Ledger(args) => ledger::ledger(app, args).await,
         Command::Sandbox(args) => sandbox::serve(app, args).await,
         Command::Schema(args) => schema::print(app, &args),
         Command::Completions(args) => completions::print(app, &args),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{App, Stop};
 use crate::domain::run::RunId;
 use crate::intake::settings_file::{self, Settings};
+use crate::ledger::copy::Moving;
 use crate::ledger::postgres::PostgresLedger;
 use crate::ledger::sqlite::{Durability, SqliteLedger};
 use crate::ledger::{Ledger, LedgerError, RunRecord};
@@ -41,8 +42,9 @@ pub(super) fn settings(app: &App) -> Result<FoundSettings, Stop> {
     }
 }
 
-/// Where the ledger is.
-enum Place {
+/// Where a ledger is.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
     File(PathBuf),
     /// A server's address, perhaps with a password: not to be shown.
     Server(String),
@@ -50,7 +52,7 @@ enum Place {
 
 impl Place {
     /// Whether there is a ledger to be read. On a server only opening it tells.
-    fn is_there(&self) -> bool {
+    pub(super) fn is_there(&self) -> bool {
         match self {
             Self::File(path) => path.exists(),
             Self::Server(_) => true,
@@ -62,17 +64,31 @@ impl Place {
 fn place(app: &App, settings: &Settings) -> Result<Place, Stop> {
     let url = settings::ledger(settings.ledger.as_deref(), &|name| app.variable(name))
         .map_err(|error| Stop::could_not_start(error.to_string()))?;
+    let place = address(&url)?;
+    if let Place::File(path) = &place {
+        app.ledger_name.get_or_init(|| path.display().to_string());
+    }
+    Ok(place)
+}
+
+/// The same for an address that is given on the command line, or the settings' own.
+pub(super) fn place_of(app: &App, given: Option<&str>) -> Result<Place, Stop> {
+    match given {
+        Some(url) => address(url),
+        None => place(app, &settings(app)?.settings),
+    }
+}
+
+/// Reads a ledger's address.
+fn address(url: &str) -> Result<Place, Stop> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok(Place::Server(url));
+        return Ok(Place::Server(url.to_owned()));
     }
     let path = url
         .strip_prefix("sqlite://")
         .or_else(|| url.strip_prefix("sqlite:"));
     match path {
-        Some(path) if !path.is_empty() => {
-            app.ledger_name.get_or_init(|| path.to_owned());
-            Ok(Place::File(path.into()))
-        }
+        Some(path) if !path.is_empty() => Ok(Place::File(path.into())),
         Some(_) => Err(Stop::could_not_start("the ledger's address names no file")
             .help("write it like sqlite://sendoff.db")),
         None => Err(Stop::could_not_start(
@@ -82,15 +98,28 @@ fn place(app: &App, settings: &Settings) -> Result<Place, Stop> {
     }
 }
 
+/// Opens the ledger at a place, whatever it is good for; makes it if it is not there.
+pub(super) async fn moving(place: &Place) -> Result<Arc<dyn Moving>, LedgerError> {
+    Ok(match place {
+        Place::File(path) => Arc::new(SqliteLedger::open(path, Durability::Full).await?),
+        Place::Server(url) => Arc::new(PostgresLedger::open(url).await?),
+    })
+}
+
 /// Opens the ledger; makes it if it is not there. A command opens one, and once.
 pub(super) async fn ledger(app: &App, settings: &Settings) -> Result<Arc<dyn Ledger>, Stop> {
     if let Some(open) = app.ledger.get() {
         return Ok(open.clone());
     }
-    let opened: Arc<dyn Ledger> = match place(app, settings)? {
-        Place::File(path) => Arc::new(SqliteLedger::open(&path, Durability::Full).await?),
-        Place::Server(url) => Arc::new(PostgresLedger::open(&url).await?),
-    };
+    let opened = moving(&place(app, settings)?).await?;
+    // What is in it so far would only mislead.
+    if let Some(from) = opened.standing().await?.from
+        && from.finished_at.is_none()
+    {
+        opened.close().await;
+        return Err(LedgerError::Unfinished { from: from.store }.into());
+    }
+    let opened: Arc<dyn Ledger> = opened;
     Ok(app.ledger.get_or_init(|| opened).clone())
 }
 
@@ -121,7 +150,11 @@ pub(super) async fn existing_ledger(app: &App) -> Result<Arc<dyn Ledger>, Stop> 
 /// holds the ledger meanwhile does the same.
 pub(super) async fn look_around(app: &App, ledger: &dyn Ledger) -> Result<(), Stop> {
     match ledger.bury(app.clock.now()).await {
-        Ok(()) | Err(LedgerError::Locked) => Ok(()),
+        // Of one that is closed for a move they are all gone.
+        Ok(())
+        | Err(LedgerError::Locked | LedgerError::Moved { .. } | LedgerError::Unfinished { .. }) => {
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -41,13 +41,22 @@ impl Place {
 }
 
 fn refusal(copied: &Copied, kept: Option<SignedDuration>) -> Stop {
+    Stop::could_not_start(what(copied)).help(format!(
+        "{} {}",
+        danger(&copied.sign, kept),
+        remedy(&copied.sign)
+    ))
+}
+
+/// What has become of the ledger.
+pub(super) fn what(copied: &Copied) -> String {
     let Copied {
         store, known_until, ..
     } = copied;
     let ends = known_until.map_or(String::new(), |at| {
         format!("; the newest message it knows of left at {}", moment(at))
     });
-    let text = match &copied.sign {
+    match &copied.sign {
         Sign::Behind { sent_until } => {
             let until = sent_until.map_or(String::new(), |at| format!(", until {}", moment(at)));
             let ends = known_until.map_or_else(
@@ -69,23 +78,36 @@ fn refusal(copied: &Copied, kept: Option<SignedDuration>) -> Stop {
         Sign::OtherDatabase => format!(
             "the ledger on {store} is a copy: messages were sent from it in another database{ends}"
         ),
+        Sign::Moved { to, at } => format!(
+            "the ledger {} was moved to {to} at {}; it is not sent from any more",
+            quoted(store),
+            moment(*at)
+        ),
         Sign::OtherLedger => format!(
             "the ledger '{store}' was put in the place of another one: '{store}-place' says that \
              a different ledger is sent from here{ends}"
         ),
-    };
-    Stop::could_not_start(text).help(format!(
-        "{} {}",
-        danger(&copied.sign, kept),
-        remedy(&copied.sign)
-    ))
+    }
+}
+
+/// A server's name has its quotes already.
+fn quoted(store: &str) -> String {
+    if store.starts_with('\'') {
+        format!("on {store}")
+    } else {
+        format!("'{store}'")
+    }
 }
 
 /// What may happen, and how far the provider's memory of keys protects from it.
 fn danger(sign: &Sign, kept: Option<SignedDuration>) -> String {
     let who = match sign {
         Sign::Behind { .. } => "everybody who was sent to since the backup would be sent to again",
-        Sign::NoNote | Sign::OtherFile | Sign::OtherLedger | Sign::OtherDatabase => {
+        Sign::NoNote
+        | Sign::OtherFile
+        | Sign::OtherLedger
+        | Sign::OtherDatabase
+        | Sign::Moved { .. } => {
             "everybody who was sent to from the other copy since would be sent to again"
         }
     };
@@ -103,6 +125,11 @@ fn remedy(sign: &Sign) -> &'static str {
         Sign::Behind { .. } => {
             "Put the newer ledger back if there is one; --accept-copy sends from this one all the \
              same. Nothing was sent."
+        }
+        Sign::Moved { .. } => {
+            "Name the new ledger by `ledger` in sendoff.yaml; or, if the move is given up and \
+             nothing is sent from there, --accept-copy makes this the ledger to send from again. \
+             Nothing was sent."
         }
         Sign::NoNote | Sign::OtherFile | Sign::OtherLedger | Sign::OtherDatabase => {
             "If nothing else is sent from any more, --accept-copy makes this the ledger to send \

@@ -10,10 +10,12 @@ mod audit;
 mod budget;
 mod caps;
 mod claim;
+pub mod copy;
 mod events;
 mod faults;
 mod freeze;
 mod history;
+pub mod insight;
 mod kept;
 mod operator;
 pub mod postgres;
@@ -67,6 +69,12 @@ pub enum LedgerError {
     /// being written is there as a whole or not at all.
     #[error("the ledger on {place} cannot be reached: {reason}")]
     Unreachable { place: String, reason: String },
+    /// It was copied to another store and is closed since.
+    #[error("the ledger was moved to {to}; it is not sent from any more")]
+    Moved { to: String, at: Timestamp },
+    /// A copy that was not carried to its end.
+    #[error("the ledger is an unfinished copy of {from}")]
+    Unfinished { from: String },
     #[error("the disk is full; nothing that was recorded is lost, free some space and resume")]
     DiskFull,
     #[error("the ledger is damaged: {0}")]
@@ -654,6 +662,8 @@ pub enum Sign {
     OtherLedger,
     /// It was sent from in another database.
     OtherDatabase,
+    /// It was closed for a move to another store.
+    Moved { to: String, at: Timestamp },
 }
 
 /// The store. One trait for every database; no method says how it is done.

@@ -5,6 +5,7 @@ mod bad_input;
 mod bad_rows;
 mod exits;
 mod help;
+mod ledger;
 mod plain;
 mod schedule;
 mod shapes;

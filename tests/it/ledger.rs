@@ -5,6 +5,7 @@ mod bench;
 mod capping;
 mod claiming;
 mod cluster;
+mod copying;
 mod damage;
 mod doubts;
 mod freezing;

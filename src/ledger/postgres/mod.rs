@@ -8,6 +8,7 @@ mod audit;
 mod claim;
 mod clock;
 mod connect;
+mod copy;
 mod faults;
 mod files;
 mod freeze;
@@ -34,6 +35,7 @@ use self::clock::{Asked, Offset, Shift};
 pub(super) use self::faults::fault;
 use self::statements as sql;
 use self::tx::Tx;
+use super::insight::Schema;
 use super::rows::stored;
 use super::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord,
@@ -107,9 +109,39 @@ impl PostgresLedger {
         Ok(ledger)
     }
 
+    /// Which schema a database has; only looks.
+    ///
+    /// # Errors
+    /// As [`PostgresLedger::open`].
+    pub async fn schema(url: &str) -> Result<Schema, LedgerError> {
+        let options = connect::options(url)?;
+        let place = connect::place(&options);
+        let here = |error| faults::at(&place, error);
+        connect::check(&options).await.map_err(here)?;
+        let pool = connect::pool(options);
+        let mut connection = pool.acquire().await.map_err(|error| here(fault(&error)))?;
+        let schema = schema::of(&mut connection).await.map_err(here);
+        drop(connection);
+        pool.close().await;
+        schema
+    }
+
+    /// How people call the ledger at an address, without its password.
+    ///
+    /// # Errors
+    /// [`LedgerError::Refused`] when the address cannot be read.
+    pub fn name_of(url: &str) -> Result<String, LedgerError> {
+        Ok(connect::place(&connect::options(url)?))
+    }
+
     /// Which ledger it is, without its password.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    #[cfg(test)]
+    pub(in crate::ledger) fn pool(&self) -> &PgPool {
+        &self.pool
     }
 
     /// The time that counts in a transaction; the caller's clock said `caller` when it `asked`.
@@ -399,4 +431,4 @@ impl Ledger for PostgresLedger {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -14,7 +14,7 @@ use sqlx::FromRow;
 use super::super::rows::instants;
 use super::super::{Copied, LedgerError, Sign, Write};
 use super::tx::{Limit, Tx};
-use super::{PostgresLedger, statements as sql};
+use super::{PostgresLedger, copy, statements as sql};
 
 /// Between two marks of a process, in milliseconds of the attempts that leave them.
 const MARK_EVERY: i64 = 1_000;
@@ -51,11 +51,11 @@ impl Home {
 
 /// What tells a database from its copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Identity {
+pub(super) struct Identity {
     /// None where this role may not read it.
-    server: Option<String>,
-    database: i64,
-    relation: i64,
+    pub(super) server: Option<String>,
+    pub(super) database: i64,
+    pub(super) relation: i64,
 }
 
 /// The place as the ledger holds it.
@@ -84,6 +84,11 @@ async fn look(tx: &mut Tx) -> Result<(Place, Identity), LedgerError> {
     let place = sqlx::query_as(sql::PLACE)
         .fetch_one(tx.connection())
         .await?;
+    Ok((place, identity(tx).await?))
+}
+
+/// Where the ledger is.
+pub(super) async fn identity(tx: &mut Tx) -> Result<Identity, LedgerError> {
     let (database, relation) = sqlx::query_as(sql::DATABASE_ID)
         .fetch_one(tx.connection())
         .await?;
@@ -96,28 +101,51 @@ async fn look(tx: &mut Tx) -> Result<(Place, Identity), LedgerError> {
     } else {
         None
     };
-    let here = Identity {
+    Ok(Identity {
         server,
         database,
         relation,
-    };
-    Ok((place, here))
+    })
+}
+
+fn copied(ledger: &PostgresLedger, place: &Place, sign: Sign) -> Result<Copied, LedgerError> {
+    Ok(Copied {
+        store: ledger.place.clone(),
+        known_until: instants(place.marked_at)?,
+        sign,
+    })
+}
+
+/// What [`take`] would find. Only looks.
+pub(super) async fn away(ledger: &PostgresLedger) -> Result<Option<Copied>, LedgerError> {
+    ledger
+        .transact_closed(Limit::Short, |mut tx| async move {
+            let (place, here) = look(&mut tx).await?;
+            let home = place.may_be(&here) || place.mark == 0;
+            let away = (!home).then(|| copied(ledger, &place, Sign::OtherDatabase));
+            Ok((tx, away.transpose()?))
+        })
+        .await
 }
 
 /// Looks whether the ledger is at home; one that was never sent from settles.
 pub(super) async fn take(ledger: &PostgresLedger) -> Result<Option<Copied>, LedgerError> {
     let copied = ledger
-        .transact(Limit::Short, |mut tx| async move {
+        .transact_closed(Limit::Short, |mut tx| async move {
             let (place, here) = look(&mut tx).await?;
+            match copy::closed(&mut tx).await?.refusal() {
+                None => {}
+                Some(LedgerError::Moved { to, at }) => {
+                    let moved = copied(ledger, &place, Sign::Moved { to, at })?;
+                    return Ok((tx, Some(moved)));
+                }
+                Some(refusal) => return Err(refusal),
+            }
             if place.may_be(&here) {
                 return Ok((tx, None));
             }
             if place.mark > 0 {
-                let copied = Copied {
-                    store: ledger.place.clone(),
-                    known_until: instants(place.marked_at)?,
-                    sign: Sign::OtherDatabase,
-                };
+                let copied = copied(ledger, &place, Sign::OtherDatabase)?;
                 return Ok((tx, Some(copied)));
             }
             sqlx::query(sql::SETTLE_PLACE)
@@ -138,8 +166,13 @@ pub(super) async fn take(ledger: &PostgresLedger) -> Result<Option<Copied>, Ledg
 /// Makes this the ledger's home, whatever [`take`] has found.
 pub(super) async fn accept(ledger: &PostgresLedger, now: Timestamp) -> Result<(), LedgerError> {
     ledger
-        .transact(Limit::Short, |mut tx| async move {
+        .transact_closed(Limit::Short, |mut tx| async move {
             let (place, here) = look(&mut tx).await?;
+            let refusal = copy::closed(&mut tx).await?.refusal();
+            if let Some(refusal @ LedgerError::Unfinished { .. }) = refusal {
+                return Err(refusal);
+            }
+            copy::take_back(&mut tx).await?;
             // Unless another process was told the same and came first.
             if !place.may_be(&here) {
                 sqlx::query(sql::NEW_PLACE)

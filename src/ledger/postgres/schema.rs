@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::super::LedgerError;
+use super::super::insight::Schema;
 use super::{faults, statements as sql};
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -16,6 +17,28 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     migrations.dangerous_set_table_name("sendoff_migrations");
     migrations
 });
+
+/// Which schema the database has. Changes nothing in it.
+pub(super) async fn of(connection: &mut PgConnection) -> Result<Schema, LedgerError> {
+    let (ours, theirs): (bool, bool) = sqlx::query_as(sql::LOOK)
+        .fetch_one(&mut *connection)
+        .await?;
+    if theirs && !ours {
+        return Err(faults::foreign_tables());
+    }
+    if ours {
+        is_up_to_date(&mut *connection).await?;
+    }
+    let applied: Vec<(i64, Vec<u8>, bool)> = if ours {
+        sqlx::query_as(sql::APPLIED).fetch_all(connection).await?
+    } else {
+        Vec::new()
+    };
+    Ok(Schema {
+        applied: applied.last().map_or(0, |(version, ..)| *version),
+        newest: MIGRATIONS.iter().map(|one| one.version).max().unwrap_or(0),
+    })
+}
 
 /// A process that may only use the tables does not have to be able to make them.
 pub(super) async fn bring_up_to_date(connection: &mut PgConnection) -> Result<(), LedgerError> {

@@ -6,13 +6,13 @@ use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr};
 use super::{HEARTBEAT, PostgresLedger, Time, statements as sql};
 
 /// A database of this test's own.
-struct Database {
+pub(crate) struct Database {
     server: String,
     name: &'static str,
 }
 
 impl Database {
-    async fn make(name: &'static str) -> Self {
+    pub(crate) async fn make(name: &'static str) -> Self {
         let server = std::env::var("SENDOFF_TEST_POSTGRES").expect(
             "SENDOFF_TEST_POSTGRES is not set: these tests need a PostgreSQL server; `tests/run` \
              starts one for them",
@@ -23,7 +23,7 @@ impl Database {
         database
     }
 
-    async fn drop(&self) {
+    pub(crate) async fn drop(&self) {
         self.on_server("DROP DATABASE IF EXISTS").await;
     }
 
@@ -35,7 +35,7 @@ impl Database {
         done.await.unwrap();
     }
 
-    async fn ledger(&self) -> PostgresLedger {
+    pub(crate) async fn ledger(&self) -> PostgresLedger {
         let url = format!("{}/{}?sslmode=disable", self.server, self.name);
         PostgresLedger::open_with(&url, Time::Database, HEARTBEAT)
             .await
@@ -51,6 +51,10 @@ async fn every_statement_prepares_on_a_fresh_ledger() {
     for (name, text) in sql::ALL {
         let prepared = (&mut *connection).prepare((*text).into_sql_str()).await;
         assert!(prepared.is_ok(), "{name}: {:?}", prepared.err());
+    }
+    for text in super::copy::statements::all() {
+        let prepared = (&mut *connection).prepare(text.into_sql_str()).await;
+        assert!(prepared.is_ok(), "{text}: {:?}", prepared.err());
     }
     drop(connection);
     ledger.pool.close().await;

@@ -61,8 +61,22 @@ enum Fate {
 }
 
 impl Tx {
+    /// Of a change, which a ledger that is closed for a move refuses.
     pub(super) async fn begin(pool: &PgPool) -> Result<Self, LedgerError> {
-        let inner = pool.begin().await.map_err(|error| faults::fault(&error))?;
+        let inner = pool.begin_with(sql::BEGIN_CHANGE).await;
+        Self::new(pool, inner)
+    }
+
+    /// Of a change to a ledger that may be closed.
+    async fn begin_closed(pool: &PgPool) -> Result<Self, LedgerError> {
+        Self::new(pool, pool.begin().await)
+    }
+
+    fn new(
+        pool: &PgPool,
+        inner: Result<Transaction<'static, Postgres>, sqlx::Error>,
+    ) -> Result<Self, LedgerError> {
+        let inner = inner.map_err(|error| faults::fault(&error))?;
         let pool = pool.clone();
         Ok(Self { inner, pool })
     }
@@ -183,6 +197,12 @@ impl PostgresLedger {
         loop {
             match work().await {
                 Ok(answer) => return Ok(answer),
+                Err(error @ LedgerError::Refused { .. }) => {
+                    // A ledger that is closed refuses like one that may not be written. Where
+                    // even that cannot be read, the first refusal is the reason.
+                    let closed = self.refusal().await.ok().flatten();
+                    return Err(closed.unwrap_or_else(|| faults::at(&self.place, error)));
+                }
                 Err(error) => patience.wait_after(faults::at(&self.place, error)).await?,
             }
         }
@@ -200,15 +220,24 @@ impl PostgresLedger {
         Answer: Future<Output = Result<(Tx, T), LedgerError>> + Send,
     {
         let work = &work;
-        self.again(|| async move {
-            let done = async { work(Tx::begin(&self.pool).await?).await };
-            let (tx, answer) = timeout(limit.time(), done)
-                .await
-                .map_err(|_| faults::too_slow())??;
-            tx.commit().await?;
-            Ok(answer)
-        })
-        .await
+        self.again(|| async move { carry_out(limit, Tx::begin(&self.pool), work).await })
+            .await
+    }
+
+    /// The same in a ledger that may be closed for a move.
+    pub(super) async fn transact_closed<T, Work, Answer>(
+        &self,
+        limit: Limit,
+        work: Work,
+    ) -> Result<T, LedgerError>
+    where
+        T: Send,
+        Work: Fn(Tx) -> Answer + Send + Sync,
+        Answer: Future<Output = Result<(Tx, T), LedgerError>> + Send,
+    {
+        let work = &work;
+        self.again(|| async move { carry_out(limit, Tx::begin_closed(&self.pool), work).await })
+            .await
     }
 
     /// Reads.
@@ -227,4 +256,22 @@ impl PostgresLedger {
         })
         .await
     }
+}
+
+async fn carry_out<T, Work, Answer>(
+    limit: Limit,
+    tx: impl Future<Output = Result<Tx, LedgerError>> + Send,
+    work: &Work,
+) -> Result<T, LedgerError>
+where
+    T: Send,
+    Work: Fn(Tx) -> Answer + Send + Sync,
+    Answer: Future<Output = Result<(Tx, T), LedgerError>> + Send,
+{
+    let done = async { work(tx.await?).await };
+    let (tx, answer) = timeout(limit.time(), done)
+        .await
+        .map_err(|_| faults::too_slow())??;
+    tx.commit().await?;
+    Ok(answer)
 }

@@ -5,6 +5,7 @@
 mod audit;
 mod claim;
 mod clock;
+mod copy;
 mod files;
 mod freeze;
 mod history;
@@ -27,6 +28,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use self::statements as sql;
+use super::insight::Schema;
 use super::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord,
     Freeze, History, KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner,
@@ -116,13 +118,31 @@ impl SqliteLedger {
         })
     }
 
+    /// Which schema a file has; only looks.
+    ///
+    /// # Errors
+    /// As [`SqliteLedger::open`].
+    pub async fn schema(path: &Path) -> Result<Schema, LedgerError> {
+        schema::of(path).await
+    }
+
     /// Where the file is, links resolved.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A write transaction that holds the write lock from its first moment.
+    /// A write transaction, unless the ledger is closed for a move.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
+        let mut tx = self.lock().await?;
+        match copy::closed(&mut tx).await?.refusal() {
+            None => Ok(tx),
+            Some(refusal) => Err(refusal),
+        }
+    }
+
+    /// A transaction that holds the write lock from its first moment, also where the ledger is
+    /// closed.
+    async fn lock(&self) -> Result<Transaction<'static, Sqlite>, LedgerError> {
         match self.writer.begin_with(sql::BEGIN_IMMEDIATE).await {
             // Some faults, such as a full disk, end a transaction by themselves, and the connection
             // goes on counting it as open: it is of no more use.

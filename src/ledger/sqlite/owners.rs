@@ -49,7 +49,7 @@ impl Locks {
     }
 }
 
-fn lock_path(ledger: &SqliteLedger, owner: &str) -> PathBuf {
+pub(super) fn lock_path(ledger: &SqliteLedger, owner: &str) -> PathBuf {
     let mut path = ledger.path.clone().into_os_string();
     path.push(format!("-owner-{owner}"));
     path.into()
@@ -254,7 +254,7 @@ pub(super) async fn bury(ledger: &SqliteLedger) -> Result<(), LedgerError> {
 
 /// A process is gone when nobody holds its lock. In doubt it lives, and its leases run out. Its
 /// own locks hold a process too, whichever handle on the ledger took them.
-fn is_gone(ledger: &SqliteLedger, owner: &str) -> bool {
+pub(super) fn is_gone(ledger: &SqliteLedger, owner: &str) -> bool {
     OpenOptions::new()
         .write(true)
         .open(lock_path(ledger, owner))

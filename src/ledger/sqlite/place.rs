@@ -24,10 +24,11 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 
 use self::note::{FileId, Note, read, write_mark, write_whole};
+use super::super::copy::Traces;
 use super::super::rows::{instant, instants};
 use super::super::{Copied, LedgerError, Sign, Write};
 use super::shared::Tx;
-use super::{SqliteLedger, statements as sql};
+use super::{SqliteLedger, copy, statements as sql};
 use crate::domain::cause::because;
 
 /// The file beside the ledger, once it is sure that the ledger is at home here. Only then marks
@@ -43,7 +44,7 @@ impl Home {
 
 /// A place as the ledger holds it.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-struct Place {
+pub(super) struct Place {
     token: String,
     mark: i64,
     marked_at: Option<i64>,
@@ -96,8 +97,15 @@ fn note_path(ledger: &SqliteLedger) -> PathBuf {
 /// Looks whether the ledger is at home; a new one settles. All of it under the write lock, so
 /// that of many processes which start at once one settles and the others find it done.
 pub(super) async fn take(ledger: &SqliteLedger) -> Result<Option<Copied>, LedgerError> {
-    let mut tx = ledger.begin().await?;
+    let mut tx = ledger.lock().await?;
     let found = Found::look(ledger, &mut tx).await?;
+    match copy::closed(&mut tx).await?.refusal() {
+        None => {}
+        Some(LedgerError::Moved { to, at }) => {
+            return Ok(Some(found.away(ledger, Sign::Moved { to, at })?));
+        }
+        Some(refusal) => return Err(refusal),
+    }
     match found.verdict() {
         Verdict::Home => found.hold(ledger, &found.place)?,
         Verdict::New => {
@@ -115,23 +123,51 @@ pub(super) async fn take(ledger: &SqliteLedger) -> Result<Option<Copied>, Ledger
             }
             tx.commit().await?;
         }
-        Verdict::Away(sign) => {
-            return Ok(Some(Copied {
-                store: ledger.path.display().to_string(),
-                known_until: instants(found.place.marked_at)?,
-                sign,
-            }));
-        }
+        Verdict::Away(sign) => return Ok(Some(found.away(ledger, sign)?)),
     }
     Ok(None)
 }
 
+/// What [`take`] would find. Only looks.
+pub(super) async fn look(ledger: &SqliteLedger) -> Result<Option<Copied>, LedgerError> {
+    let found = Found::look(ledger, &mut ledger.readers.begin().await?).await?;
+    match found.verdict() {
+        Verdict::Home | Verdict::New => Ok(None),
+        Verdict::Away(sign) => Ok(Some(found.away(ledger, sign)?)),
+    }
+}
+
+/// How much was sent from here.
+pub(super) async fn traces(ledger: &SqliteLedger) -> Result<Traces, LedgerError> {
+    let place: Place = sqlx::query_as(sql::PLACE)
+        .fetch_one(&ledger.readers)
+        .await?;
+    Ok(Traces {
+        mark: place.mark,
+        marked_at: place.marked_at,
+    })
+}
+
+/// Makes a finished copy at home where it is. Before the commit, as in [`accept`].
+pub(super) async fn settle(
+    ledger: &SqliteLedger,
+    tx: &mut Tx<'_>,
+    place: &Place,
+) -> Result<(), LedgerError> {
+    Found::look(ledger, tx).await?.write(ledger, place)
+}
+
 /// Makes this the ledger's home, whatever [`take`] has found.
 pub(super) async fn accept(ledger: &SqliteLedger, now: Timestamp) -> Result<(), LedgerError> {
-    let mut tx = ledger.begin().await?;
+    let mut tx = ledger.lock().await?;
     let found = Found::look(ledger, &mut tx).await?;
+    if let Some(refusal @ LedgerError::Unfinished { .. }) = copy::closed(&mut tx).await?.refusal() {
+        return Err(refusal);
+    }
+    copy::take_back(&mut tx).await?;
     if found.verdict() == Verdict::Home {
-        // Another process was told the same and came first.
+        // It was only closed, or another process was told the same and came first.
+        tx.commit().await?;
         return found.hold(ledger, &found.place);
     }
     let place = new_place(&mut tx, &found, Some(now)).await?;
@@ -171,6 +207,14 @@ impl Found {
             place,
             note: read(&beside).map_err(|error| unusable(&beside, &error))?,
             file: FileId::of(&file),
+        })
+    }
+
+    fn away(&self, ledger: &SqliteLedger, sign: Sign) -> Result<Copied, LedgerError> {
+        Ok(Copied {
+            store: ledger.path.display().to_string(),
+            known_until: instants(self.place.marked_at)?,
+            sign,
         })
     }
 

@@ -7,10 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use tokio::time::{Instant, sleep};
 
 use super::super::LedgerError;
+use super::super::insight::Schema;
 use super::{BUSY_TIMEOUT, fault, primary_code, statements as sql};
 use crate::domain::cause::{because, is_too_many_files};
 
@@ -28,7 +30,8 @@ pub(super) const READ_ONLY: &str = "the file or its folder is read-only: it may 
 /// What a file is before anything is written to it.
 enum Found {
     UpToDate,
-    /// Empty, or from an earlier version.
+    Empty,
+    /// From an earlier version.
     Behind,
     Foreign,
     /// A ledger, but its tables have names that nobody gave them.
@@ -45,6 +48,35 @@ pub(super) fn may_be_changed(path: &Path) -> Result<(), LedgerError> {
         }
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+/// Which schema the file has. Changes nothing in it.
+pub(super) async fn of(path: &Path) -> Result<Schema, LedgerError> {
+    let opening = |error: sqlx::Error| opening(path, &error);
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .read_only(true);
+    let mut connection = options.connect().await.map_err(opening)?;
+    let found = look(&mut connection).await.map_err(opening)?;
+    let applied: Option<i64> = match found {
+        Found::Foreign => return Err(not_a_ledger(path)),
+        Found::Garbled => return Err(garbled()),
+        Found::Empty => None,
+        Found::Behind | Found::UpToDate => sqlx::query_scalar(sql::MIGRATION_APPLIED)
+            .fetch_one(&mut connection)
+            .await
+            .map_err(opening)?,
+    };
+    let schema = Schema {
+        applied: applied.unwrap_or(0),
+        newest: MIGRATIONS.iter().map(|one| one.version).max().unwrap_or(0),
+    };
+    connection.close().await.ok();
+    if schema.applied > schema.newest {
+        return Err(LedgerError::Newer(schema.applied));
+    }
+    Ok(schema)
 }
 
 /// Tries again while others bring the same file up to date: the change to write-ahead logging
@@ -70,7 +102,7 @@ async fn prepare(writer: &SqlitePool, path: &Path) -> Result<(), LedgerError> {
         Found::Foreign => return Err(not_a_ledger(path)),
         // The library that reads the tables would not survive such names.
         Found::Garbled => return Err(garbled()),
-        Found::Behind => {
+        Found::Empty | Found::Behind => {
             drop(connection);
             // Whoever comes second waits here, and then finds it done.
             let mut tx = writer
@@ -78,7 +110,7 @@ async fn prepare(writer: &SqlitePool, path: &Path) -> Result<(), LedgerError> {
                 .await
                 .map_err(unopenable)?;
             match look(&mut tx).await.map_err(unopenable)? {
-                Found::UpToDate | Found::Behind => {}
+                Found::UpToDate | Found::Empty | Found::Behind => {}
                 Found::Foreign => return Err(not_a_ledger(path)),
                 Found::Garbled => return Err(garbled()),
             }
@@ -117,7 +149,7 @@ async fn look(connection: &mut SqliteConnection) -> Result<Found, sqlx::Error> {
         .fetch_one(&mut *connection)
         .await?;
     Ok(if id == 0 && tables == 0 {
-        Found::Behind
+        Found::Empty
     } else {
         Found::Foreign
     })

@@ -216,6 +216,7 @@ statements! {
         SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema
             WHERE name || tbl_name || COALESCE(sql, '') GLOB '*[^ -~' || char(10) || ']*')";
     MIGRATIONS_APPLIED = "SELECT COUNT(*) FROM _sqlx_migrations";
+    MIGRATION_APPLIED = "SELECT MAX(version) FROM _sqlx_migrations";
     TABLES = "SELECT COUNT(*) FROM sqlite_schema";
     WRITE_AHEAD = "PRAGMA journal_mode = WAL";
 
