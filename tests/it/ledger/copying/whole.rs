@@ -51,6 +51,7 @@ async fn full() -> (SqliteFile, Bench) {
                     account: Some(limit("10/s", 2)),
                     run: Some(limit("5/s", 1)),
                     line: Some(limit("5/s", 1)),
+                    ..Limits::default()
                 },
                 ..done.ask(&done.me, 100, 1)
             },
