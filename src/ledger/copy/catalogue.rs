@@ -28,10 +28,10 @@ WHERE c.run_id = runs.id), 0)"];
             Deliveries: deliveries, 4000
                 key [id: Integer]
                 both [run_id: Integer, line: Text, state: Text, reason: Text, detail: Text,
-                    hold: Text, due_at: Integer, lease_owner: Text, lease_until: Integer,
-                    attempt: Integer, tries: Integer, revision: Integer, fixed: Text,
-                    fixed_sum: Integer, first_attempt_at: Integer, begun_at: Integer,
-                    unanswered_at: Integer, aged_ms: OrZero, touch: Integer, code: Integer, message_id: Text,
+                    hold: Text, due_at: Integer, touch: Integer, lease_owner: Text,
+                    lease_until: Integer, attempt: Integer, tries: Integer, revision: Integer,
+                    fixed: Text, fixed_sum: Integer, first_attempt_at: Integer, begun_at: Integer,
+                    unanswered_at: Integer, aged_ms: OrZero, code: Integer, message_id: Text,
                     chat_id: Text, sent_at: Integer, delivered_at: Integer, read_at: Integer]
                 sqlite [];
             Attempts: attempts, 4000
@@ -65,7 +65,8 @@ WHERE c.run_id = runs.id), 0)"];
             Pace: pace, 2000
                 key [gateway: Text, subject: Text] both [tat_us: Integer] sqlite [];
             Caps: caps, 2000
-                key [gateway: Text, subject: Text] both [last_at: Integer, until_at: Integer] sqlite [];
+                key [gateway: Text, subject: Text]
+                both [last_at: Integer, until_at: Integer] sqlite [];
             CapDays: cap_days, 2000
                 key [gateway: Text, subject: Text, day: Integer]
                 both [nth: Integer, taken: Integer] sqlite [];
