@@ -567,6 +567,10 @@ statements! {
     HOLD_DELIVERIES = "
         SELECT id, attempt::bigint, begun_at FROM deliveries WHERE id = ANY($1::bigint[])
         ORDER BY id FOR UPDATE";
+    BEGUN_EARLIER = "
+        SELECT a.delivery_id, a.attempt::bigint, a.begun_at
+        FROM unnest($1::bigint[], $2::bigint[]) AS v (id, attempt)
+        JOIN attempts a ON a.delivery_id = v.id AND a.attempt = v.attempt";
     /// An earlier attempt whose process ended before its outcome was recorded.
     KEEP_LOST_BEFORE = "
         INSERT INTO attempts (delivery_id, attempt, revision, begun_at, outcome, sum)

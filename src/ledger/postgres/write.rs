@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::super::caps::{Count, Key};
-use super::super::rows::{GatedRow, instants};
+use super::super::rows::{GatedRow, instant, instants};
 use super::super::runs::Unanswered;
 use super::super::shapes::{AttemptRow, Begun, Lost, Moved, Numbered, gate_key};
 use super::super::write::{WriteTx, delivery, write_group};
@@ -39,7 +39,7 @@ pub(super) async fn write(
 }
 
 impl Tx {
-    /// Locks what the group is about; says when the last attempt of each was begun.
+    /// Locks what the group is about; says when the attempts were begun that it tells of.
     async fn hold_deliveries(&mut self, group: &[Write]) -> Result<Begins, LedgerError> {
         let ids: Vec<DeliveryId> = group.iter().map(delivery).collect();
         let begins = group.iter().any(|one| matches!(one, Write::Begin(_)));
@@ -58,7 +58,34 @@ impl Tx {
                 begins.insert((id, attempt), begun_at);
             }
         }
+        self.add_earlier(group, &mut begins).await?;
         Ok(Begins(begins))
+    }
+
+    /// The same for attempts that are not the last any more. They are kept, as lost.
+    async fn add_earlier(
+        &mut self,
+        group: &[Write],
+        begins: &mut HashMap<Numbered, Timestamp>,
+    ) -> Result<(), LedgerError> {
+        let told = group.iter().filter_map(|write| match write {
+            Write::Record(record) => Some((record.id, i64::from(record.attempt))),
+            Write::Settle(settle) => Some((settle.id, i64::from(settle.attempt))),
+            Write::Begin(_) | Write::Release(_) => None,
+        });
+        let late: Vec<Numbered> = told.filter(|one| !begins.contains_key(one)).collect();
+        if late.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<(DeliveryId, i64, i64)> = sqlx::query_as(sql::BEGUN_EARLIER)
+            .bind(column(&late, |(id, _)| *id))
+            .bind(column(&late, |(_, attempt)| *attempt))
+            .fetch_all(self.connection())
+            .await?;
+        for (id, attempt, begun_at) in rows {
+            begins.insert((id, attempt), instant(begun_at)?);
+        }
+        Ok(())
     }
 }
 
