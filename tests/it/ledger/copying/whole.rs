@@ -3,14 +3,16 @@
 
 use std::path::Path;
 
+use sendoff::domain::cap::Cap;
 use sendoff::domain::digest::Digest;
 use sendoff::domain::run::RunState;
-use sendoff::ledger::{Admission, ClaimRequest, Ledger, Limits, Missed, Written};
+use sendoff::ledger::{Admission, Begin, ClaimRequest, Ledger, Limits, Missed, Write, Written};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
 use super::super::bench::{
-    Bench, LINE_A, at, chat, freeze, gate, limit, new_run, owner, record_of, rows, run_id, sent,
+    Bench, LINE_A, at, begin_of, chat, freeze, gate, limit, new_run, owner, record_of, rows,
+    run_id, sent,
 };
 use super::super::cluster::PostgresDatabase;
 use super::super::proving::{eventful, findings};
@@ -60,7 +62,15 @@ async fn full() -> (SqliteFile, Bench) {
         .await
         .unwrap()
         .claims;
-    done.begin(&claims[0], 100).await;
+    let caps = Limits {
+        first_touch: Some(Cap::first_touch()),
+        ..Limits::default()
+    };
+    let begin = Write::Begin(Box::new(Begin {
+        under: caps.under(&done.run, LINE_A, claims[0].touch()),
+        ..begin_of(&claims[0], 100)
+    }));
+    assert_eq!(done.write_as(&done.me, begin).await, Written::Done);
     let mut record = record_of(&claims[0], 100, sent());
     record.chat = Some(chat(31, "chat-31", LINE_A));
     record.gate = Some(gate(Some(LINE_A), 900_000));
@@ -117,7 +127,7 @@ async fn differences(one: &Path, two: &Path) -> Vec<String> {
     .fetch_all(&mut connection)
     .await
     .unwrap();
-    assert_eq!(tables.len(), 14, "{tables:?}");
+    assert_eq!(tables.len(), 16, "{tables:?}");
     let mut found = Vec::new();
     for table in tables {
         // When a wait was asked for is not known on PostgreSQL.
