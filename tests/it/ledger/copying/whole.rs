@@ -6,7 +6,9 @@ use std::path::Path;
 use sendoff::domain::cap::Cap;
 use sendoff::domain::digest::Digest;
 use sendoff::domain::run::RunState;
-use sendoff::ledger::{Admission, Begin, ClaimRequest, Ledger, Limits, Missed, Write, Written};
+use sendoff::ledger::{
+    Admission, Begin, Claim, ClaimRequest, Ledger, Limits, Missed, Write, Written,
+};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
@@ -18,6 +20,19 @@ use super::super::cluster::PostgresDatabase;
 use super::super::proving::{eventful, findings};
 use super::super::store::SqliteFile;
 use super::{Kind, connect, moved, open};
+
+/// An attempt that the cap of its line counts.
+async fn begin_first_touch(bench: &Bench, claim: &Claim) {
+    let caps = Limits {
+        first_touch: Some(Cap::first_touch()),
+        ..Limits::default()
+    };
+    let begin = Write::Begin(Box::new(Begin {
+        under: caps.under(&bench.run, LINE_A, claim.touch()),
+        ..begin_of(claim, 100)
+    }));
+    assert_eq!(bench.write_as(&bench.me, begin).await, Written::Done);
+}
 
 /// A SQLite ledger in which everything is that there can be.
 async fn full() -> (SqliteFile, Bench) {
@@ -62,15 +77,7 @@ async fn full() -> (SqliteFile, Bench) {
         .await
         .unwrap()
         .claims;
-    let caps = Limits {
-        first_touch: Some(Cap::first_touch()),
-        ..Limits::default()
-    };
-    let begin = Write::Begin(Box::new(Begin {
-        under: caps.under(&done.run, LINE_A, claims[0].touch()),
-        ..begin_of(&claims[0], 100)
-    }));
-    assert_eq!(done.write_as(&done.me, begin).await, Written::Done);
+    begin_first_touch(&done, &claims[0]).await;
     let mut record = record_of(&claims[0], 100, sent());
     record.chat = Some(chat(31, "chat-31", LINE_A));
     record.gate = Some(gate(Some(LINE_A), 900_000));
