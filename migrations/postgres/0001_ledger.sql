@@ -107,7 +107,7 @@ CREATE TABLE deliveries (
     code             BIGINT,
     -- what its next attempt is: 0 another one, under no cap; 1 the first, to somebody with a chat;
     -- 2 the first, to somebody without one when the run was frozen
-    touch            SMALLINT NOT NULL CHECK (touch IN (0, 1, 2)),
+    touch            INTEGER NOT NULL CHECK (touch IN (0, 1, 2)),
     state            TEXT    NOT NULL CHECK (state IN ('pending', 'sending', 'sent', 'delivered',
         'read', 'failed', 'uncertain', 'skipped', 'cancelled')),
     line             TEXT    NOT NULL COLLATE "C",

@@ -47,6 +47,10 @@ enum What {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sendoff suppress add +12025550143
+  sendoff suppress add '(202) 555-0143' --region US --reason 'asked at the counter'")]
 struct AddArgs {
     /// Phone numbers
     #[arg(value_name = "PHONE", required = true)]
@@ -62,6 +66,10 @@ struct AddArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sendoff suppress remove +12025550143 --reason 'typed wrongly'
+  sendoff suppress remove +12025550143 --reason 'called us' --person-asked")]
 struct RemoveArgs {
     /// The person's phone number
     #[arg(value_name = "PHONE")]

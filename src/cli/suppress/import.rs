@@ -25,6 +25,10 @@ const CHUNKS_AHEAD: usize = 4;
 const SHOWN: u64 = 20;
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sendoff suppress import old-list.csv --region US
+  sendoff suppress import -        from standard input")]
 pub(super) struct ImportArgs {
     /// A CSV file with a column of phones; `-` is standard input. Columns `reason` and `at` are
     /// kept

@@ -14,6 +14,10 @@ use crate::ledger::{Ledger, NewSuppression, Reply, ReplyId};
 use crate::report::{self, ReportError};
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sendoff suppress list
+  sendoff suppress list --format csv")]
 pub(super) struct ListArgs {
     /// How it is written; phone numbers are whole in each
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
@@ -21,6 +25,9 @@ pub(super) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sendoff suppress export -o do-not-contact.csv")]
 pub(super) struct ExportArgs {
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
@@ -28,6 +35,11 @@ pub(super) struct ExportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sendoff suppress review                answers that only a person can judge
+  sendoff suppress review --stop 12      it meant stop: the person goes on the list
+  sendoff suppress review --dismiss 13   it did not")]
 pub(super) struct ReviewArgs {
     /// This answer means stop: put its person on the list
     #[arg(long, value_name = "ID", conflicts_with = "dismiss")]

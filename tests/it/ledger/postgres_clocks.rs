@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::bench::{LINE_A, begin_of, freeze, gate, limit, new_run, owner, record_of, rows, sent};
 use super::cluster::PostgresDatabase;
+use super::proving::assert_proved;
 
 /// No test waits for longer.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -230,4 +231,6 @@ async fn a_process_that_falls_silent_loses_its_leases_and_finds_it_so() {
     (late.begun_at, late.ended_at) = (silent.now(), silent.now());
     let late = silent.write(Write::Record(Box::new(late))).await;
     assert_eq!(late, Written::Late);
+    // The attempt was begun when the ledger says, whatever it says of it.
+    assert_proved(&*other.ledger, &run.run).await;
 }

@@ -3,19 +3,36 @@
 
 use std::path::Path;
 
+use sendoff::domain::cap::Cap;
 use sendoff::domain::digest::Digest;
 use sendoff::domain::run::RunState;
-use sendoff::ledger::{Admission, ClaimRequest, Ledger, Limits, Missed, Written};
+use sendoff::ledger::{
+    Admission, Begin, Claim, ClaimRequest, Ledger, Limits, Missed, Write, Written,
+};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
 use super::super::bench::{
-    Bench, LINE_A, at, chat, freeze, gate, limit, new_run, owner, record_of, rows, run_id, sent,
+    Bench, LINE_A, at, begin_of, chat, freeze, gate, limit, new_run, owner, record_of, rows,
+    run_id, sent,
 };
 use super::super::cluster::PostgresDatabase;
 use super::super::proving::{eventful, findings};
 use super::super::store::SqliteFile;
 use super::{Kind, connect, moved, open};
+
+/// An attempt that the cap of its line counts.
+async fn begin_first_touch(bench: &Bench, claim: &Claim) {
+    let caps = Limits {
+        first_touch: Some(Cap::first_touch()),
+        ..Limits::default()
+    };
+    let begin = Write::Begin(Box::new(Begin {
+        under: caps.under(&bench.run, LINE_A, claim.touch()),
+        ..begin_of(claim, 100)
+    }));
+    assert_eq!(bench.write_as(&bench.me, begin).await, Written::Done);
+}
 
 /// A SQLite ledger in which everything is that there can be.
 async fn full() -> (SqliteFile, Bench) {
@@ -60,7 +77,7 @@ async fn full() -> (SqliteFile, Bench) {
         .await
         .unwrap()
         .claims;
-    done.begin(&claims[0], 100).await;
+    begin_first_touch(&done, &claims[0]).await;
     let mut record = record_of(&claims[0], 100, sent());
     record.chat = Some(chat(31, "chat-31", LINE_A));
     record.gate = Some(gate(Some(LINE_A), 900_000));
