@@ -28,6 +28,10 @@ struct Seen {
 }
 
 impl Watch {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a thread of its own, and the time that has really passed"
+    )]
     pub(crate) fn start() -> Self {
         let seen = Arc::new(Seen::default());
         let watching = seen.clone();
