@@ -90,6 +90,7 @@ fn gateway(sandbox: &SandboxProcess) -> Chert {
         auth: ChertAuth::Bearer,
         signing_secret: SecretSource::Env(String::new()),
         limit: None,
+        first_touch: None,
         timeout: SignedDuration::from_secs(30),
         idempotency_retention: SignedDuration::from_hours(24),
     };

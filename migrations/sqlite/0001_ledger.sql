@@ -75,6 +75,9 @@ CREATE TABLE deliveries (
     detail           TEXT,
     hold             TEXT,
     due_at           INTEGER NOT NULL,
+    -- what its next attempt is: 0 another one, under no cap; 1 the first, to somebody with a chat;
+    -- 2 the first, to somebody without one when the run was frozen
+    touch            INTEGER NOT NULL CHECK (touch IN (0, 1, 2)),
     lease_owner      TEXT,
     lease_until      INTEGER,
     attempt          INTEGER NOT NULL DEFAULT 0, -- begun so far; the fence
@@ -96,7 +99,8 @@ CREATE TABLE deliveries (
     CHECK (state <> 'sending' OR (attempt > 0 AND begun_at IS NOT NULL AND fixed IS NOT NULL)),
     CHECK (sent_at IS NOT NULL OR (state <> 'sent' AND state <> 'delivered' AND state <> 'read'))
 );
-CREATE INDEX deliveries_due ON deliveries (run_id, line, due_at) WHERE state = 'pending';
+-- By kind, so that a claim finds what a used-up cap leaves it without reading the whole list.
+CREATE INDEX deliveries_due ON deliveries (run_id, line, touch, due_at) WHERE state = 'pending';
 CREATE INDEX deliveries_sending ON deliveries (run_id, lease_until) WHERE state = 'sending';
 
 CREATE TABLE attempts (
@@ -189,6 +193,25 @@ CREATE TABLE pace (
     PRIMARY KEY (gateway, subject)
 ) WITHOUT ROWID;
 
+-- The caps of the day: of a campaign all people newly written to, of a line its first messages.
+-- One row each, with when the newest attempt that counts was begun; and one for each day on which
+-- somebody was counted.
+CREATE TABLE caps (
+    gateway  TEXT    NOT NULL,
+    subject  TEXT    NOT NULL, -- 'campaign <name>', 'line <line>'
+    last_at  INTEGER NOT NULL,
+    until_at INTEGER, -- when it has room again, where it had none after that; only to be shown
+    PRIMARY KEY (gateway, subject)
+) WITHOUT ROWID;
+CREATE TABLE cap_days (
+    gateway TEXT    NOT NULL,
+    subject TEXT    NOT NULL,
+    day     INTEGER NOT NULL, -- since 1 January 1970, in the cap's own time zone
+    nth     INTEGER NOT NULL, -- its place among the days of the cap, from 0
+    taken   INTEGER NOT NULL,
+    PRIMARY KEY (gateway, subject, day)
+) WITHOUT ROWID;
+
 -- Processes that claim; the leases of one that is gone count as expired.
 CREATE TABLE owners (
     owner       TEXT    PRIMARY KEY,
@@ -198,6 +221,62 @@ CREATE TABLE owners (
     gone        INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)),
     forget_at   INTEGER -- long after it was found gone; until then a lease may name it
 ) WITHOUT ROWID;
+
+-- Who is not to be written to: one row for each voice that has said anything about a person, with
+-- the newest word of each sort. Suppressed while `at` is there and not before `lifted_at`. A claim
+-- looks a person up by the key; what was lifted stays, so that a late word is known as old.
+CREATE TABLE suppressions (
+    phone       TEXT    NOT NULL,
+    scope       TEXT    NOT NULL, -- '': everywhere; else the gateway of a rehearsal
+    voice       TEXT    NOT NULL CHECK (voice IN ('person', 'operator')),
+    at          INTEGER,          -- NULL: only the opposite was said so far
+    source      TEXT    CHECK (source IN ('reply', 'operator', 'import', 'api')),
+    reason      TEXT,
+    run_id      INTEGER,          -- the run that was answered
+    event_id    TEXT,             -- the answer
+    lifted_at   INTEGER,
+    lifted_by   TEXT    CHECK (lifted_by IN ('person', 'operator')),
+    lift_reason TEXT,
+    CHECK ((at IS NULL) = (source IS NULL)),
+    CHECK ((lifted_at IS NULL) = (lifted_by IS NULL)),
+    PRIMARY KEY (phone, scope, voice)
+) WITHOUT ROWID;
+
+-- Everything that was said about anybody, in the order in which it became known.
+CREATE TABLE suppression_events (
+    id       INTEGER PRIMARY KEY,
+    phone    TEXT    NOT NULL,
+    scope    TEXT    NOT NULL,
+    what     TEXT    NOT NULL CHECK (what IN ('suppressed', 'lifted')),
+    source   TEXT    NOT NULL,
+    reason   TEXT,
+    at       INTEGER NOT NULL,
+    noted_at INTEGER NOT NULL,
+    run_id   INTEGER,
+    event_id TEXT
+);
+CREATE INDEX suppression_events_phone ON suppression_events (phone, id);
+
+-- What people answered; each once, by the provider's name for it.
+CREATE TABLE replies (
+    id          INTEGER PRIMARY KEY,
+    gateway     TEXT    NOT NULL,
+    event_id    TEXT    NOT NULL,
+    phone       TEXT    NOT NULL,
+    line        TEXT    NOT NULL,
+    chat_id     TEXT,
+    text        TEXT    NOT NULL,
+    at          INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    run_id      INTEGER, -- NULL: no run had written to them before
+    delivery_id INTEGER,
+    heard       TEXT    NOT NULL CHECK (heard IN ('stop', 'start', 'review', 'nothing')),
+    handled_at  INTEGER, -- when it was obeyed, or judged by a person
+    UNIQUE (gateway, event_id)
+);
+CREATE INDEX replies_run ON replies (run_id, at) WHERE run_id IS NOT NULL;
+CREATE INDEX replies_review ON replies (phone, id) WHERE heard = 'review' AND handled_at IS NULL;
+CREATE INDEX replies_waiting ON replies (id) WHERE heard = 'review' AND handled_at IS NULL;
 
 -- From when on occurrences of a campaign count, and those that were not sent.
 CREATE TABLE schedules (

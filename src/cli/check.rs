@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::caps::{self, Prospect};
 use super::freeze::{self, Birth, Trial};
 use super::open::FoundSettings;
 use super::{App, Exit, Format, Stop, open};
@@ -33,6 +34,8 @@ struct Checked {
     name: Option<String>,
     trial: Option<Trial>,
     problems: Problems,
+    /// How long it takes, where its caps make it long.
+    how_long: Option<String>,
 }
 
 pub(super) async fn check(app: &App, args: CheckArgs) -> Result<Exit, Stop> {
@@ -79,6 +82,7 @@ async fn one(
                 name: None,
                 trial: None,
                 problems,
+                how_long: None,
             });
         }
     };
@@ -96,9 +100,17 @@ async fn one(
     match freeze::trial(app, history, &source, &birth).await {
         Ok(trial) => {
             problems.extend(trial.problems.clone());
+            let prospect = Prospect {
+                campaign: &campaign.name,
+                gateway: &campaign.gateway,
+                terms: &campaign.terms,
+                first_touch: caps::first_touch(&found.settings, &campaign.gateway),
+                facts: &trial.facts,
+            };
             Ok(Checked {
                 path,
                 name,
+                how_long: caps::how_long(history, prospect, app.clock.now()).await?,
                 trial: Some(trial),
                 problems,
             })
@@ -110,6 +122,7 @@ async fn one(
                 name,
                 trial: None,
                 problems,
+                how_long: None,
             })
         }
         Err(stop @ (Stop::Error { .. } | Stop::Ledger(_) | Stop::PipeClosed)) => Err(stop),
@@ -134,6 +147,9 @@ fn in_words(checked: &Checked) -> String {
         let (why, name) = (reason.in_words(), reason.as_str());
         writeln!(words, "  {n:>width$}  {why} ({name})").ok();
     }
+    if let Some(how_long) = &checked.how_long {
+        writeln!(words, "  {how_long}").ok();
+    }
     words
 }
 
@@ -150,6 +166,7 @@ fn as_json(checked: &Checked) -> Value {
         "rows": checked.trial.as_ref().map(|trial| trial.rows),
         "to_send": checked.trial.as_ref().map(|trial| trial.facts.counts.open()),
         "skipped": skipped,
+        "how_long": checked.how_long,
         "errors": checked.problems.errors(),
         "warnings": checked.problems.warnings(),
         "problems": checked.problems.iter().map(problem).collect::<Vec<_>>(),

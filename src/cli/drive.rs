@@ -7,9 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::interrupts::Interrupts;
 use super::preflight::Ready;
-use super::{App, Exit, Format, Stop, progress, schedule_words};
+use super::{App, Exit, Format, Stop, caps, progress, schedule_words};
 use crate::domain::delivery::{Counts, DeliveryState};
-use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 use crate::engine::dispatch::{self, Ended, Engine, Session, Shutdown, WhenIdle};
@@ -70,7 +69,7 @@ pub(super) async fn drive(
         ledger: ledger.clone(),
         gateway: ready.gateway.clone(),
         clock: app.clock.clone(),
-        limits: limits(&run, ready.limit),
+        limits: limits(&run, ready),
         guard: Guard::of(ready.limit),
         run: run.clone(),
         tally: tally.clone(),
@@ -99,19 +98,22 @@ pub(super) async fn drive(
     signals.abort();
     let ended = ended?;
     let record = ledger.run(&run.run).await?.unwrap_or(run);
-    let facts = ledger.facts(&record.run, app.clock.now()).await?;
+    let first_touch = ready.first_touch.as_ref();
+    let facts = caps::facts(&*ledger, &record, first_touch, app.clock.now()).await?;
     summary(app, &record, &facts, portion.format)?;
     say_how_it_ended(app, &record, &facts, &ended);
     Ok(exit(&ended, &record, &facts))
 }
 
 /// The account's limit is the gateway's; the campaign's holds for the run besides.
-pub(super) fn limits(run: &RunRecord, account: Option<Limit>) -> Limits {
+pub(super) fn limits(run: &RunRecord, ready: &Ready) -> Limits {
     let pace = &run.terms.pace;
     Limits {
-        account,
+        account: ready.limit,
         run: pace.run(),
         line: pace.line(),
+        day: run.terms.cap.clone(),
+        first_touch: ready.first_touch.clone(),
     }
 }
 

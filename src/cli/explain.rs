@@ -50,12 +50,17 @@ pub(super) async fn explain(app: &App, args: ExplainArgs) -> Result<Exit, Stop> 
     };
     let history = ledger.history(&run.run, id).await?;
     let others = others(&*ledger, &run, ids.take(OTHERS)).await?;
+    let opt_outs = match &history.delivery.phone {
+        Some(phone) => ledger.opt_outs_of(phone).await?,
+        None => Vec::new(),
+    };
     let view = drive::view(app);
     let told = Told {
         run: &run,
         history: &history,
         outlook: &ledger.outlook(&run.run).await?,
         others: &others,
+        opt_outs: &opt_outs,
         view: &view,
     };
     match args.format {

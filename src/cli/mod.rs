@@ -1,5 +1,6 @@
 //! The command line: one file per command, and the only place that prints.
 
+mod caps;
 mod check;
 mod completions;
 mod drive;
@@ -29,6 +30,7 @@ pub mod schedule_words;
 mod schema;
 mod states;
 mod status;
+mod suppress;
 mod verify;
 mod when;
 mod whom;
@@ -135,6 +137,8 @@ enum Command {
     Retry(retry::RetryArgs),
     /// Settle an uncertain delivery by a person's word
     Resolve(resolve::ResolveArgs),
+    /// People who are not to be written to, on any gateway and in any run
+    Suppress(suppress::SuppressArgs),
     /// Prove a run: every row, attempt and event against its checksum and its history
     Verify(verify::VerifyArgs),
     /// The next occurrences of campaigns, in words
@@ -336,6 +340,7 @@ async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
         Command::Explain(args) => explain::explain(app, args).await,
         Command::Retry(args) => retry::retry(app, args).await,
         Command::Resolve(args) => resolve::resolve(app, args).await,
+        Command::Suppress(args) => suppress::suppress(app, args).await,
         Command::Verify(args) => verify::verify(app, args).await,
         Command::Schedule(args) => schedule::schedule(app, args).await,
         Command::Ledger(args) => ledger::ledger(app, args).await,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::open::FoundSettings;
 use super::{App, Stop};
 use crate::domain::account::{Account, AccountId};
+use crate::domain::cap::Cap;
 use crate::domain::outcome::Outcome;
 use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
@@ -20,6 +21,8 @@ use crate::settings;
 pub(super) struct Ready {
     pub(super) gateway: Arc<dyn Gateway>,
     pub(super) limit: Option<Limit>,
+    /// The account's cap on people whom it has not written to before, for each line.
+    pub(super) first_touch: Option<Cap>,
     /// Its name in the settings and in the ledger.
     pub(super) name: String,
     /// The account behind the name; `None` in a rehearsal.
@@ -55,13 +58,14 @@ pub(super) fn gateway(app: &App, found: &FoundSettings, name: &str) -> Result<Re
     }
     let clock = app.clock.clone();
     let now: Now = Arc::new(move || clock.now());
-    let limit = account.limit;
+    let (limit, first_touch) = (account.limit, account.first_touch.clone());
     let gateway = Chert::new(account.clone(), secret.value, now).map_err(|error| {
         Stop::could_not_start(format!("the gateway '{name}' cannot be used: {error}"))
     })?;
     Ok(Ready {
         gateway: Arc::new(gateway),
         limit,
+        first_touch,
         name: name.to_owned(),
         account: Some(account.identity()),
     })

@@ -1,5 +1,5 @@
 //! `preview`: one recipient's message as they will see it, and the exact request that carries it.
-//! Reads files only; needs no account, no ledger and no network.
+//! Needs no account and no network; asks a ledger, where there is one, only who has opted out.
 
 mod find;
 mod html;
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
-use self::find::{Found, List, Rules, Wanted};
+use self::find::{Found, List, OptOuts, Rules, Wanted};
 use self::sheet::Sheet;
 use super::freeze::{self, Source};
-use super::{App, Exit, Stop, schedule_words};
+use super::{App, Exit, Stop, open, schedule_words};
 use crate::domain::campaign::Campaign;
 use crate::domain::phone::Phone;
 use crate::domain::run::{ONCE, RunId};
@@ -70,6 +70,7 @@ pub(super) async fn preview(app: &App, args: PreviewArgs) -> Result<Exit, Stop> 
         window: campaign.terms.window.clone(),
         starts_at: occasion.starts_at,
         suppressed: freeze::suppressed(&source)?.0,
+        opt_outs: opt_outs(app, campaign).await,
     };
     let list = campaign.recipients.source.clone();
     let (loaded, run) = (source.loaded.clone(), occasion.run.clone());
@@ -89,6 +90,24 @@ pub(super) async fn preview(app: &App, args: PreviewArgs) -> Result<Exit, Stop> 
             .note("No run starts before this is mended; `sendoff check` looks at every row.");
     }
     show(app, &args, &sheet(&source, found, occasion))
+}
+
+/// The ledger, where there is one. A message can be looked at without it, so a ledger that cannot
+/// be opened is told and no more.
+async fn opt_outs(app: &App, campaign: &Campaign) -> Option<OptOuts> {
+    let found = open::settings(app).ok()?;
+    let Ok(ledger) = open::ledger_if_there(app, &found.settings).await else {
+        app.out.note(
+            "The ledger cannot be read: who has opted out is not known here; `sendoff check` says \
+             why.",
+        );
+        return None;
+    };
+    Some(OptOuts {
+        ledger: ledger?,
+        gateway: campaign.gateway.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    })
 }
 
 fn sheet(source: &Source, found: Found, occasion: Occasion) -> Sheet {

@@ -60,6 +60,7 @@ pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop>
         auth: ChertAuth::Hmac,
         signing_secret: SecretSource::Env(String::new()),
         limit: None,
+        first_touch: None,
         timeout: DEFAULT_TIMEOUT,
         idempotency_retention: DEFAULT_RETENTION,
     };
@@ -70,6 +71,7 @@ pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop>
     let ready = Ready {
         gateway: Arc::new(gateway),
         limit: None,
+        first_touch: None,
         name: "sandbox".to_owned(),
         account: None,
     };

@@ -5,11 +5,12 @@ use jiff::Timestamp;
 
 use super::drive::{Portion, drive};
 use super::place::Place;
-use super::{App, Exit, Format, Stop, freeze, open, preflight, rehearsal, schedule_words};
+use super::{App, Exit, Format, Stop, caps, freeze, open, preflight, rehearsal, schedule_words};
+use crate::domain::cap::{Cap, Room, Subject};
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::run::RunState;
 use crate::engine::dispatch::WhenIdle;
-use crate::ledger::{Held, Ledger, RunFacts, RunRecord};
+use crate::ledger::{CapState, Held, Ledger, RunFacts, RunRecord};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -38,7 +39,8 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
     open::look_around(app, &*ledger).await?;
     let record = open::run(&*ledger, &args.run).await?;
-    let (facts, changed) = look(app, &*ledger, &record).await?;
+    let first_touch = caps::first_touch(&found.settings, &record.gateway);
+    let (facts, changed) = look(app, &*ledger, &record, first_touch).await?;
     if matches!(record.state, RunState::Finished | RunState::Cancelled) {
         app.out.note(&format!(
             "{} is {}: nothing is sent.",
@@ -80,10 +82,11 @@ async fn look(
     app: &App,
     ledger: &dyn Ledger,
     record: &RunRecord,
+    first_touch: Option<&Cap>,
 ) -> Result<(RunFacts, Vec<String>), Stop> {
     let frozen = record.clone();
     let changed = tokio::task::spawn_blocking(move || freeze::changed_on_disk(&frozen));
-    let facts = ledger.facts(&record.run, app.clock.now()).await?;
+    let facts = caps::facts(ledger, record, first_touch, app.clock.now()).await?;
     Ok((facts, changed.await.unwrap_or_default()))
 }
 
@@ -148,6 +151,7 @@ fn plan(facts: &RunFacts, now: Timestamp) -> Vec<String> {
         };
         lines.push(format!("{n} {words}{when}"));
     }
+    lines.extend(facts.caps.iter().filter_map(|state| used_up(state, now)));
     for gate in facts.gates.iter().filter(|gate| gate.until > now) {
         let whom = match &gate.held {
             Held::Account => "the whole account".to_owned(),
@@ -158,6 +162,22 @@ fn plan(facts: &RunFacts, now: Timestamp) -> Vec<String> {
         lines.push(format!("{whom} has to wait ({until}): {}", gate.reason));
     }
     lines
+}
+
+/// A cap that has no room now, and when it has some again.
+fn used_up(state: &CapState, now: Timestamp) -> Option<String> {
+    let Room::Closed { until } = state.room else {
+        return None;
+    };
+    let used = state.used.taken;
+    let most = state.cap.on_day(state.used.days_before);
+    let of = most.map_or_else(String::new, |most| format!(" of {most}"));
+    let whom = match &state.subject {
+        Subject::Campaign(_) => format!("{used}{of} people were newly written to today"),
+        Subject::Line(line) => format!("{used}{of} first messages left from {line} today"),
+    };
+    let wait = schedule_words::distance(now, until);
+    Some(format!("{whom}; the next may ({wait})"))
 }
 
 async fn set_running(app: &App, ledger: &dyn Ledger, record: RunRecord) -> Result<RunRecord, Stop> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use jiff::Timestamp;
 
+use super::caps::{self, Prospect};
 use super::drive::{self, Portion, drive};
 use super::freeze::{self, Birth, Source};
 use super::open::FoundSettings;
@@ -236,7 +237,11 @@ impl Live<'_> {
             if trial.problems.has_errors() {
                 return Err(trial.problems.into());
             }
-            ask(self.app, &question(&birth, self.ready, &trial.facts))?;
+            let how_long = self.how_long(&birth, &trial.facts).await?;
+            ask(
+                self.app,
+                &question(&birth, self.ready, (&trial.facts, how_long)),
+            )?;
         }
         let frozen = freeze::freeze(self.app, &*self.ledger, self.source, &birth).await;
         let record = match frozen {
@@ -256,6 +261,20 @@ impl Live<'_> {
             self.portion,
         )
         .await
+    }
+
+    /// Under the caps of the campaign and of its lines.
+    async fn how_long(&self, birth: &Birth, facts: &FreezeFacts) -> Result<Option<String>, Stop> {
+        let campaign = self.source.campaign();
+        let prospect = Prospect {
+            campaign: &campaign.name,
+            gateway: &birth.gateway,
+            terms: &campaign.terms,
+            first_touch: self.ready.first_touch.as_ref(),
+            facts,
+        };
+        let now = birth.starts_at.max(self.app.clock.now());
+        caps::how_long(Some(&*self.ledger), prospect, now).await
     }
 
     async fn go_on(&self, record: RunRecord) -> Result<Exit, Stop> {
@@ -339,7 +358,11 @@ fn worse(one: Exit, other: Exit) -> Exit {
     if other as u8 > one as u8 { other } else { one }
 }
 
-fn question(birth: &Birth, ready: &Ready, facts: &FreezeFacts) -> String {
+fn question(
+    birth: &Birth,
+    ready: &Ready,
+    (facts, how_long): (&FreezeFacts, Option<String>),
+) -> String {
     let open = facts.counts.open();
     let skipped: u64 = facts.skipped.values().sum();
     let people = if open == 1 { "person" } else { "people" };
@@ -350,8 +373,10 @@ fn question(birth: &Birth, ready: &Ready, facts: &FreezeFacts) -> String {
     };
     format!(
         "{}: send to {open} {people}{aside} through the gateway '{}'?\n\
-         It cannot be taken back.",
-        birth.run, ready.name
+         {}It cannot be taken back.",
+        birth.run,
+        ready.name,
+        how_long.map_or_else(String::new, |words| format!("{words}\n"))
     )
 }
 

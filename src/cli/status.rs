@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{App, Exit, Format, Stop, drive, open};
+use super::{App, Exit, Format, Stop, caps, drive, open};
 use crate::domain::run::RunState;
 use crate::ledger::{AtWork, Outlook, RunFacts, RunRecord};
 use crate::report::{self, Glance};
@@ -27,7 +27,9 @@ pub(super) async fn status(app: &App, args: StatusArgs) -> Result<Exit, Stop> {
     open::look_around(app, &*ledger).await?;
     if let Some(run) = &args.run {
         let record = open::run(&*ledger, run).await?;
-        let facts = ledger.facts(&record.run, app.clock.now()).await?;
+        let found = open::settings(app)?;
+        let first_touch = caps::first_touch(&found.settings, &record.gateway);
+        let facts = caps::facts(&*ledger, &record, first_touch, app.clock.now()).await?;
         let workers = if record.state == RunState::Running {
             ledger.workers(app.clock.now()).await?
         } else {

@@ -238,7 +238,7 @@ impl Choose for Choice<'_> {
         let place = self.args.place;
         place.prove(self.app, self.ledger, &ready).await?;
         Ok(Some(Outfit {
-            limits: drive::limits(run, ready.limit),
+            limits: drive::limits(run, &ready),
             gateway: ready.gateway,
             guard,
             owner: drive::owner(),

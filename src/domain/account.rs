@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::SignedDuration;
 
+use super::cap::Cap;
 use super::pace::Limit;
 
 /// Where a secret is kept. The value itself never stands in a settings file.
@@ -35,6 +36,8 @@ pub struct ChertAccount {
     pub signing_secret: SecretSource,
     /// All runs through this account together.
     pub limit: Option<Limit>,
+    /// People whom the account has not written to before, each line by itself.
+    pub first_touch: Option<Cap>,
     /// Connect and answer of one request.
     pub timeout: SignedDuration,
     /// How long the provider is trusted to remember an idempotency key (chert §5: assume 24 h).
@@ -120,6 +123,7 @@ mod tests {
             auth: ChertAuth::Bearer,
             signing_secret: SecretSource::Env(String::new()),
             limit: None,
+            first_touch: None,
             timeout: DEFAULT_TIMEOUT,
             idempotency_retention: DEFAULT_RETENTION,
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::cap::Cap;
 use super::digest::Digest;
 use super::pace::Pace;
 use super::phone::{HomeRegion, Phone};
@@ -87,6 +88,9 @@ pub struct Terms {
     pub window: Option<Window>,
     /// From the start of the run; what is not sent by then is skipped as `expired`.
     pub expires: Option<SignedDuration>,
+    /// How many people the campaign newly writes to on one day, all its runs together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Cap>,
 }
 
 /// A file that a run was frozen from.

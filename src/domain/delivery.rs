@@ -102,6 +102,8 @@ impl fmt::Display for DeliveryState {
 pub enum SkipReason {
     /// On a do-not-contact list.
     Suppressed,
+    /// The person said STOP, or stands on the ledger's own list.
+    OptedOut,
     /// The same recipient stands further up in the list.
     Duplicate,
     /// No message can be addressed to this phone cell.
@@ -119,8 +121,9 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Suppressed,
+        Self::OptedOut,
         Self::Duplicate,
         Self::InvalidPhone,
         Self::MissingValue,
@@ -133,6 +136,7 @@ impl SkipReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Suppressed => "suppressed",
+            Self::OptedOut => "opted_out",
             Self::Duplicate => "duplicate",
             Self::InvalidPhone => "invalid_phone",
             Self::MissingValue => "missing_value",
@@ -147,6 +151,7 @@ impl SkipReason {
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Suppressed => "on the do-not-contact list",
+            Self::OptedOut => "opted out",
             Self::Duplicate => "already further up in the list",
             Self::InvalidPhone => "no usable phone number",
             Self::MissingValue => "a value the message needs is empty",

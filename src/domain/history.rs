@@ -161,7 +161,12 @@ pub enum DeliveryEvent {
     /// It was due and had to wait; used up no attempt.
     Held { until: Timestamp, hold: Hold },
     /// It was due and is not to be sent any more.
-    Skipped { reason: SkipReason },
+    Skipped {
+        reason: SkipReason,
+        /// By whose word, where that is not said by the reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
     /// The request could not be prepared (a file was not taken): no attempt was begun.
     Unprepared {
         state: DeliveryState,
@@ -305,10 +310,13 @@ impl Standing {
                 self.due_at = *until;
                 self.hold = Some(*hold);
             }
-            DeliveryEvent::Skipped { reason } => {
+            DeliveryEvent::Skipped { reason, detail } => {
                 self.state = DeliveryState::Skipped;
                 self.reason = Some(*reason);
                 self.hold = None;
+                if let Some(detail) = detail {
+                    self.detail = Some(detail.clone());
+                }
             }
             DeliveryEvent::Unprepared {
                 state,

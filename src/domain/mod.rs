@@ -2,11 +2,12 @@
 //! environment. Time and chance come in as arguments.
 //!
 //! Reading order: [`campaign`] is what the user asked for, [`message`] what a recipient gets,
-//! [`run`] and [`delivery`] what is kept of it, [`outcome`] what an attempt came to, [`pace`],
-//! [`retry`], [`schedule`] and [`window`] decide *when*.
+//! [`run`] and [`delivery`] what is kept of it, [`outcome`] what an attempt came to, [`cap`],
+//! [`pace`], [`retry`], [`schedule`] and [`window`] decide *when*.
 
 pub mod account;
 pub mod campaign;
+pub mod cap;
 pub mod cause;
 pub mod delivery;
 pub mod digest;
@@ -15,6 +16,7 @@ pub mod history;
 pub mod key;
 pub mod links;
 pub mod message;
+pub mod opt_out;
 pub mod outcome;
 pub mod pace;
 pub mod phone;

@@ -228,7 +228,8 @@ fn shop(
         gateway: engine.gateway.clone(),
         clock: engine.clock.clone(),
         recorder,
-        limiter: Limiter::new(engine.limits, &engine.guard),
+        limiter: Limiter::new(&engine.limits, &engine.guard),
+        limits: engine.limits.clone(),
         uploads: Uploads::new(
             engine.ledger.clone(),
             engine.gateway.clone(),

@@ -1,8 +1,8 @@
 //! The loop that drives a run: claims what is due, hands it to workers, waits for what comes
 //! next, and looks around for what other processes do. Sends nothing itself.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, concurrency};
 use super::settle::later;
 use super::worker::{self, Broken, Shop};
 use crate::crash_points;
+use crate::domain::cap::Touch;
 use crate::domain::pace::HORIZON;
 use crate::domain::run::RunState;
 use crate::ledger::{Candidate, Claim, ClaimRequest, Claimed, DeliveryId, LedgerError};
@@ -43,6 +44,8 @@ pub(super) struct Floor<'a> {
     /// ended its lease. It has its turn when that worker has ended, and then changes nothing that
     /// the worker has settled.
     in_hand: HashMap<DeliveryId, Option<Box<Claim>>>,
+    /// The lines of those of them that a cap counts, or is about to.
+    counted: HashMap<DeliveryId, String>,
     /// When the ledger is to be asked for work again.
     ask_at: Timestamp,
     /// When it is to be asked what other processes have done to the run.
@@ -70,6 +73,7 @@ impl<'a> Floor<'a> {
             shop,
             workers: JoinSet::new(),
             in_hand: HashMap::new(),
+            counted: HashMap::new(),
             ask_at: engine.clock.now(),
             look_at: engine.clock.now(),
             locked: 0,
@@ -194,6 +198,7 @@ impl<'a> Floor<'a> {
     /// Reads how a worker ended, and looks for work again as soon as there may be some.
     fn joined(&mut self, done: Result<Finished, JoinError>) -> Result<(), LedgerError> {
         let again = done.as_ref().ok().and_then(|(id, _)| {
+            self.counted.remove(id);
             self.shop.leases.gave_back(*id);
             self.in_hand.remove(id).flatten()
         });
@@ -258,13 +263,22 @@ impl<'a> Floor<'a> {
             lease_until: later(now, self.shop.lease + HORIZON),
             most,
             horizon: later(now, HORIZON),
-            limits: engine.limits,
+            limits: engine.limits.clone(),
+            in_hand: self.in_hand_by_line(),
         };
         let (terms, starts_at) = (&engine.run.terms, engine.run.starts_at);
         let admit = |candidate: Candidate<'_>| admit(terms, starts_at, candidate);
         let claimed = engine.ledger.claim(&request, &admit).await;
         crash_points::reach("claim.committed").await;
         claimed
+    }
+
+    fn in_hand_by_line(&self) -> BTreeMap<String, u32> {
+        let mut by_line = BTreeMap::new();
+        for line in self.counted.values() {
+            *by_line.entry(line.clone()).or_default() += 1;
+        }
+        by_line
     }
 
     fn start(&mut self, claimed: Claimed) {
@@ -293,6 +307,11 @@ impl<'a> Floor<'a> {
             }
             Entry::Vacant(free) => {
                 free.insert(None);
+                let limits = &self.engine.limits;
+                let capped = limits.day.is_some() || limits.first_touch.is_some();
+                if capped && claim.touch() != Touch::Again {
+                    self.counted.insert(claim.id, claim.line.clone());
+                }
                 self.shop.leases.took(claim.id);
                 let shop = self.shop.clone();
                 self.workers

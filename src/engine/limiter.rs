@@ -39,7 +39,7 @@ fn quota(limit: Limit) -> Option<Quota> {
 }
 
 impl Limiter {
-    pub(super) fn new(limits: Limits, account: &Guard) -> Self {
+    pub(super) fn new(limits: &Limits, account: &Guard) -> Self {
         let run = Guard::of(limits.run);
         Self {
             shared: [account.0.clone(), run.0].into_iter().flatten().collect(),

@@ -108,7 +108,7 @@ impl Shop {
         self.note_due(&settled.next);
         match written {
             Written::Done => self.tally.shift(DeliveryState::Sending, to),
-            Written::Late | Written::Held { .. } => {
+            Written::Late | Written::Held { .. } | Written::LeftOut => {
                 tracing::warn!(row = claim.row, "a late outcome; it changes nothing");
                 self.tally.change(|view| view.late += 1);
             }

@@ -16,15 +16,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::dispatch::Shutdown;
 use crate::domain::account::AccountId;
+use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
-    Admit, AtWork, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
-    History, KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution,
-    Retry, RunFacts, RunRecord, Running, Whom, Worker, Write, Written,
+    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord,
+    Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply,
+    NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry,
+    RunFacts, RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 
 /// Between two tries; doubled up to [`LONGEST_PAUSE`]. Each try may have waited for itself.
@@ -164,6 +166,7 @@ patiently! {
     stop set_state(run: &RunId, to: RunState, reason: Option<&str>, now: Timestamp) -> RunRecord;
     stop finish_if_done(run: &RunId, now: Timestamp) -> bool;
     stop facts(run: &RunId, now: Timestamp) -> RunFacts;
+    stop caps(gateway: &str, caps: &[(Subject, Cap)], now: Timestamp) -> Vec<CapState>;
     stop deliveries(run: &RunId, after: Option<DeliveryId>, most: u32) -> Vec<DeliveryRecord>;
     stop audit() -> Box<dyn Audit>;
     stop find(run: &RunId, whom: &Whom) -> Vec<DeliveryId>;
@@ -182,6 +185,14 @@ patiently! {
     stop claim(request: &ClaimRequest<'_>, admit: Admit<'_>) -> Claimed;
     abort write(owner: &Owner, group: &[Write]) -> Vec<Written>;
     stop messages_to(gateway: &str, phone: &Phone) -> HashSet<String>;
+    stop suppress(people: &[NewSuppression], now: Timestamp) -> Vec<Suppressing>;
+    stop lift(phone: &Phone, lifting: &Lifting, now: Timestamp) -> Lifted;
+    stop suppressed(gateway: &str, phones: &[&Phone]) -> HashMap<String, Suppression>;
+    stop suppressions(after: Option<&Phone>, most: u32) -> Vec<Suppression>;
+    stop opt_outs_of(phone: &Phone) -> Vec<OptOutEvent>;
+    abort keep_reply(reply: &NewReply, now: Timestamp) -> KeptReply;
+    stop to_review(after: Option<ReplyId>, most: u32) -> Vec<Reply>;
+    stop reviewed(reply: ReplyId, now: Timestamp) -> bool;
     stop media(sha256: Digest) -> Option<Media>;
     stop upload(gateway: &str, sha256: Digest) -> Option<String>;
     stop keep_upload(gateway: &str, sha256: Digest, id: &str, now: Timestamp) -> ();

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::crash_points;
 use crate::domain::campaign::FrozenFile;
+use crate::domain::cap::Touch;
 use crate::domain::delivery::SkipReason;
 use crate::domain::message::{Breach, Media};
 use crate::domain::phone::Phone;
@@ -130,6 +131,9 @@ impl<'a> Planner<'a> {
             }
             let mut rows = chunk.rows;
             skip_suppressed(&mut rows, self.reading.suppressed);
+            if let Some(history) = self.reading.history {
+                skip_opted_out(&mut rows, history, &run.gateway).await?;
+            }
             if let Some(window) = &run.terms.window {
                 skip_unreachable(&mut rows, window, run.starts_at);
             }
@@ -165,6 +169,39 @@ pub(crate) fn skip_suppressed(rows: &mut [Row], suppressed: &HashSet<Phone>) {
     }
 }
 
+/// Skips the people who have opted out by now of what `gateway` sends.
+pub(crate) async fn skip_opted_out(
+    rows: &mut [Row],
+    history: &dyn Ledger,
+    gateway: &str,
+) -> Result<(), LedgerError> {
+    let opted_out = history.suppressed(gateway, &phones(rows)).await?;
+    for row in rows.iter_mut().filter(|_| !opted_out.is_empty()) {
+        let Verdict::Send { recipient, .. } = &row.verdict else {
+            continue;
+        };
+        if let Some(suppression) = opted_out.get(recipient.phone.expose()) {
+            row.verdict = Verdict::Skip {
+                key: Some(recipient.key.clone()),
+                phone: Some(recipient.phone.clone()),
+                reason: SkipReason::OptedOut,
+                detail: suppression.in_words(),
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Who is to be sent to.
+fn phones(rows: &[Row]) -> Vec<&Phone> {
+    rows.iter()
+        .filter_map(|row| match &row.verdict {
+            Verdict::Send { recipient, .. } => Some(&recipient.phone),
+            Verdict::Skip { .. } => None,
+        })
+        .collect()
+}
+
 /// Skips the people for whom no hour is allowed, wherever their phone may be.
 pub(crate) fn skip_unreachable(rows: &mut [Row], window: &Window, from: Timestamp) {
     for row in rows {
@@ -188,15 +225,8 @@ async fn known(
     reading: &Reading<'_>,
     rows: &[Row],
 ) -> Result<HashMap<String, KnownChat>, LedgerError> {
-    let phones: Vec<&Phone> = rows
-        .iter()
-        .filter_map(|row| match &row.verdict {
-            Verdict::Send { recipient, .. } => Some(&recipient.phone),
-            Verdict::Skip { .. } => None,
-        })
-        .collect();
     match reading.history {
-        Some(history) => history.known(&reading.run.gateway, &phones).await,
+        Some(history) => history.known(&reading.run.gateway, &phones(rows)).await,
         None => Ok(HashMap::new()),
     }
 }
@@ -212,18 +242,22 @@ fn plan(
     for row in rows {
         planned.push(match row.verdict {
             Verdict::Send { recipient, message } => {
-                let line = if let Some(chat) = known.get(recipient.phone.expose()) {
-                    chat.line.clone()
+                let (line, touch) = if let Some(chat) = known.get(recipient.phone.expose()) {
+                    (chat.line.clone(), Touch::FollowUp)
                 } else {
                     breaches.look(row.line, &message);
-                    lines.next()
+                    (lines.next(), Touch::First)
                 };
                 NewDelivery {
                     row: row.number,
                     recipient_key: Some(recipient.key),
                     phone: Some(recipient.phone),
                     timezone: recipient.timezone,
-                    plan: Planned::Send { message, line },
+                    plan: Planned::Send {
+                        message,
+                        line,
+                        touch,
+                    },
                 }
             }
             Verdict::Skip {

@@ -34,7 +34,8 @@ use crate::domain::pace;
 use crate::domain::phone::Phone;
 use crate::gateway::{Envelope, Gateway, Request};
 use crate::ledger::{
-    Admission, Begin, Candidate, Claim, Fixed, Ledger, LedgerError, Next, RunRecord, Write, Written,
+    Admission, Begin, Candidate, Claim, Fixed, Ledger, LedgerError, Limits, Next, RunRecord, Write,
+    Written,
 };
 
 /// A slot that is this long past, because the process stood still or the ledger did, is not made
@@ -50,6 +51,7 @@ pub(super) struct Shop {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) recorder: Recorder,
     pub(super) limiter: Limiter,
+    pub(super) limits: Limits,
     pub(super) uploads: Uploads,
     pub(super) tally: Arc<Tally>,
     /// Deliveries begun or on the wire; a little more than the wire takes, so that a commit is
@@ -124,6 +126,12 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
         Written::Done => {}
         Written::Held { until } => {
             shop.note_due_at(until);
+            return Ok(());
+        }
+        Written::LeftOut => {
+            tracing::info!(row = claim.row, "the person has opted out meanwhile");
+            shop.tally
+                .shift(DeliveryState::Pending, DeliveryState::Skipped);
             return Ok(());
         }
         Written::Late => {
@@ -248,6 +256,7 @@ impl Shop {
             at: begun_at,
             lease_until: later(begun_at, self.lease),
             unanswered: claim.begun_at.filter(|_| claim.unanswered_since.is_some()),
+            under: self.limits.under(&self.run, &claim.line, claim.touch()),
         }));
         let written = self.recorder.write(begin).await?;
         if written == Written::Done {

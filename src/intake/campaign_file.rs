@@ -12,6 +12,8 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::message_file::{self, MessageFile};
 use super::paths;
 use super::settings_file::Settings;
@@ -21,6 +23,8 @@ use crate::domain::campaign::{Campaign, FrozenFile, Recipients, Terms};
 use crate::domain::phone::Phone;
 use crate::domain::problem::{Place, Problem, Problems, nearest};
 use crate::domain::run::is_campaign_name;
+use crate::domain::schedule::Schedule;
+use crate::domain::window::{Window, WindowZone};
 
 /// A campaign that is right in itself, and where its file says what.
 #[derive(Debug, Clone)]
@@ -160,7 +164,7 @@ fn campaign(reader: &Reader, root: &Node, path: &Path) -> Option<Campaign> {
     let schedule = fields
         .get(reader, "schedule")
         .and_then(|node| timing::schedule(reader, node));
-    let terms = terms(reader, &mut fields, lines);
+    let terms = terms(reader, &mut fields, lines, schedule.as_ref());
     let suppress = suppress(reader, &mut fields, path);
     fields.unsupported(
         reader,
@@ -307,18 +311,35 @@ fn vars(reader: &Reader, node: &Node) -> BTreeMap<String, serde_json::Value> {
     vars
 }
 
-fn terms(reader: &Reader, fields: &mut Fields<'_>, lines: Vec<Phone>) -> Terms {
+fn terms(
+    reader: &Reader,
+    fields: &mut Fields<'_>,
+    lines: Vec<Phone>,
+    schedule: Option<&Schedule>,
+) -> Terms {
     let mut get = |name| fields.get(reader, name);
     let window = get("window").and_then(|node| timing::window(reader, node));
     let expires = get("expires").and_then(|node| reader.duration(node));
     let pace = get("pace").map(|node| limits::pace(reader, node));
     let retry = get("retry").map(|node| limits::retry(reader, node));
+    let (pace, per_day) = pace.unwrap_or_default();
+    let day = schedule.map_or_else(|| day_of(window.as_ref()), |one| one.timezone.clone());
     Terms {
         lines,
-        pace: pace.unwrap_or_default(),
+        pace,
         retry: retry.unwrap_or_default(),
         window,
         expires,
+        cap: per_day.on(day),
+    }
+}
+
+/// Whose midnight ends a day where no schedule says so: the window's, unless that is each
+/// recipient's own.
+fn day_of(window: Option<&Window>) -> TimeZone {
+    match window.map(Window::zone) {
+        Some(WindowZone::Fixed(zone)) => zone.clone(),
+        Some(WindowZone::Recipient) | None => TimeZone::UTC,
     }
 }
 

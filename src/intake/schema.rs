@@ -213,6 +213,14 @@ pub struct PaceShape {
     pub concurrency: Option<u32>,
     /// Each line by itself.
     pub per_line: Option<RateShape>,
+    /// At most so many people are newly written to on one day, by all runs of the campaign
+    /// together. A day is that of the schedule's time zone, else of the window's, else of UTC.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub daily_cap: Option<u32>,
+    /// The caps of the first days on which anybody is written to; after them `daily_cap` holds,
+    /// or none.
+    #[schemars(length(min = 1, max = 366), inner(range(min = 1, max = 10_000_000)))]
+    pub ramp: Option<Vec<u32>>,
 }
 
 /// How often a failed attempt is tried again.
@@ -306,7 +314,8 @@ pub struct GatewayShape {
     /// How long the provider is trusted to remember an idempotency key; `24h` where this is left
     /// out.
     pub idempotency_retention: Option<DurationShape>,
-    /// The limit on first messages of each line; only `none` so far.
+    /// The cap on messages to people this account has not written to before, each line by itself;
+    /// 30 a day (UTC), 10 minutes apart, where this is left out. `none` lifts it.
     pub first_touch: Option<FirstTouchShape>,
 }
 
@@ -324,9 +333,36 @@ pub enum AuthShape {
 }
 
 #[derive(Debug, JsonSchema)]
-#[schemars(rename = "FirstTouch", rename_all = "lowercase")]
+#[schemars(rename = "FirstTouch", untagged)]
 pub enum FirstTouchShape {
+    Lifted(NoneShape),
+    Cap(FirstTouchCapShape),
+}
+
+/// No such limit.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "None", rename_all = "lowercase")]
+pub enum NoneShape {
     None,
+}
+
+/// A cap on first messages.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "FirstTouchCap", deny_unknown_fields)]
+pub struct FirstTouchCapShape {
+    /// On one day; 30 where this is left out.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub per_day: Option<u32>,
+    /// From one to the next; `10m` where this is left out.
+    pub gap: Option<GapShape>,
+}
+
+/// A length of time, or none.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "Gap", untagged)]
+pub enum GapShape {
+    Lifted(NoneShape),
+    Time(DurationShape),
 }
 
 /// Exactly one of both.

@@ -55,7 +55,7 @@ impl Arrivals {
 
     /// The limits that a message from `line` is under.
     fn limits(line: &str, request: &ClaimRequest<'_>) -> Vec<(String, Limit)> {
-        let limits = request.limits;
+        let limits = &request.limits;
         let line = limits.line.map(|limit| (line_subject(line), limit));
         let run = limits.run.map(|limit| (run_subject(request), limit));
         let account = limits.account.map(|limit| (ACCOUNT.to_owned(), limit));

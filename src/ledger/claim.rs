@@ -7,13 +7,17 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use super::arrivals::Arrivals;
+use super::budget::Budget;
+use super::caps::CapTx;
 use super::events::{self, Happened};
+use super::opt_out::Left;
 use super::rows::{self, CandidateRow, GateRow, OnlyRow, instants, number, stored};
 use super::shapes::HeldBack;
 use super::tx::SharedTx;
 use super::{
     Admission, Admit, Candidate, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Held, LedgerError,
 };
+use crate::domain::cap::Touch;
 use crate::domain::delivery::{Hold, SkipReason};
 use crate::domain::history::DeliveryEvent;
 use crate::domain::phone::Phone;
@@ -22,8 +26,14 @@ use crate::domain::run::RunState;
 /// A line, and how many deliveries of it are worth a look.
 pub(super) type Share = (String, u32);
 
+/// The same for each kind of delivery, in the order of [`Touch::ALL`].
+pub(super) type Shares = (String, [u32; 3]);
+
+/// Of a line, when the next delivery of a kind is due, or free again.
+pub(super) type NextPending = (String, Touch, i64);
+
 /// What a claim's transaction can do. Whatever it finds free stays so until its end.
-pub(super) trait ClaimTx: SharedTx {
+pub(super) trait ClaimTx: SharedTx + CapTx {
     /// The run's state; it does not change before the transaction ends.
     fn run_state(
         &mut self,
@@ -69,11 +79,11 @@ pub(super) trait ClaimTx: SharedTx {
     ) -> impl Future<Output = Result<Vec<DeliveryId>, LedgerError>> + Send;
 
     /// Pending ones that are due and nobody's, with their due times; the longest due of a line
-    /// first.
+    /// and a kind.
     fn due(
         &mut self,
         request: &ClaimRequest<'_>,
-        shares: &[Share],
+        shares: &[Shares],
     ) -> impl Future<Output = Result<Vec<(i64, DeliveryId)>, LedgerError>> + Send;
 
     /// In the order of the ids.
@@ -89,23 +99,18 @@ pub(super) trait ClaimTx: SharedTx {
         ids: &[DeliveryId],
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    fn skip(
-        &mut self,
-        rows: &[(DeliveryId, SkipReason)],
-    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
-
     /// By line, when an attempt without an outcome may be asked for.
     fn next_unanswered(
         &mut self,
         request: &ClaimRequest<'_>,
     ) -> impl Future<Output = Result<Vec<(String, i64)>, LedgerError>> + Send;
 
-    /// By line, when a pending delivery is due, or free again.
+    /// By line and kind, when a pending delivery is due, or free again.
     fn next_pending(
         &mut self,
         request: &ClaimRequest<'_>,
         lines: &[String],
-    ) -> impl Future<Output = Result<Vec<(String, i64)>, LedgerError>> + Send;
+    ) -> impl Future<Output = Result<Vec<NextPending>, LedgerError>> + Send;
 }
 
 pub(super) async fn claim(
@@ -130,7 +135,10 @@ pub(super) async fn claim(
     let lines = tx.lines(request.run.id).await?;
     let subjects = Arrivals::subjects(request, &lines);
     let gateway = &request.run.gateway;
-    let mut pace = Arrivals::new(tx.arrivals(gateway, &subjects).await?);
+    let mut room = Room {
+        pace: Arrivals::new(tx.arrivals(gateway, &subjects).await?),
+        caps: Budget::look(tx, request, &lines).await?,
+    };
     let open: Vec<String> = lines
         .iter()
         .filter(|line| gates.until(line).is_none())
@@ -140,31 +148,50 @@ pub(super) async fn claim(
         Some(phone) => Some(only(tx, request, phone, &gates).await?),
         None => None,
     };
-    if pace.room(request, &open) > 0 {
+    if room.pace.room(request, &open) > 0 {
         let ids = match &only {
             Some(one) => one
                 .iter()
                 .filter(|one| one.free_at <= request.now)
                 .map(|one| one.id)
                 .collect(),
-            None => due(tx, request, &open, &pace).await?,
+            None => due(tx, request, &open, &room).await?,
         };
         let mut sorted = Sorted::default();
         if !ids.is_empty() {
-            for candidate in tx.candidates(gateway, &ids).await? {
-                sorted.place(candidate, request, admit, &mut pace)?;
+            let candidates = tx.candidates(gateway, &ids).await?;
+            sorted.opted_out = opted_out(tx, &candidates).await?;
+            for candidate in candidates {
+                sorted.place(candidate, request, admit, &mut room)?;
             }
         }
         sorted.settle(tx, request, &mut claimed).await?;
-        if !pace.changed().is_empty() {
-            tx.set_arrivals(gateway, pace.changed()).await?;
+        if !room.pace.changed().is_empty() {
+            tx.set_arrivals(gateway, room.pace.changed()).await?;
         }
     }
     claimed.next_at = match only {
         Some(one) => one.map(|one| one.free_at),
-        None => next_at(tx, request, &pace, (&lines, &gates)).await?,
+        None => next_at(tx, request, &room, (&lines, &gates)).await?,
     };
     Ok(claimed)
+}
+
+/// What the limits and the caps have room for.
+struct Room {
+    pace: Arrivals,
+    caps: Budget,
+}
+
+impl Room {
+    /// Of each kind, how many deliveries from a line.
+    fn shares(&self, line: &str, request: &ClaimRequest<'_>) -> Shares {
+        let most = self
+            .pace
+            .room(request, std::slice::from_ref(&line.to_owned()));
+        let of = |touch| self.caps.left(line, touch).min(most);
+        (line.to_owned(), Touch::ALL.map(of))
+    }
 }
 
 /// Open waits that the provider asked for.
@@ -222,32 +249,56 @@ async fn due(
     tx: &mut impl ClaimTx,
     request: &ClaimRequest<'_>,
     open: &[String],
-    pace: &Arrivals,
+    room: &Room,
 ) -> Result<Vec<DeliveryId>, LedgerError> {
     // A line is asked for what it may send itself, so that a long queue on one line never
-    // hides the others.
-    let shares: Vec<Share> = open
+    // hides the others; and by kind, so that those who wait for a cap never hide those who are
+    // under none, and none of a long list is looked at that there is no room for.
+    let shares: Vec<Shares> = open.iter().map(|line| room.shares(line, request)).collect();
+    let begun: Vec<Share> = shares
         .iter()
-        .map(|line| (line.clone(), pace.room(request, std::slice::from_ref(line))))
+        .map(|(line, [again, ..])| (line.clone(), *again))
         .collect();
-    let mut ids = tx.unanswered(request, &shares).await?;
+    let mut ids = tx.unanswered(request, &begun).await?;
     let mut found = tx.due(request, &shares).await?;
     ids.sort_unstable();
     found.sort_unstable();
     ids.extend(found.into_iter().map(|(_, id)| id));
     if request.limits.line.is_none() {
-        let room = pace.room(request, open);
+        let room = room.pace.room(request, open);
         ids.truncate(usize::try_from(room).unwrap_or(usize::MAX));
     }
     Ok(ids)
 }
 
+/// By whose word candidates are not to be written to. Whoever opts out after this is found when
+/// the attempt is to begin.
+async fn opted_out(
+    tx: &mut impl ClaimTx,
+    candidates: &[CandidateRow],
+) -> Result<HashMap<DeliveryId, String>, LedgerError> {
+    let ids: Vec<DeliveryId> = candidates
+        .iter()
+        .filter(|candidate| candidate.opted_out)
+        .map(|candidate| candidate.id)
+        .collect();
+    let mut details = HashMap::new();
+    if !ids.is_empty() {
+        for row in tx.opted_out(&ids).await? {
+            let detail = row.detail()?;
+            details.entry(row.id).or_insert(detail);
+        }
+    }
+    Ok(details)
+}
+
 /// Candidates by what is to happen with them.
 #[derive(Default)]
 struct Sorted {
+    opted_out: HashMap<DeliveryId, String>,
     claims: Vec<Claim>,
     moved: Vec<HeldBack>,
-    skipped: Vec<(DeliveryId, SkipReason)>,
+    skipped: Vec<Left>,
     /// Attempts without an answer that have to wait for their recipient's gate.
     doubts: Vec<HeldBack>,
     happened: Vec<Happened>,
@@ -259,11 +310,14 @@ impl Sorted {
         row: CandidateRow,
         request: &ClaimRequest<'_>,
         admit: Admit<'_>,
-        pace: &mut Arrivals,
+        room: &mut Room,
     ) -> Result<(), LedgerError> {
         // With limits of their own, the lines together offer more than was asked for.
         if self.claims.len() >= usize::try_from(request.most).unwrap_or(usize::MAX) {
             return Ok(());
+        }
+        if let Some(detail) = self.opted_out.remove(&row.id) {
+            return self.leave_out(&row, request, SkipReason::OptedOut, Some(detail));
         }
         let phone = stored(Phone::from_e164(&row.phone))?;
         let candidate = Candidate {
@@ -282,16 +336,49 @@ impl Sorted {
             return self.hold(&row, request, until, hold);
         }
         match admit(candidate) {
-            Admission::Now => {
-                if let Some(slot_us) = pace.take(&row.line, request) {
-                    self.claims.push(row.into_claim(phone, slot_us)?);
-                }
-            }
+            Admission::Now => self.take(row, phone, request, room)?,
             Admission::Hold { until, hold } => self.hold(&row, request, until, hold)?,
-            Admission::Skip(reason) => {
-                self.skipped.push((row.id, reason));
-                self.happened(&row, request, &DeliveryEvent::Skipped { reason })?;
+            Admission::Skip(reason) => self.leave_out(&row, request, reason, None)?,
+        }
+        Ok(())
+    }
+
+    fn leave_out(
+        &mut self,
+        row: &CandidateRow,
+        request: &ClaimRequest<'_>,
+        reason: SkipReason,
+        detail: Option<String>,
+    ) -> Result<(), LedgerError> {
+        let what = DeliveryEvent::Skipped {
+            reason,
+            detail: detail.clone(),
+        };
+        self.skipped.push(Left {
+            id: row.id,
+            reason,
+            detail,
+        });
+        self.happened(row, request, &what)
+    }
+
+    /// Claims it, if there is room. Who is out of room stays as they are: there may be a long list
+    /// of them. One who was asked for alone waits, and says so.
+    fn take(
+        &mut self,
+        row: CandidateRow,
+        phone: Phone,
+        request: &ClaimRequest<'_>,
+        room: &mut Room,
+    ) -> Result<(), LedgerError> {
+        let touch = row.touch();
+        if let Some((until, hold)) = room.caps.closed(&row.line, touch) {
+            if request.only.is_some() {
+                self.hold(&row, request, until, hold)?;
             }
+        } else if let Some(slot_us) = room.pace.take(&row.line, request) {
+            room.caps.take(&row.line, touch);
+            self.claims.push(row.into_claim(phone, slot_us)?);
         }
         Ok(())
     }
@@ -358,16 +445,19 @@ fn held_back(id: DeliveryId, until: Timestamp, hold: Hold) -> HeldBack {
 async fn next_at(
     tx: &mut impl ClaimTx,
     request: &ClaimRequest<'_>,
-    pace: &Arrivals,
+    room: &Room,
     (lines, gates): (&[String], &Gates),
 ) -> Result<Option<Timestamp>, LedgerError> {
     let mut due: BTreeMap<String, i64> = BTreeMap::new();
     let unanswered = tx.next_unanswered(request).await?;
     let pending = tx.next_pending(request, lines).await?;
     let (now, frozen_due) = (request.now, request.frozen_due().as_millisecond());
-    let pending = pending.into_iter().map(|(line, at)| {
+    let pending = pending.into_iter().map(|(line, touch, at)| {
         let due = at == frozen_due;
-        (line, if due { now.as_millisecond() } else { at })
+        let at = if due { now.as_millisecond() } else { at };
+        let closed = room.caps.closed(&line, touch);
+        let opens = closed.map_or(i64::MIN, |(until, _)| until.as_millisecond());
+        (line, at.max(opens))
     });
     for (line, at) in unanswered.into_iter().chain(pending) {
         due.entry(line)
@@ -379,7 +469,7 @@ async fn next_at(
     let ahead = request.horizon.duration_since(now) / 2;
     let mut earliest: Option<Timestamp> = None;
     for (line, at) in due {
-        let slot = stored(Timestamp::from_microsecond(pace.slot(&line, request)))?;
+        let slot = stored(Timestamp::from_microsecond(room.pace.slot(&line, request)))?;
         let slot = slot.saturating_sub(ahead).unwrap_or(slot);
         let gate = gates.until(&line).unwrap_or(Timestamp::MIN);
         let at = rows::instant(at)?.max(slot).max(gate);

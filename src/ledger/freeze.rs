@@ -11,6 +11,7 @@ use super::tx::SharedTx;
 use super::{Freeze, FreezeFacts, LedgerError, NewDelivery, NewRun, Planned, RunRecord};
 use crate::domain::account::AccountId;
 use crate::domain::campaign::FrozenFile;
+use crate::domain::cap::Touch;
 use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::history::{self, FrozenRow, FrozenRun, RunEvent};
 use crate::domain::message::Media;
@@ -150,6 +151,14 @@ impl FrozenMessage {
         }
     }
 
+    /// What it will be to its recipient; none for a row that is skipped.
+    pub(super) fn touch(&self) -> Option<Touch> {
+        match &self.row.plan {
+            Planned::Send { touch, .. } => Some(*touch),
+            Planned::Skip { .. } => None,
+        }
+    }
+
     /// Why it is skipped, where it is.
     pub(super) fn skipped(&self) -> Option<(SkipReason, &str)> {
         match &self.row.plan {
@@ -279,6 +288,10 @@ impl<T: FreezeTx> Freezing<T> {
                     self.lines.insert(line.to_owned());
                 }
                 self.facts.counts.add(DeliveryState::Pending, 1);
+                if one.touch() == Some(Touch::First) {
+                    let first = self.facts.first_touches.entry(line.to_owned());
+                    *first.or_default() += 1;
+                }
             }
         }
     }

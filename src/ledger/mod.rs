@@ -7,6 +7,8 @@
 
 mod arrivals;
 mod audit;
+mod budget;
+mod caps;
 mod claim;
 pub mod copy;
 mod events;
@@ -16,6 +18,7 @@ mod history;
 pub mod insight;
 mod kept;
 mod operator;
+mod opt_out;
 pub mod postgres;
 mod rows;
 mod runs;
@@ -37,9 +40,14 @@ pub use self::audit::Audit;
 pub use self::history::{
     Attendance, History, Lease, Outlook, Present, Resolution, Retry, RetryKey, Whom,
 };
+pub use self::opt_out::{
+    Answers, Arrival, Asked, KeptReply, Lifted, Lifting, NewReply, NewSuppression, OptOutEvent,
+    Reply, ReplyId, Said, Suppressing, Suppression,
+};
 pub use self::workers::{AtWork, Holding, Running, Worker};
 use crate::domain::account::AccountId;
 use crate::domain::campaign::{FrozenFile, Terms};
+use crate::domain::cap::{Cap, Room, Subject, Touch, Used};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use crate::domain::digest::Digest;
 use crate::domain::message::{Media, Message};
@@ -132,6 +140,8 @@ pub enum Planned {
     Send {
         message: Message,
         line: String,
+        /// Whether the gateway has a chat with the person; never [`Touch::Again`].
+        touch: Touch,
     },
     Skip {
         reason: SkipReason,
@@ -168,6 +178,8 @@ pub trait Freeze: Send {
 pub struct FreezeFacts {
     pub counts: Counts,
     pub skipped: BTreeMap<SkipReason, u64>,
+    /// People the gateway has no chat with, by the line that is to write to them.
+    pub first_touches: BTreeMap<String, u64>,
 }
 
 /// A run as the ledger holds it.
@@ -188,8 +200,8 @@ pub struct RunRecord {
     pub finished_at: Option<Timestamp>,
 }
 
-/// The limits that a claim reserves slots under.
-#[derive(Debug, Clone, Copy, Default)]
+/// The limits that a claim reserves slots under, and the caps that hold from day to day.
+#[derive(Debug, Clone, Default)]
 pub struct Limits {
     /// Everything sent through the gateway.
     pub account: Option<Limit>,
@@ -197,6 +209,42 @@ pub struct Limits {
     pub run: Option<Limit>,
     /// Each line by itself.
     pub line: Option<Limit>,
+    /// People newly written to by all runs of the campaign.
+    pub day: Option<Cap>,
+    /// People whom the gateway has no chat with, each line by itself.
+    pub first_touch: Option<Cap>,
+}
+
+impl Limits {
+    /// The caps that an attempt is under which is a `touch` from `line`.
+    pub fn under(&self, run: &RunRecord, line: &str, touch: Touch) -> Vec<Under> {
+        let day = self.day.as_ref().filter(|_| touch != Touch::Again);
+        let first = self.first_touch.as_ref().filter(|_| touch == Touch::First);
+        let day = day.map(|cap| (cap, Subject::Campaign(run.run.campaign().to_owned())));
+        let first = first.map(|cap| (cap, Subject::Line(line.to_owned())));
+        day.into_iter()
+            .chain(first)
+            .map(|(cap, subject)| Under {
+                gateway: run.gateway.clone(),
+                subject,
+                cap: cap.clone(),
+            })
+            .collect()
+    }
+}
+
+/// A cap that counts an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Under {
+    pub gateway: String,
+    pub subject: Subject,
+    pub cap: Cap,
+}
+
+impl Under {
+    fn key(&self) -> caps::Key {
+        (self.gateway.clone(), self.subject.to_string())
+    }
 }
 
 /// What a claim asks for.
@@ -214,6 +262,9 @@ pub struct ClaimRequest<'a> {
     /// No slot later than this, so that a stop never leaves much reserved.
     pub horizon: Timestamp,
     pub limits: Limits,
+    /// By line, deliveries of earlier claims that the caps may not have counted yet: room is left
+    /// for them.
+    pub in_hand: BTreeMap<String, u32>,
 }
 
 impl ClaimRequest<'_> {
@@ -287,6 +338,15 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// What its next attempt is to the recipient, as far as is known.
+    pub fn touch(&self) -> Touch {
+        match (self.attempt, &self.chat) {
+            (0, None) => Touch::First,
+            (0, Some(_)) => Touch::FollowUp,
+            _ => Touch::Again,
+        }
+    }
+
     /// The chat with that person: of the last attempt, or one that is known by now.
     pub fn known_chat(&self) -> Option<&str> {
         let fixed = self
@@ -338,6 +398,9 @@ pub struct Begin {
     /// [`Claim::begun_at`] of the attempt before, where that one is without an answer: kept as
     /// lost if nothing is known of it.
     pub unanswered: Option<Timestamp>,
+    /// The caps that count it; see [`Limits::under`]. A cap without room holds it, whatever the
+    /// claim has found.
+    pub under: Vec<Under>,
 }
 
 /// The outcome of an attempt.
@@ -498,11 +561,14 @@ pub enum Written {
     Done,
     /// Another worker had taken over, or the run is not running any more: nothing was changed.
     Late,
-    /// An attempt that must not begin: the provider has asked for a wait meanwhile. The claim
-    /// was given back and is due again then; no attempt was burnt.
+    /// An attempt that must not begin: the provider has asked for a wait meanwhile, or a cap of
+    /// the day is used up. The claim was given back and is due again then; no attempt was burnt.
     Held {
         until: Timestamp,
     },
+    /// An attempt that must not begin: the person has opted out meanwhile. The delivery is
+    /// `skipped`; no attempt was burnt.
+    LeftOut,
 }
 
 /// A delivery as reports show it.
@@ -544,8 +610,21 @@ pub struct RunFacts {
     pub first_sent_at: Option<Timestamp>,
     pub last_sent_at: Option<Timestamp>,
     pub outlook: Outlook,
+    /// The caps that hold for the run, and how much of each is used.
+    pub caps: Vec<CapState>,
     /// The first of the uncertain deliveries, which wait for a person.
     pub uncertain: Vec<DeliveryRecord>,
+    pub answers: Answers,
+}
+
+/// How a cap stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapState {
+    pub subject: Subject,
+    pub cap: Cap,
+    pub used: Used,
+    /// At the moment it was looked at.
+    pub room: Room,
 }
 
 /// Failures that are alike.
@@ -641,6 +720,14 @@ pub trait Ledger: Debug + Send + Sync {
     async fn finish_if_done(&self, run: &RunId, now: Timestamp) -> Result<bool, LedgerError>;
 
     async fn facts(&self, run: &RunId, now: Timestamp) -> Result<RunFacts, LedgerError>;
+
+    /// How much of a gateway's caps is used, on the day of each that it is `now`; in their order.
+    async fn caps(
+        &self,
+        gateway: &str,
+        caps: &[(Subject, Cap)],
+        now: Timestamp,
+    ) -> Result<Vec<CapState>, LedgerError>;
 
     /// Deliveries of a run in the order of the list, from the one after `after` on.
     async fn deliveries(
@@ -756,6 +843,54 @@ pub trait Ledger: Debug + Send + Sync {
         gateway: &str,
         phone: &Phone,
     ) -> Result<HashSet<String>, LedgerError>;
+
+    // People who opted out
+
+    /// Puts people on the ledger's do-not-contact list, in one transaction; one answer for each.
+    /// From its commit on no attempt to them is begun, on any gateway and by any process. Whoever
+    /// is listed already stays as they are; an operator's own word stands beside a person's.
+    async fn suppress(
+        &self,
+        people: &[NewSuppression],
+        now: Timestamp,
+    ) -> Result<Vec<Suppressing>, LedgerError>;
+
+    /// Takes a person off the list; not what the person said, unless the person asks for it.
+    async fn lift(
+        &self,
+        phone: &Phone,
+        lifting: &Lifting,
+        now: Timestamp,
+    ) -> Result<Lifted, LedgerError>;
+
+    /// Which of these people are not to be written to by a gateway, by phone.
+    async fn suppressed(
+        &self,
+        gateway: &str,
+        phones: &[&Phone],
+    ) -> Result<HashMap<String, Suppression>, LedgerError>;
+
+    /// The list, by phone, from the one after `after` on; what was said in rehearsals left out.
+    async fn suppressions(
+        &self,
+        after: Option<&Phone>,
+        most: u32,
+    ) -> Result<Vec<Suppression>, LedgerError>;
+
+    /// Everything that was said about a person, in the order in which it became known.
+    async fn opt_outs_of(&self, phone: &Phone) -> Result<Vec<OptOutEvent>, LedgerError>;
+
+    /// Keeps an answer and obeys it, in one transaction: STOP puts the person on the list, START
+    /// takes that back, the newest by its own time counts. In any order, late, for people of no
+    /// run; an answer that is known by its gateway and name changes nothing.
+    async fn keep_reply(&self, reply: &NewReply, now: Timestamp) -> Result<KeptReply, LedgerError>;
+
+    /// Answers that wait for a person to judge them, oldest first, from the one after `after` on.
+    async fn to_review(&self, after: Option<ReplyId>, most: u32)
+    -> Result<Vec<Reply>, LedgerError>;
+
+    /// A person has judged an answer and lets it be. False: it does not wait for that.
+    async fn reviewed(&self, reply: ReplyId, now: Timestamp) -> Result<bool, LedgerError>;
 
     // Files
 

@@ -10,6 +10,7 @@ use super::{
     Claim, ClaimRequest, DeliveryId, DeliveryRecord, Gate, Held, KnownChat, LedgerError, Missed,
     RunRecord,
 };
+use crate::domain::cap::Touch;
 use crate::domain::delivery::{DeliveryState, Hold, SkipReason};
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
@@ -37,6 +38,12 @@ pub(super) fn named<T>(value: Option<T>, text: &str) -> Result<T, LedgerError> {
 /// A stored count or number.
 pub(super) fn number<T: TryFrom<i64>>(value: i64) -> Result<T, LedgerError> {
     T::try_from(value).map_err(|_| LedgerError::Damaged(format!("{value} is out of range")))
+}
+
+/// A stored kind of attempt.
+pub(super) fn touch(number: i64) -> Result<Touch, LedgerError> {
+    Touch::of_number(number)
+        .ok_or_else(|| LedgerError::Damaged(format!("{number} is no kind of attempt")))
 }
 
 #[derive(FromRow)]
@@ -161,12 +168,25 @@ pub(super) struct CandidateRow {
     chat_id: Option<String>,
     chat_line: Option<String>,
     pub(super) gate_until: Option<i64>,
+    /// The person is not to be written to.
+    pub(super) opted_out: bool,
 }
 
 impl CandidateRow {
     /// An earlier attempt of it is without an answer.
     pub(super) fn is_unanswered(&self) -> bool {
         self.state == DeliveryState::Sending.as_str()
+    }
+
+    /// What its next attempt is to the recipient, by what is known at this moment.
+    pub(super) fn touch(&self) -> Touch {
+        if self.attempt > 0 {
+            Touch::Again
+        } else if self.chat_id.is_some() {
+            Touch::FollowUp
+        } else {
+            Touch::First
+        }
     }
 
     pub(super) fn into_claim(self, phone: Phone, slot_us: i64) -> Result<Claim, LedgerError> {

@@ -1,9 +1,10 @@
 //! What every writing transaction can do, whatever the database: the door from the logic that
 //! both share to the SQL that they do not. What only one kind of them does stands with its logic.
 
-use super::LedgerError;
 use super::events::EventRow;
+use super::opt_out::{Left, OptedOutRow};
 use super::shapes::{HeldBack, Lost};
+use super::{DeliveryId, LedgerError};
 
 pub(super) trait SharedTx: Send {
     /// Makes room for as many more events of a run, and says the last one's number.
@@ -33,4 +34,14 @@ pub(super) trait SharedTx: Send {
         &mut self,
         rows: &[HeldBack],
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Pending ones among deliveries of running runs whose people are not to be written to, with
+    /// the person's own word before others.
+    fn opted_out(
+        &mut self,
+        ids: &[DeliveryId],
+    ) -> impl Future<Output = Result<Vec<OptedOutRow>, LedgerError>> + Send;
+
+    /// Pending deliveries that are not to be sent any more.
+    fn skip(&mut self, rows: &[Left]) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::caps::{CapTx, Caps, Count, Key, hold_capped, hold_caps};
 use super::events::{self, Happened};
+use super::opt_out::Left;
 use super::rows::{GatedRow, instant, number};
 use super::runs::{self, Unanswered};
 use super::shapes::{AttemptRow, Begun, HeldBack, Lost, Moved, Numbered, gate_key};
@@ -14,11 +16,27 @@ use super::{
     Begin, DeliveryId, Gate, LedgerError, NewChat, Next, Owner, Record, Release, Settle, Verdict,
     Write, Written,
 };
+use crate::domain::delivery::SkipReason;
 use crate::domain::history::DeliveryEvent;
 
 /// What a transaction of the writer can do. Every change names the state, the attempt and where
 /// it matters the owner that it expects, and says which deliveries were so.
-pub(super) trait WriteTx: SharedTx {
+pub(super) trait WriteTx: SharedTx + CapTx {
+    /// Nobody else counts anything of these caps before the transaction ends.
+    fn hold_caps(&mut self, keys: &[Key]) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    fn count_caps(
+        &mut self,
+        counts: &[Count],
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Those of an owner's claims that are still its own and in a running run, with the run.
+    fn own_fresh(
+        &mut self,
+        owner: &Owner,
+        ids: &[DeliveryId],
+    ) -> impl Future<Output = Result<Vec<(DeliveryId, i64)>, LedgerError>> + Send;
+
     fn any_gate(
         &mut self,
         now: Timestamp,
@@ -126,11 +144,17 @@ pub(super) async fn write_group(
 ) -> Result<Vec<Written>, LedgerError> {
     let mut written = Vec::with_capacity(group.len());
     let mut happened = News::default();
+    let before = hold_caps(tx, group).await?;
+    let mut caps = before.clone();
     let mut rest = group;
     while !rest.is_empty() {
         let (round, later) = rest.split_at(distinct(rest));
-        written.extend(write_round(tx, owner, round, &mut happened).await?);
+        written.extend(write_round(tx, owner, round, (&mut happened, &mut caps)).await?);
         rest = later;
+    }
+    let counts = caps.since(&before);
+    if !counts.is_empty() {
+        tx.count_caps(&counts).await?;
     }
     for (run_id, happened) in happened.0 {
         events::note(tx, run_id, happened).await?;
@@ -141,10 +165,10 @@ pub(super) async fn write_group(
 /// What happened in a transaction, by run: noted at its end, and in the order of the runs, so
 /// that two processes never wait for each other.
 #[derive(Default)]
-struct News(BTreeMap<i64, Vec<Happened>>);
+pub(super) struct News(BTreeMap<i64, Vec<Happened>>);
 
 impl News {
-    fn add(&mut self, run_id: i64, one: Happened) {
+    pub(super) fn add(&mut self, run_id: i64, one: Happened) {
         self.0.entry(run_id).or_default().push(one);
     }
 }
@@ -174,7 +198,7 @@ async fn write_round(
     tx: &mut impl WriteTx,
     owner: &Owner,
     group: &[Write],
-    news: &mut News,
+    (news, caps): (&mut News, &mut Caps),
 ) -> Result<Vec<Written>, LedgerError> {
     let (mut begins, mut records, mut releases) = (Vec::new(), Vec::new(), Vec::new());
     let (mut gates, mut chats) = (Vec::new(), Vec::new());
@@ -206,19 +230,69 @@ async fn write_round(
     for (gate, asked_at) in gates {
         tx.extend_gate(gate, asked_at).await?;
     }
-    let held = hold_gated(tx, owner, &begins, news).await?;
+    let left = leave_opted_out(tx, owner, &begins, news).await?;
+    begins.retain(|begin| !left.contains(&begin.id));
+    let mut held = hold_gated(tx, owner, &begins, news).await?;
     begins.retain(|begin| !held.contains_key(&begin.id));
-    done.extend(begin_all(tx, owner, &begins).await?);
+    held.extend(hold_capped(tx, owner, &mut begins, (news, caps)).await?);
+    let begun = begin_all(tx, owner, &begins).await?;
+    for begin in begins.iter().filter(|begin| begun.contains(&begin.id)) {
+        caps.take(begin);
+    }
+    done.extend(begun);
     done.extend(release_all(tx, owner, &releases, news).await?);
     Ok(group
         .iter()
         .map(delivery)
         .map(|id| match held.get(&id) {
             Some(&until) => Written::Held { until },
+            None if left.contains(&id) => Written::LeftOut,
             None if done.contains(&id) => Written::Done,
             None => Written::Late,
         })
         .collect())
+}
+
+/// Attempts that must not begin, because their people have opted out since the claim. One that
+/// has begun and is without an answer may be with the person already: it is settled as always.
+async fn leave_opted_out(
+    tx: &mut impl WriteTx,
+    owner: &Owner,
+    begins: &[&Begin],
+    news: &mut News,
+) -> Result<HashSet<DeliveryId>, LedgerError> {
+    let claims: HashMap<DeliveryId, &Begin> = begins.iter().map(|one| (one.id, *one)).collect();
+    if claims.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ids: Vec<DeliveryId> = begins.iter().map(|begin| begin.id).collect();
+    let (mut left, mut out) = (HashSet::new(), Vec::new());
+    for row in tx.opted_out(&ids).await? {
+        let Some(begin) = claims.get(&row.id) else {
+            continue;
+        };
+        let claimed = row.lease_owner.as_ref() == Some(&owner.0)
+            && row.attempt == i64::from(begin.expected_attempt);
+        if !claimed || !left.insert(row.id) {
+            continue;
+        }
+        let (reason, detail) = (SkipReason::OptedOut, Some(row.detail()?));
+        let what = DeliveryEvent::Skipped {
+            reason,
+            detail: detail.clone(),
+        };
+        let event = Happened::to_delivery(row.id, begin.expected_attempt, begin.at, &what)?;
+        news.add(row.run_id, event);
+        out.push(Left {
+            id: row.id,
+            reason,
+            detail,
+        });
+    }
+    if !out.is_empty() {
+        tx.skip(&out).await?;
+    }
+    Ok(left)
 }
 
 /// Attempts that must not begin, because a gate was closed after their claim: given back, to be

@@ -137,6 +137,8 @@ fn key(run: &RunId, delivery: &DeliveryRecord) -> Option<IdempotencyKey> {
     let frozen_out = delivery.attempts == 0
         && match delivery.reason {
             None | Some(SkipReason::Expired) => false,
+            // Left out later, it keeps its line.
+            Some(SkipReason::OptedOut) => delivery.line.is_empty(),
             Some(
                 SkipReason::Suppressed
                 | SkipReason::Duplicate
@@ -159,7 +161,7 @@ fn key(run: &RunId, delivery: &DeliveryRecord) -> Option<IdempotencyKey> {
 /// Foreign text that a spreadsheet would run as a formula gets an apostrophe in front, and so
 /// does text that begins with one: taking one apostrophe away always gives the text back.
 /// A phone in E.164 stays as it is; it can only ever be read as a number.
-fn guarded(text: &str) -> String {
+pub(super) fn guarded(text: &str) -> String {
     let risky = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'']);
     if risky && Phone::from_e164(text).is_err() {
         format!("'{text}")

@@ -136,11 +136,12 @@ impl Sheet<'_> {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
              <title>{heading}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-             {}{}{}{}{}{}</main>\n</body>\n</html>\n",
+             {}{}{}{}{}{}{}</main>\n</body>\n</html>\n",
             self.head(),
             self.became(),
             self.over_time(),
             self.left_out(),
+            self.opted_out(),
             self.failures(),
             self.people(),
         )
@@ -238,6 +239,31 @@ impl Sheet<'_> {
             .map(|(reason, n)| [thousands(*n), format!("{} ({reason})", reason.in_words())])
             .collect();
         table("Left out on purpose", ["How many", "Why"], &rows)
+    }
+
+    fn opted_out(&self) -> String {
+        let answers = &self.facts.answers;
+        let rows: Vec<[String; 3]> = answers
+            .first
+            .iter()
+            .map(|reply| {
+                [
+                    reply.row.map_or_else(String::new, |row| row.to_string()),
+                    reply.phone.masked(),
+                    self.calendar.moment(reply.at, Fine::Whole),
+                ]
+            })
+            .collect();
+        let text = table("Opted out by answering", ["Row", "Phone", "When"], &rows);
+        let named = u64::try_from(rows.len()).unwrap_or(0);
+        let more = answers.opted_out.saturating_sub(named);
+        if more == 0 {
+            return text;
+        }
+        format!(
+            "{text}<p class=\"soft\">And {} more.</p>\n",
+            thousands(more)
+        )
     }
 
     fn failures(&self) -> String {

@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::workers::workers_json;
 use super::{Format, Glance, ReportError, Subject};
+use crate::domain::cap::{self, Room};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
-use crate::ledger::{AtWork, Held, Outlook, RunFacts, RunRecord};
+use crate::ledger::{Answers, AtWork, CapState, Held, Outlook, RunFacts, RunRecord};
 
 /// RFC 3339 in UTC with milliseconds, in every format for programs.
 pub(super) fn instant(at: Timestamp) -> String {
@@ -77,20 +78,62 @@ pub fn run_json(run: &RunRecord, facts: &RunFacts) -> Value {
             json!({ "line": line, "until": instant(gate.until), "reason": gate.reason })
         })
         .collect();
+    let caps: Vec<Value> = facts.caps.iter().map(cap).collect();
     for (name, value) in [
         ("skipped", Value::Object(skipped)),
         ("failures", Value::Array(failures)),
         ("failures_not_listed", json!(not_listed(facts))),
         ("holds", Value::Array(holds)),
         ("gates", Value::Array(gates)),
+        ("caps", Value::Array(caps)),
         ("workers", workers(&facts.outlook)),
         ("next_due_at", json!(facts.outlook.next_due_at.map(instant))),
+        ("answers", answers(&facts.answers)),
         ("first_sent_at", json!(facts.first_sent_at.map(instant))),
         ("last_sent_at", json!(facts.last_sent_at.map(instant))),
     ] {
         fields.insert(name.to_owned(), value);
     }
     Value::Object(fields)
+}
+
+fn answers(answers: &Answers) -> Value {
+    let first: Vec<Value> = answers
+        .first
+        .iter()
+        .map(|reply| {
+            json!({
+                "row": reply.row,
+                "phone": reply.phone.masked(),
+                "text": reply.text,
+                "at": instant(reply.at),
+            })
+        })
+        .collect();
+    json!({
+        "replies": answers.replies,
+        "opted_out": answers.opted_out,
+        "to_review": answers.to_review,
+        "first_opted_out": first,
+    })
+}
+
+/// A cap of the day on which it was looked at; `until` where it has no room now.
+fn cap(one: &CapState) -> Value {
+    let line = match &one.subject {
+        cap::Subject::Line(line) => Some(line),
+        cap::Subject::Campaign(_) => None,
+    };
+    json!({
+        "line": line,
+        "used": one.used.taken,
+        "per_day": one.cap.on_day(one.used.days_before),
+        "last_at": one.used.last_at.map(instant),
+        "until": match one.room {
+            Room::Closed { until } => Some(instant(until)),
+            Room::Open(_) => None,
+        },
+    })
 }
 
 /// Runs in the given order (the ledger's: newest first) and workers, as

@@ -61,9 +61,11 @@ pub fn text(run: &RunRecord, facts: &RunFacts, view: &View) -> String {
     summary.times();
     summary.totals();
     summary.skipped();
+    summary.opted_out();
     summary.failed();
     summary.uncertain();
     summary.waiting();
+    summary.caps();
     summary.gates();
     summary.next();
     summary.page.into_text()
@@ -335,6 +337,43 @@ impl<'a> Summary<'a> {
             let head = [(Tone::Plain, format!("  {:>figures$}  ", thousands(*n)))];
             let words = format!("{} ({reason})", reason.in_words());
             self.page.beside(&head, Tone::Plain, &words);
+        }
+    }
+
+    /// Who said STOP, when and how, and what waits for a person's judgement.
+    fn opted_out(&mut self) {
+        let answers = &self.facts.answers;
+        if answers.opted_out > 0 {
+            let people = count(answers.opted_out, "person", "people");
+            let heading = format!("Opted out by answering: {people}");
+            self.page.heading(Tone::Warn, &heading);
+            for reply in &answers.first {
+                let row = reply
+                    .row
+                    .map_or_else(String::new, |row| format!("row {row}, "));
+                let text = format!(
+                    "{row}{}: said {} {}",
+                    reply.phone.masked(),
+                    clean(reply.text.trim()),
+                    self.calendar.moment(reply.at, Fine::Whole)
+                );
+                self.page.paragraph(2, &text);
+            }
+            let named = u64::try_from(answers.first.len()).unwrap_or(0);
+            let more = answers.opted_out.saturating_sub(named);
+            if more > 0 {
+                let text = format!(
+                    "and {} more; `sendoff suppress list` has all",
+                    thousands(more)
+                );
+                self.page.paragraph(2, &text);
+            }
+        }
+        if answers.to_review > 0 {
+            let waiting = count(answers.to_review, "answer reads", "answers read");
+            let heading = format!("{waiting} like a wish not to be written to");
+            self.page.heading(Tone::Warn, &heading);
+            self.page.command("sendoff suppress review");
         }
     }
 

@@ -41,7 +41,8 @@ impl Sandbox {
         });
         let settings = format!(
             "gateways:\n  {gateway}:\n    kind: chert\n    base_url: {}\n    tenant: {}\n    \
-             auth: hmac\n    signing_secret: {{ env: {SECRET_VARIABLE} }}\n{}",
+             auth: hmac\n    signing_secret: {{ env: {SECRET_VARIABLE} }}\n{}    \
+             first_touch: none\n",
             self.base_url(),
             tenant.slug,
             pace.unwrap_or_default()

@@ -9,6 +9,7 @@ mod ledger;
 mod plain;
 mod schedule;
 mod shapes;
+mod suppress;
 mod tools;
 
 use std::os::unix::process::ExitStatusExt as _;

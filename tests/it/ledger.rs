@@ -1,7 +1,9 @@
 //! What every ledger promises, checked against the trait alone. A database is added by one
 //! `Store` and one line below; what only its files can show stands in a module of its own.
 
+mod answering;
 mod bench;
+mod capping;
 mod claiming;
 mod cluster;
 mod copying;
@@ -11,11 +13,13 @@ mod freezing;
 mod gating;
 mod model;
 mod operating;
+mod opting_out;
 mod owning;
 mod pacing;
 mod placing;
 mod postgres_clocks;
 mod postgres_crashes;
+mod postgres_opt_outs;
 mod postgres_place;
 mod postgres_words;
 mod proving;
@@ -71,6 +75,21 @@ macro_rules! conformance {
                     admission_moves_rows,
                     only_a_running_run_gives_anything,
                     the_next_look_is_when_something_can_be_had,
+                }
+                capping::{
+                    a_used_up_cap_leaves_the_list_as_it_is,
+                    a_ramp_counts_the_days_on_which_somebody_was_written_to,
+                    what_was_begun_before_is_under_no_cap,
+                    all_runs_of_a_campaign_share_its_cap,
+                    who_came_too_late_is_held_until_the_next_day,
+                    what_could_not_begin_is_not_counted,
+                    a_lines_first_messages_stand_apart,
+                    known_people_use_no_first_touch,
+                    room_is_left_for_what_is_in_hand,
+                    one_person_alone_waits_for_the_cap,
+                    a_day_is_that_of_its_zone,
+                    the_outlook_waits_for_the_caps,
+                    no_day_has_more_than_its_cap_whoever_sends,
                 }
                 pacing::{
                     slots_never_exceed_any_limit,
@@ -152,6 +171,28 @@ macro_rules! conformance {
                     a_history_tells_everything_in_order,
                     the_first_of_a_state_are_listed,
                     the_outlook_tells_who_is_there_and_what_is_next,
+                }
+                answering::{
+                    an_answer_is_kept_once_and_with_its_run,
+                    an_answer_to_what_is_on_the_wire_belongs_to_it,
+                    unclear_answers_wait_for_a_person,
+                    an_import_only_adds,
+                    only_the_person_takes_back_what_the_person_said,
+                    an_operators_word_stands_beside_the_persons,
+                    the_list_is_read_page_by_page,
+                    the_newest_word_counts_in_whatever_order_they_arrive,
+                    a_start_from_the_future_silences_no_stop,
+                }
+                opting_out::{
+                    a_claim_leaves_out_who_has_opted_out,
+                    an_attempt_does_not_begin_after_an_opt_out,
+                    a_closed_gate_does_not_hide_an_opt_out,
+                    what_is_on_the_wire_is_settled_as_always,
+                    a_stale_begin_leaves_nobody_out,
+                    an_opt_out_holds_on_every_gateway_and_run,
+                    what_is_said_in_a_rehearsal_stays_there,
+                    nobody_is_begun_after_the_commit_of_an_opt_out,
+                    a_failed_delivery_that_is_put_back_is_looked_at_again,
                 }
                 proving::{
                     a_run_in_which_everything_has_happened_is_proved,

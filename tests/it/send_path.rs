@@ -3,6 +3,7 @@
 //! itself is only compared with it.
 
 mod books;
+mod caps;
 mod control;
 mod crash;
 mod crash_points;

@@ -19,12 +19,14 @@ mod mounts;
 mod postgres;
 mod provider;
 mod stage;
+mod watch;
 
 pub(crate) use machines::{Cut, Machine};
 pub(crate) use mounts::Mounts;
 pub(crate) use postgres::{Cluster, PostgresDatabase};
 pub(crate) use provider::{Journal, Provider, Request};
 pub(crate) use stage::{CAMPAIGN, On, RUN, Stage};
+pub(crate) use watch::Watch;
 
 /// No test waits longer for anything; far more than any needs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

@@ -1,8 +1,9 @@
 //! Finds one row by streaming the list, and decides about it as a run would: window,
 //! do-not-contact lists and earlier rows of the same person included. Holds no more than a few
-//! rows at a time. Does not know who was written to before; only a ledger does.
+//! rows at a time. Asks a ledger only who has opted out, not who was written to before.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tempfile::NamedTempFile;
@@ -19,6 +20,7 @@ use crate::domain::run::RunId;
 use crate::domain::window::Window;
 use crate::engine::plan;
 use crate::intake::rows::{ListInput, Loaded, Rows};
+use crate::ledger::{Ledger, LedgerError};
 
 /// Which row is to be shown.
 #[derive(Debug, Clone)]
@@ -50,16 +52,29 @@ pub(super) struct Rules {
     pub(super) starts_at: Timestamp,
     /// Everybody who must not be written to.
     pub(super) suppressed: HashSet<Phone>,
+    pub(super) opt_outs: Option<OptOuts>,
+}
+
+/// Where it is asked who has opted out.
+#[derive(Debug)]
+pub(super) struct OptOuts {
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) gateway: String,
+    pub(super) runtime: tokio::runtime::Handle,
 }
 
 impl Rules {
     /// In the order of a run.
-    fn judge(&self, mut rows: Vec<Row>) -> Vec<Row> {
+    fn judge(&self, mut rows: Vec<Row>) -> Result<Vec<Row>, LedgerError> {
         plan::skip_suppressed(&mut rows, &self.suppressed);
+        if let Some(asked) = &self.opt_outs {
+            let skipping = plan::skip_opted_out(&mut rows, &*asked.ledger, &asked.gateway);
+            asked.runtime.block_on(skipping)?;
+        }
         if let Some(window) = &self.window {
             plan::skip_unreachable(&mut rows, window, self.starts_at);
         }
-        rows
+        Ok(rows)
     }
 }
 
@@ -142,7 +157,7 @@ fn search(list: &List, wanted: &Wanted, rules: &Rules) -> Result<Found, Stop> {
     let mut rows = list.rows()?;
     for chunk in rows.by_ref() {
         problems.extend(chunk.problems);
-        for row in rules.judge(chunk.rows) {
+        for row in rules.judge(chunk.rows)? {
             match search.look(row) {
                 Looked::On => {}
                 Looked::Found(row, before) => {
@@ -282,7 +297,7 @@ fn same_person(
                     media.push(file);
                 }
             }
-            for earlier in rules.judge(chunk.rows) {
+            for earlier in rules.judge(chunk.rows)? {
                 if earlier.number >= row.number {
                     break 'list;
                 }

@@ -160,19 +160,34 @@ fn bad_lines() {
 fn settings_that_this_version_cannot_honour() {
     insta::assert_snapshot!(
         "campaign",
-        campaign_and(
-            "channel: whatsapp\npace: { daily_cap: 500, ramp: [50, 100] }\nguard: { max_failure_rate: 20% }\n"
-        )
+        campaign_and("channel: whatsapp\nguard: { max_failure_rate: 20% }\n")
     );
     insta::assert_snapshot!(
         "settings",
-        settings(&format!(
-            "{SETTINGS}    first_touch: {{ per_day: 30, gap: 10m }}\n  wa: {{ kind: huechat, plan: pro }}\n"
-        ))
+        settings(&format!("{SETTINGS}  wa: {{ kind: huechat, plan: pro }}\n"))
     );
     insta::assert_snapshot!(
         "message",
         message(&format!("{MESSAGE}  - type: template\n    name: x\n"))
+    );
+}
+
+#[test]
+fn bad_caps() {
+    insta::assert_snapshot!(
+        "caps",
+        campaign_and("pace: { daily_cap: 0, ramp: [50, many] }\n")
+    );
+    insta::assert_snapshot!(
+        "ramp",
+        campaign_and("pace: { daily_cap: 90, ramp: [50, 100] }\n")
+    );
+    insta::assert_snapshot!(
+        "first_touch",
+        settings(&format!(
+            "{SETTINGS}    first_touch: 30\n  other:\n    kind: chert\n    auth: bearer\n    \
+             signing_secret: {{ env: S }}\n    first_touch: {{ per_day: 30/d, gap: 10 }}\n"
+        ))
     );
 }
 

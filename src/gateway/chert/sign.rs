@@ -143,6 +143,7 @@ mod tests {
             auth,
             signing_secret: SecretSource::Env("CHERT_SIGNING_SECRET".to_owned()),
             limit: None,
+            first_touch: None,
             timeout: DEFAULT_TIMEOUT,
             idempotency_retention: DEFAULT_RETENTION,
         }

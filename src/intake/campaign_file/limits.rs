@@ -1,13 +1,17 @@
-//! `pace` and `retry`: how fast, and how often again. Does not know the gateway's own limits.
+//! `pace` and `retry`: how fast, how many a day, and how often again. Does not know the gateway's own limits.
 
 use std::num::NonZeroU32;
 
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
 use super::Reader;
+use crate::domain::cap::Cap;
 use crate::domain::duration;
 use crate::domain::pace::Pace;
 use crate::domain::problem::Problem;
 use crate::domain::retry::RetryPolicy;
-use crate::intake::yaml::{Fields, Node};
+use crate::intake::yaml::{Fields, Kind, Node, items};
 
 /// Requests on the wire at the same time; more than this only piles up at the provider.
 const MAX_CONCURRENCY: u32 = 1_024;
@@ -16,9 +20,72 @@ const MAX_BURST: u32 = 10_000;
 /// Tries of one delivery.
 const MAX_ATTEMPTS: u32 = 100;
 
-pub(super) fn pace(reader: &Reader, node: &Node) -> Pace {
+/// The largest cap of a day; who writes to more people has none.
+const MAX_PER_DAY: u32 = 10_000_000;
+/// Days of a ramp; more is no ramp.
+const MAX_RAMP: usize = 366;
+
+/// How many people are newly written to on a day; whose day it is, is the schedule's or the
+/// window's to say.
+#[derive(Debug, Default)]
+pub(super) struct PerDay {
+    cap: Option<NonZeroU32>,
+    ramp: Vec<NonZeroU32>,
+}
+
+impl PerDay {
+    /// A cap on the days of a zone; none where the campaign asks for none.
+    pub(super) fn on(self, timezone: TimeZone) -> Option<Cap> {
+        (self.cap.is_some() || !self.ramp.is_empty()).then_some(Cap {
+            ramp: self.ramp,
+            per_day: self.cap,
+            timezone,
+            gap: SignedDuration::ZERO,
+        })
+    }
+}
+
+fn per_day(reader: &Reader, fields: &mut Fields<'_>) -> PerDay {
+    let people = |node| {
+        let n = reader.whole(node, 1, MAX_PER_DAY)?;
+        NonZeroU32::new(n)
+    };
+    let cap = fields.get(reader, "daily_cap").and_then(people);
+    let Some(node) = fields.get(reader, "ramp") else {
+        let ramp = Vec::new();
+        return PerDay { cap, ramp };
+    };
+    let days = items(node);
+    let problem = if days.is_empty() && node.kind != Kind::Broken {
+        Some(Problem::error("the ramp has no day").label("empty"))
+    } else if days.len() > MAX_RAMP {
+        Some(Problem::error("a ramp has at most 366 days").label("too long"))
+    } else {
+        None
+    };
+    if let Some(problem) = problem {
+        let help = "write the caps of the first days, such as `ramp: [50, 100, 200]`";
+        reader.report(&node.range, problem.help(help));
+    }
+    let mut ramp = Vec::new();
+    for day in days.iter().take(MAX_RAMP) {
+        let Some(n) = people(day) else { continue };
+        if cap.is_some_and(|cap| n > cap) {
+            reader.report(
+                &day.range,
+                Problem::error("a day of the ramp is above the cap that it leads up to")
+                    .label("more than `daily_cap`")
+                    .help("raise `daily_cap`, or end the ramp earlier"),
+            );
+        }
+        ramp.push(n);
+    }
+    PerDay { cap, ramp }
+}
+
+pub(super) fn pace(reader: &Reader, node: &Node) -> (Pace, PerDay) {
     let Some(mut fields) = reader.fields(node, "'pace'") else {
-        return Pace::default();
+        return (Pace::default(), PerDay::default());
     };
     let rate = fields
         .get(reader, "rate")
@@ -31,24 +98,16 @@ pub(super) fn pace(reader: &Reader, node: &Node) -> Pace {
     let per_line = fields
         .get(reader, "per_line")
         .and_then(|node| reader.rate(node));
-    fields.unsupported(
-        reader,
-        "daily_cap",
-        "remove it; `rate: 500/d` spreads as many over the day, `run --limit 500` stops after them",
-    );
-    fields.unsupported(
-        reader,
-        "ramp",
-        "remove it; `run --limit N` sends N and leaves the rest for the next call",
-    );
+    let per_day = per_day(reader, &mut fields);
     fields.finish(reader);
     let usual = Pace::default();
-    Pace {
+    let pace = Pace {
         rate,
         burst,
         concurrency: concurrency.unwrap_or(usual.concurrency),
         per_line,
-    }
+    };
+    (pace, per_day)
 }
 
 /// `burst`, which says nothing without a `rate` beside it.

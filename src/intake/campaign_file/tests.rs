@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::campaign::{ListSource, OnEmpty};
-use crate::domain::schedule::{CatchUp, Overlap, When};
+use crate::domain::schedule::{CatchUp, Overlap, When, zone};
 use crate::domain::window::{DayTime, Days, Window, WindowZone};
 
 fn read_text(text: &str) -> (Option<CampaignFile>, Problems) {
@@ -117,6 +117,31 @@ fn a_short_campaign_gets_what_is_usual() {
             ..Terms::default()
         }
     );
+}
+
+#[test]
+fn a_day_is_that_of_the_schedule_else_of_the_window_else_of_utc() {
+    let window =
+        |zone: &str| format!("window: {{ from: \"09:00\", to: \"20:00\", timezone: {zone} }}\n");
+    let schedule = "schedule: { at: 2026-11-24T10:00, timezone: Europe/Berlin }\n";
+    for (more, zone) in [
+        (String::new(), "UTC"),
+        (window("recipient"), "UTC"),
+        (window("America/Chicago"), "America/Chicago"),
+        (window("America/Chicago") + schedule, "Europe/Berlin"),
+    ] {
+        let text = format!("{SHORT}pace: {{ daily_cap: 500, ramp: [50, 100] }}\n{more}");
+        let (file, problems) = read_text(&text);
+        assert!(problems.is_empty(), "{problems:?}");
+        let cap = file.unwrap().campaign.terms.cap.unwrap();
+        assert_eq!(zone::name_of(&cap.timezone), zone);
+        let days: Vec<Option<u32>> = (0..3).map(|day| cap.on_day(day)).collect();
+        assert_eq!(days, [50, 100, 500].map(Some));
+    }
+    let ramp = read_text(&format!("{SHORT}pace: {{ ramp: [7] }}\n"))
+        .0
+        .unwrap();
+    assert_eq!(ramp.campaign.terms.cap.unwrap().on_day(1), None);
 }
 
 #[test]

@@ -1,14 +1,19 @@
 //! Do-not-contact lists: the phones of a file in any form that a recipient list may have, or with
 //! no header at all. Does not know what is done with them.
 
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug};
 use std::fs::File;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
 
 use super::super::encoding::TextReader;
 use super::super::template::include::io_in_words;
-use super::frame::{Block, Failure, Fault, Framer};
+use super::frame::{Block, Failure, Framer};
 use super::header::Header;
-use crate::domain::campaign::Columns;
+use crate::domain::campaign::Columns as Named;
 use crate::domain::phone::{HomeRegion, Phone, PhoneError};
 use crate::domain::problem::{Place, Problem, Problems};
 
@@ -26,15 +31,195 @@ pub fn suppressions(path: &Path, region: Option<HomeRegion>) -> (Vec<Phone>, Pro
             return (Vec::new(), Problem::error(words).help(help).into());
         }
     };
-    let phones = match read(path, file, region, &mut problems) {
-        Ok(phones) => phones,
-        Err((fault, line)) => {
-            let problem = Problem::error(fault.to_string()).help(fault.remedy());
-            problems.push(problem.at(place(path, line)));
-            Vec::new()
-        }
-    };
+    let mut phones = Vec::new();
+    let mut list = DoNotContact::new(path, Box::new(file), region);
+    for chunk in list.by_ref() {
+        phones.extend(chunk.entries.into_iter().map(|entry| entry.phone));
+        problems.extend(chunk.problems);
+    }
+    if list.is_broken() {
+        phones.clear();
+    }
     (phones, problems)
+}
+
+/// A row of a do-not-contact list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub phone: Phone,
+    /// What stands in a column `reason`.
+    pub reason: Option<String>,
+    /// What stands in a column `at`, where that is an instant (RFC 3339).
+    pub at: Option<Timestamp>,
+}
+
+/// Rows that follow each other, and what is wrong with those that are left out.
+#[derive(Debug, Default)]
+pub struct EntryChunk {
+    pub entries: Vec<Entry>,
+    pub problems: Problems,
+}
+
+/// A do-not-contact list, read piece by piece.
+#[derive(Debug)]
+pub struct DoNotContact {
+    path: PathBuf,
+    region: Option<HomeRegion>,
+    at: Reached,
+}
+
+#[derive(Debug)]
+enum Reached {
+    Beginning(Box<dyn Source>),
+    Rows(Box<Framer>, Columns),
+    /// With an error that leaves the rest unread, or without one.
+    End(Ended),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Whole,
+    Broken,
+}
+
+/// What a list is read from.
+trait Source: Read + Send {}
+
+impl<R: Read + Send> Source for R {}
+
+impl Debug for dyn Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+/// Where what stands, by position.
+#[derive(Debug, Clone, Copy, Default)]
+struct Columns {
+    phone: usize,
+    reason: Option<usize>,
+    at: Option<usize>,
+}
+
+impl DoNotContact {
+    /// `path` names the list in problems.
+    pub fn new(path: &Path, source: Box<dyn Read + Send>, region: Option<HomeRegion>) -> Self {
+        Self {
+            path: path.to_owned(),
+            region,
+            at: Reached::Beginning(Box::new(source)),
+        }
+    }
+
+    /// An error has left rows unread.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.at, Reached::End(Ended::Broken))
+    }
+
+    fn chunk(&mut self) -> Result<Option<EntryChunk>, Failure> {
+        match std::mem::replace(&mut self.at, Reached::End(Ended::Broken)) {
+            Reached::Beginning(source) => {
+                let reader = TextReader::new(source).map_err(|cause| (cause.into(), 1))?;
+                self.header(Framer::new(reader)?).map(Some)
+            }
+            Reached::Rows(mut framer, columns) => {
+                let mut block = Block::default();
+                framer.fill_block(&mut block, 1_000, 256 * 1024)?;
+                if block.starts.is_empty() {
+                    self.at = Reached::End(Ended::Whole);
+                    return Ok(None);
+                }
+                let chunk = self.rows(&block, framer.delimiter(), columns);
+                self.at = Reached::Rows(framer, columns);
+                Ok(Some(chunk))
+            }
+            Reached::End(how) => {
+                self.at = Reached::End(how);
+                Ok(None)
+            }
+        }
+    }
+
+    /// A first row with a phone in it is no header.
+    fn header(&mut self, mut framer: Framer) -> Result<EntryChunk, Failure> {
+        let mut chunk = EntryChunk::default();
+        let Some((first, line)) = framer.header()? else {
+            self.at = Reached::End(Ended::Whole);
+            return Ok(chunk);
+        };
+        let cells = cells_of(&first, framer.delimiter());
+        let mut columns = Columns::default();
+        if let Some(phone) = cells
+            .iter()
+            .position(|cell| Phone::parse(cell, self.region).is_ok())
+        {
+            columns.phone = phone;
+            chunk.entries.extend(self.entry(&cells, columns));
+        } else if cells.len() > 1 {
+            let at = place(&self.path, line);
+            let (header, found) = Header::new(cells, &at);
+            chunk.problems.extend(found);
+            columns.reason = header.find("reason");
+            columns.at = header.find("at");
+            match header.roles(&Named::default(), &BTreeMap::new(), &at) {
+                Ok(roles) => columns.phone = roles.phone,
+                Err(more) => chunk.problems.extend(more),
+            }
+            if chunk.problems.has_errors() {
+                return Ok(chunk);
+            }
+        }
+        self.at = Reached::Rows(Box::new(framer), columns);
+        Ok(chunk)
+    }
+
+    fn rows(&self, block: &Block, delimiter: u8, columns: Columns) -> EntryChunk {
+        let mut chunk = EntryChunk::default();
+        let ends = block
+            .starts
+            .iter()
+            .skip(1)
+            .map(|(at, _)| *at)
+            .chain([block.text.len()]);
+        for ((from, line), to) in block.starts.iter().zip(ends) {
+            let record = block.text.get(*from..to).unwrap_or_default();
+            match self.entry(&cells_of(record, delimiter), columns) {
+                Ok(entry) => chunk.entries.push(entry),
+                Err(error) => {
+                    let problem = bad_row(error).at(place(&self.path, *line));
+                    chunk.problems.push(problem);
+                }
+            }
+        }
+        chunk
+    }
+
+    fn entry(&self, cells: &[String], columns: Columns) -> Result<Entry, PhoneError> {
+        let cell = |at: usize| cells.get(at).map_or("", |cell| cell.trim());
+        let reason = columns.reason.map(cell).filter(|cell| !cell.is_empty());
+        Ok(Entry {
+            phone: Phone::parse(cell(columns.phone), self.region)?,
+            reason: reason.map(str::to_owned),
+            at: columns.at.and_then(|at| cell(at).parse().ok()),
+        })
+    }
+}
+
+impl Iterator for DoNotContact {
+    type Item = EntryChunk;
+
+    fn next(&mut self) -> Option<EntryChunk> {
+        match self.chunk() {
+            Ok(chunk) => chunk,
+            Err((fault, line)) => {
+                let problem = Problem::error(fault.to_string()).help(fault.remedy());
+                Some(EntryChunk {
+                    entries: Vec::new(),
+                    problems: problem.at(place(&self.path, line)).into(),
+                })
+            }
+        }
+    }
 }
 
 fn place(path: &Path, line: u64) -> Place {
@@ -44,67 +229,6 @@ fn place(path: &Path, line: u64) -> Place {
         column: 1,
         width: 0,
         excerpt: None,
-    }
-}
-
-fn read(
-    path: &Path,
-    file: File,
-    region: Option<HomeRegion>,
-    problems: &mut Problems,
-) -> Result<Vec<Phone>, Failure> {
-    let unreadable = |cause| (Fault::Unreadable(cause), 1);
-    let mut framer = Framer::new(TextReader::new(Box::new(file)).map_err(unreadable)?)?;
-    let Some((first, line)) = framer.header()? else {
-        return Ok(Vec::new());
-    };
-    let cells = cells_of(&first, framer.delimiter());
-    let mut phones = Vec::new();
-    let mut column = 0;
-    // A first row with a phone in it is no header.
-    if let Some(at) = cells
-        .iter()
-        .position(|cell| Phone::parse(cell, region).is_ok())
-    {
-        column = at;
-        phones.extend(Phone::parse(
-            cells.get(at).map_or("", String::as_str),
-            region,
-        ));
-    } else if cells.len() > 1 {
-        let at = place(path, line);
-        let (header, mut found) = Header::new(cells, &at);
-        match header.roles(&Columns::default(), &std::collections::BTreeMap::new(), &at) {
-            Ok(roles) => column = roles.phone,
-            Err(more) => found.extend(more),
-        }
-        let stop = found.has_errors();
-        problems.extend(found);
-        if stop {
-            return Ok(Vec::new());
-        }
-    }
-    loop {
-        let mut block = Block::default();
-        framer.fill_block(&mut block, 1_000, 256 * 1024)?;
-        if block.starts.is_empty() {
-            return Ok(phones);
-        }
-        let ends = block
-            .starts
-            .iter()
-            .skip(1)
-            .map(|(at, _)| *at)
-            .chain([block.text.len()]);
-        for ((from, line), to) in block.starts.iter().zip(ends) {
-            let record = block.text.get(*from..to).unwrap_or_default();
-            let cells = cells_of(record, framer.delimiter());
-            let cell = cells.get(column).map_or("", String::as_str);
-            match Phone::parse(cell, region) {
-                Ok(phone) => phones.push(phone),
-                Err(error) => problems.push(bad_row(error).at(place(path, *line))),
-            }
-        }
     }
 }
 
@@ -156,6 +280,41 @@ mod tests {
             assert_eq!(read(content), (expected.clone(), vec![]), "{content:?}");
         }
         assert_eq!(read(""), (vec![], vec![]));
+    }
+
+    #[test]
+    fn an_exported_list_keeps_its_reasons_and_times() {
+        let content = "phone,source,reason,at,run\n\
+                       +12025550143,reply,STOP,2026-11-20T10:00:00.000Z,spring@once\n\
+                       +12025550144,operator,,yesterday,\n";
+        let source = Box::new(std::io::Cursor::new(content));
+        let list = DoNotContact::new(Path::new("list.csv"), source, None);
+        let entries: Vec<Entry> = list.flat_map(|chunk| chunk.entries).collect();
+        let told: Vec<(Option<&str>, bool)> = entries
+            .iter()
+            .map(|entry| (entry.reason.as_deref(), entry.at.is_some()))
+            .collect();
+        assert_eq!(told, [(Some("STOP"), true), (None, false)]);
+    }
+
+    #[test]
+    fn what_can_be_read_is_read_up_to_a_broken_row() {
+        let content = "phone\n2025550143\nask Bob\n2025550144\n\"never closed\n";
+        let region = HomeRegion::parse("US");
+        let source = Box::new(std::io::Cursor::new(content));
+        let mut list = DoNotContact::new(Path::new("list.csv"), source, region);
+        let (mut people, mut lines) = (0, Vec::new());
+        for chunk in list.by_ref() {
+            people += chunk.entries.len();
+            let of_chunk = chunk.problems.iter();
+            lines.extend(of_chunk.map(|problem| problem.place.as_ref().unwrap().line));
+        }
+        assert!(list.is_broken());
+        assert!(people <= 2 && lines.ends_with(&[5]), "{people} {lines:?}");
+        assert!(
+            read(content).0.is_empty(),
+            "a campaign takes all or nothing"
+        );
     }
 
     #[test]

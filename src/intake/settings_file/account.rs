@@ -3,10 +3,13 @@
 use std::num::NonZeroU32;
 use std::path::Path;
 
+use jiff::SignedDuration;
+
 use super::{Node, Reader, secret};
 use crate::domain::account::{
     Account, CHERT_BASE_URL, ChertAccount, ChertAuth, DEFAULT_RETENTION, DEFAULT_TIMEOUT,
 };
+use crate::domain::cap::Cap;
 use crate::domain::pace::Limit;
 use crate::domain::problem::Problem;
 use crate::intake::campaign_file::burst;
@@ -83,7 +86,7 @@ fn chert(reader: &Reader, mut fields: Fields<'_>, path: &Path) -> Option<ChertAc
     };
     let timeout = time("timeout", DEFAULT_TIMEOUT);
     let idempotency_retention = time("idempotency_retention", DEFAULT_RETENTION);
-    first_touch(reader, &mut fields);
+    let first_touch = first_touch(reader, &mut fields);
     fields.finish(reader);
     Some(ChertAccount {
         base_url: base_url?,
@@ -94,24 +97,60 @@ fn chert(reader: &Reader, mut fields: Fields<'_>, path: &Path) -> Option<ChertAc
             rate,
             burst: burst.unwrap_or(NonZeroU32::MIN),
         }),
+        first_touch: first_touch?,
         timeout: timeout?,
         idempotency_retention: idempotency_retention?,
     })
 }
 
-/// The limit on first messages of each line: this version knows it only as switched off.
-fn first_touch(reader: &Reader, fields: &mut Fields<'_>) {
+/// First messages of a line on one day; more is no limit.
+const MAX_FIRST_TOUCHES: u32 = 1_000_000;
+
+/// The cap on first messages of each line: what the provider publishes, unless the settings know
+/// better or say `none`. The outer `None`: there is something wrong with it.
+#[expect(
+    clippy::option_option,
+    reason = "whether it can be read, and whether there is a cap, are two questions"
+)]
+fn first_touch(reader: &Reader, fields: &mut Fields<'_>) -> Option<Option<Cap>> {
+    let usual = Cap::first_touch();
     let Some(node) = fields.get(reader, "first_touch") else {
-        return;
+        return Some(Some(usual));
     };
-    if !matches!(&node.kind, super::Kind::Scalar(scalar) if scalar.text == "none") {
-        reader.report(
-            &fields.key("first_touch"),
-            Problem::error("this version does not support a limit on first messages yet")
-                .label("cannot be honoured")
-                .help("write `first_touch: none`, and keep `pace: { per_line: … }` of the campaign low"),
-        );
+    if is_none(node) {
+        return Some(None);
     }
+    if matches!(&node.kind, super::Kind::Scalar(_)) {
+        reader.report(
+            &node.range,
+            Problem::error("the cap on first messages is not such a value")
+                .label("neither `none` nor a cap")
+                .help("write `first_touch: { per_day: 30, gap: 10m }`, or `first_touch: none`"),
+        );
+        return None;
+    }
+    let mut fields = reader.fields(node, "'first_touch'")?;
+    let per_day = match fields.get(reader, "per_day") {
+        Some(node) => reader
+            .whole(node, 1, MAX_FIRST_TOUCHES)
+            .and_then(NonZeroU32::new),
+        None => usual.per_day,
+    };
+    let gap = match fields.get(reader, "gap") {
+        Some(node) if is_none(node) => Some(SignedDuration::ZERO),
+        Some(node) => reader.duration(node),
+        None => Some(usual.gap),
+    };
+    fields.finish(reader);
+    Some(Some(Cap {
+        per_day: Some(per_day?),
+        gap: gap?,
+        ..usual
+    }))
+}
+
+fn is_none(node: &Node) -> bool {
+    matches!(&node.kind, super::Kind::Scalar(scalar) if scalar.text == "none")
 }
 
 /// An address below which the API's paths begin; the slash at its end does not matter.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::account::{CHERT_BASE_URL, ChertAuth, SecretSource};
+use crate::domain::cap::Cap;
 
 fn read_text(text: &str) -> (Option<Settings>, Problems) {
     let source = Source::new("etc/sendoff.yaml".to_owned(), text.to_owned());
@@ -46,13 +47,34 @@ fn every_field_of_the_settings_arrives() {
     );
     assert_eq!(first.timeout, SignedDuration::from_secs(10));
     assert_eq!(first.idempotency_retention, SignedDuration::from_hours(12));
+    assert_eq!(first.first_touch, None);
     let Account::Chert(second) = &settings.gateways["second"];
+    assert_eq!(second.first_touch, Some(Cap::first_touch()));
     assert_eq!(second.base_url, CHERT_BASE_URL);
     assert_eq!((second.tenant.as_deref(), second.limit), (None, None));
     assert_eq!(
         second.signing_secret,
         SecretSource::File(PathBuf::from("etc/secrets/chert"))
     );
+}
+
+#[test]
+fn a_cap_on_first_messages_is_the_published_one_but_for_what_is_written() {
+    let read = |cap: &str| {
+        let (settings, problems) = read_text(&format!(
+            "gateways:\n  chert:\n    kind: chert\n    auth: bearer\n    \
+             signing_secret: {{ env: S }}\n    first_touch: {cap}\n"
+        ));
+        assert!(problems.is_empty(), "{problems:?}");
+        let Account::Chert(account) = &settings.unwrap().gateways["chert"];
+        let cap = account.first_touch.clone().unwrap();
+        (cap.per_day.unwrap().get(), cap.gap)
+    };
+    let minutes = SignedDuration::from_mins;
+    assert_eq!(read("{ per_day: 30, gap: 10m }"), (30, minutes(10)));
+    assert_eq!(read("{ per_day: 50 }"), (50, minutes(10)));
+    assert_eq!(read("{ gap: 2m }"), (30, minutes(2)));
+    assert_eq!(read("{ gap: none }"), (30, minutes(0)));
 }
 
 #[test]

@@ -28,9 +28,9 @@ WHERE c.run_id = runs.id), 0)"];
             Deliveries: deliveries, 4000
                 key [id: Integer]
                 both [run_id: Integer, line: Text, state: Text, reason: Text, detail: Text,
-                    hold: Text, due_at: Integer, lease_owner: Text, lease_until: Integer,
-                    attempt: Integer, tries: Integer, revision: Integer, fixed: Text,
-                    fixed_sum: Integer, first_attempt_at: Integer, begun_at: Integer,
+                    hold: Text, due_at: Integer, touch: Integer, lease_owner: Text,
+                    lease_until: Integer, attempt: Integer, tries: Integer, revision: Integer,
+                    fixed: Text, fixed_sum: Integer, first_attempt_at: Integer, begun_at: Integer,
                     unanswered_at: Integer, aged_ms: OrZero, code: Integer, message_id: Text,
                     chat_id: Text, sent_at: Integer, delivered_at: Integer, read_at: Integer]
                 sqlite [];
@@ -64,6 +64,28 @@ WHERE c.run_id = runs.id), 0)"];
                 sqlite [asked_at: Integer = "NULL::bigint"];
             Pace: pace, 2000
                 key [gateway: Text, subject: Text] both [tat_us: Integer] sqlite [];
+            Caps: caps, 2000
+                key [gateway: Text, subject: Text]
+                both [last_at: Integer, until_at: Integer] sqlite [];
+            CapDays: cap_days, 2000
+                key [gateway: Text, subject: Text, day: Integer]
+                both [nth: Integer, taken: Integer] sqlite [];
+            Suppressions: suppressions, 2000
+                key [phone: Text, scope: Text, voice: Text]
+                both [at: Integer, source: Text, reason: Text, run_id: Integer, event_id: Text,
+                    lifted_at: Integer, lifted_by: Text, lift_reason: Text]
+                sqlite [];
+            SuppressionEvents: suppression_events, 4000
+                key [id: Integer]
+                both [phone: Text, scope: Text, what: Text, source: Text, reason: Text,
+                    at: Integer, noted_at: Integer, run_id: Integer, event_id: Text]
+                sqlite [];
+            Replies: replies, 2000
+                key [id: Integer]
+                both [gateway: Text, event_id: Text, phone: Text, line: Text, chat_id: Text,
+                    text: Text, at: Integer, received_at: Integer, run_id: Integer,
+                    delivery_id: Integer, heard: Text, handled_at: Integer]
+                sqlite [];
             Schedules: schedules, 2000
                 key [campaign: Text] both [since_at: Integer] sqlite [];
             Missed: missed, 2000

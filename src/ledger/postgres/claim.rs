@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::claim::{ClaimTx, Share};
-use super::super::rows::{CandidateRow, GateRow, OnlyRow, named};
+use super::super::claim::{ClaimTx, NextPending, Share, Shares};
+use super::super::rows::{CandidateRow, GateRow, OnlyRow, named, touch};
 use super::super::{Admit, ClaimRequest, Claimed, DeliveryId, LedgerError, claim};
 use super::clock::{Asked, Shift};
 use super::shared::column;
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, statements as sql};
-use crate::domain::delivery::SkipReason;
+use crate::domain::cap::Touch;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 
@@ -179,14 +179,23 @@ impl ClaimTx for Tx {
     async fn due(
         &mut self,
         request: &ClaimRequest<'_>,
-        shares: &[Share],
+        shares: &[Shares],
     ) -> Result<Vec<(i64, DeliveryId)>, LedgerError> {
+        let kinds: Vec<(&str, Touch, u32)> = shares
+            .iter()
+            .flat_map(|(line, most)| {
+                let kinds = Touch::ALL.into_iter().zip(most);
+                kinds.map(move |(touch, most)| (line.as_str(), touch, *most))
+            })
+            .filter(|(.., most)| *most > 0)
+            .collect();
         Ok(sqlx::query_as(sql::DUE)
             .bind(request.run.id)
-            .bind(lines(shares))
-            .bind(most(shares))
+            .bind(column(&kinds, |(line, ..)| *line))
+            .bind(column(&kinds, |(.., most)| i64::from(*most)))
             .bind(request.now.as_millisecond())
             .bind(request.frozen_due().as_millisecond())
+            .bind(column(&kinds, |(_, touch, _)| touch.number()))
             .fetch_all(self.connection())
             .await?)
     }
@@ -217,15 +226,6 @@ impl ClaimTx for Tx {
         Ok(())
     }
 
-    async fn skip(&mut self, skipped: &[(DeliveryId, SkipReason)]) -> Result<(), LedgerError> {
-        sqlx::query(sql::SKIP)
-            .bind(column(skipped, |(id, _)| *id))
-            .bind(column(skipped, |(_, reason)| reason.as_str()))
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
     async fn next_unanswered(
         &mut self,
         request: &ClaimRequest<'_>,
@@ -241,13 +241,16 @@ impl ClaimTx for Tx {
         &mut self,
         request: &ClaimRequest<'_>,
         lines: &[String],
-    ) -> Result<Vec<(String, i64)>, LedgerError> {
-        Ok(sqlx::query_as(sql::NEXT_PENDING)
+    ) -> Result<Vec<NextPending>, LedgerError> {
+        let next: Vec<(String, i64, i64)> = sqlx::query_as(sql::NEXT_PENDING)
             .bind(request.run.id)
             .bind(lines)
             .bind(request.now.as_millisecond())
             .fetch_all(self.connection())
-            .await?)
+            .await?;
+        next.into_iter()
+            .map(|(line, kind, at)| Ok((line, touch(kind)?, at)))
+            .collect()
     }
 }
 

@@ -13,6 +13,7 @@ use super::tx::Tx;
 use super::{PostgresLedger, faults, statements as sql};
 use crate::domain::account::AccountId;
 use crate::domain::campaign::FrozenFile;
+use crate::domain::cap::Touch;
 use crate::domain::delivery::SkipReason;
 use crate::domain::message::Media;
 
@@ -164,7 +165,8 @@ impl FreezeTx for Tx {
         due_at: i64,
         rows: &[FrozenMessage],
     ) -> Result<(), LedgerError> {
-        for rows in portions(rows, 4, aside) {
+        let touch = |one: &FrozenMessage| one.touch().unwrap_or(Touch::Again).number();
+        for rows in portions(rows, 5, aside) {
             sqlx::query(sql::INSERT_DELIVERIES)
                 .bind(run_id)
                 .bind(due_at)
@@ -172,6 +174,7 @@ impl FreezeTx for Tx {
                 .bind(column(rows, FrozenMessage::line))
                 .bind(column(rows, reason))
                 .bind(column(rows, detail))
+                .bind(column(rows, touch))
                 .execute(self.connection())
                 .await?;
         }

@@ -5,11 +5,13 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::super::caps;
 use super::super::kept::Told;
 use super::super::operator::{self, FailedRow, OperatorTx};
 use super::super::rows::{DeliveryRow, RunRow, instants};
 use super::super::{
-    DeliveryId, DeliveryRecord, History, LedgerError, Outlook, Resolution, Retry, RetryKey, Whom,
+    DeliveryId, DeliveryRecord, History, LedgerError, Outlook, Resolution, Retry, RetryKey,
+    RunRecord, Whom,
 };
 use super::clock::Asked;
 use super::tx::{Limit, Tx};
@@ -115,19 +117,25 @@ async fn between(
     sqlx::query(statement).bind(id).bind(id).fetch_all(tx).await
 }
 
+type Due = Vec<(String, i64, i64)>;
+type ByName = Vec<(String, i64)>;
+
 pub(super) async fn outlook(ledger: &PostgresLedger, run: &RunId) -> Result<Outlook, LedgerError> {
-    let run = &runs::existing(ledger, run).await?;
+    let run = &RunRecord::try_from(runs::existing(ledger, run).await?)?;
     let now = ledger.heard_of_at().await?;
-    let (pending, unanswered): (Option<i64>, Vec<(String, i64)>) = ledger
+    let (due, until, unanswered): (Due, ByName, ByName) = ledger
         .read(|pool| async move {
-            let pending = sqlx::query_scalar(sql::NEXT_DUE).bind(run.id);
+            let due = sqlx::query_as(sql::NEXT_DUE).bind(run.id);
+            let until = sqlx::query_as(sql::CAPS_UNTIL).bind(&run.gateway);
             let unanswered = sqlx::query_as(sql::NEXT_UNANSWERED).bind(run.id).bind(now);
             Ok((
-                pending.fetch_one(&pool).await?,
+                due.fetch_all(&pool).await?,
+                until.fetch_all(&pool).await?,
                 unanswered.fetch_all(&pool).await?,
             ))
         })
         .await?;
+    let pending = caps::next_due(run, due, &until.into_iter().collect())?;
     let next = unanswered
         .into_iter()
         .map(|(_, at)| at)

@@ -5,14 +5,19 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::super::caps::{self, UsedRow};
 use super::super::rows::{self, DeliveryRow, GateRow, RunRow};
 use super::super::runs::{self, RunTx, Unanswered};
 use super::super::workers::{Running, RunningRow};
-use super::super::{DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord};
+use super::super::{
+    CapState, DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord,
+};
 use super::clock::Asked;
+use super::shared::bind_asked;
 use super::tx::{Limit, Tx};
-use super::{PostgresLedger, history, statements as sql};
+use super::{PostgresLedger, history, opt_out, statements as sql};
 use crate::domain::account::AccountId;
+use crate::domain::cap::{Cap, Room, Subject};
 use crate::domain::delivery::Counts;
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
@@ -242,18 +247,20 @@ pub(super) async fn facts(
     run: &RunId,
     now: Timestamp,
 ) -> Result<RunFacts, LedgerError> {
-    let record = &existing(ledger, run).await?;
+    let row = existing(ledger, run).await?;
+    let (first, last) = (row.first_delivery, row.first_delivery + row.total - 1);
+    let record = &RunRecord::try_from(row)?;
     let alike = ledger
         .read(|pool| async move {
             sqlx::query_as(sql::FACTS)
-                .bind(record.first_delivery)
-                .bind(record.first_delivery + record.total - 1)
+                .bind(first)
+                .bind(last)
                 .fetch_all(&pool)
                 .await
         })
         .await?;
     let mut facts = runs::facts(alike)?;
-    let now = ledger.shift().to_server(now).as_millisecond();
+    let (asked_at, now) = (now, ledger.shift().to_server(now).as_millisecond());
     let gates: Vec<GateRow> = ledger
         .read(|pool| async move {
             sqlx::query_as(sql::OPEN_GATES)
@@ -267,7 +274,36 @@ pub(super) async fn facts(
         facts.gates.push(rows::gate(&record.gateway, row)?);
     }
     facts.outlook = history::outlook(ledger, run).await?;
+    facts.answers = opt_out::answers(ledger, record.id).await?;
+    facts.caps = caps(ledger, &record.gateway, &caps::of_run(record), asked_at).await?;
     Ok(facts)
+}
+
+pub(super) async fn caps(
+    ledger: &PostgresLedger,
+    gateway: &str,
+    all: &[(Subject, Cap)],
+    now: Timestamp,
+) -> Result<Vec<CapState>, LedgerError> {
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = ledger.shift().to_server(now);
+    let asked = &caps::questions(gateway, all, now);
+    let rows: Vec<UsedRow> = ledger
+        .read(|pool| async move {
+            bind_asked(sqlx::query_as(sql::CAPS_USED), asked)
+                .fetch_all(&pool)
+                .await
+        })
+        .await?;
+    let mut states = caps::states(all, &rows, now)?;
+    for state in &mut states {
+        if let Room::Closed { until } = &mut state.room {
+            *until = ledger.shift().to_caller(*until);
+        }
+    }
+    Ok(states)
 }
 
 pub(super) async fn deliveries(

@@ -1,10 +1,12 @@
 //! What every writing transaction does, on PostgreSQL. Rows go to a statement as one array for
 //! each column, as many rows as one write to the connection takes.
 
-use super::super::LedgerError;
+use super::super::caps::{Asked, CapTx, UsedRow};
 use super::super::events::EventRow;
+use super::super::opt_out::{Left, OptedOutRow};
 use super::super::shapes::{HeldBack, Lost};
 use super::super::tx::SharedTx;
+use super::super::{DeliveryId, LedgerError};
 use super::statements as sql;
 use super::tx::Tx;
 
@@ -52,6 +54,23 @@ pub(super) fn portions<'r, Row>(
 /// How long a text is that may not be there.
 pub(super) fn length(text: Option<&str>) -> usize {
     text.map_or(0, str::len)
+}
+
+impl CapTx for Tx {
+    async fn used(&mut self, asked: &[Asked]) -> Result<Vec<UsedRow>, LedgerError> {
+        Ok(bind_asked(sqlx::query_as(sql::CAPS_USED), asked)
+            .fetch_all(self.connection())
+            .await?)
+    }
+}
+
+type UsedQuery<'q> = sqlx::query::QueryAs<'q, sqlx::Postgres, UsedRow, sqlx::postgres::PgArguments>;
+
+pub(super) fn bind_asked<'q>(query: UsedQuery<'q>, asked: &'q [Asked]) -> UsedQuery<'q> {
+    query
+        .bind(column(asked, |((gateway, _), _)| gateway.as_str()))
+        .bind(column(asked, |((_, subject), _)| subject.as_str()))
+        .bind(column(asked, |(_, day)| i64::from(*day)))
 }
 
 impl SharedTx for Tx {
@@ -105,6 +124,30 @@ impl SharedTx for Tx {
             sqlx::query(sql::HOLD_DOUBT)
                 .bind(column(held, |one| one.id))
                 .bind(column(held, |one| one.until))
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn opted_out(&mut self, ids: &[DeliveryId]) -> Result<Vec<OptedOutRow>, LedgerError> {
+        let mut all = Vec::new();
+        for ids in portions(ids, 1, |_| 0) {
+            let out: Vec<OptedOutRow> = sqlx::query_as(sql::OPTED_OUT)
+                .bind(ids)
+                .fetch_all(self.connection())
+                .await?;
+            all.extend(out);
+        }
+        Ok(all)
+    }
+
+    async fn skip(&mut self, left: &[Left]) -> Result<(), LedgerError> {
+        for left in portions(left, 3, |one| 16 + length(one.detail.as_deref())) {
+            sqlx::query(sql::SKIP)
+                .bind(column(left, |one| one.id))
+                .bind(column(left, |one| one.reason.as_str()))
+                .bind(column(left, |one| one.detail.as_deref()))
                 .execute(self.connection())
                 .await?;
         }

@@ -57,6 +57,14 @@ macro_rules! run_lock {
     };
 }
 
+/// A lock that keeps attempts from beginning while somebody opts out, till the transaction ends.
+/// 1936614504 is the copy's.
+macro_rules! opt_out_lock {
+    ($function:literal) => {
+        concat!($function, "(1936614505, 0)")
+    };
+}
+
 macro_rules! delivery_columns {
     () => {
         "d.id, m.row::bigint, m.step::bigint, m.recipient_key, m.phone, d.line,
@@ -68,6 +76,23 @@ macro_rules! delivery_columns {
 macro_rules! event_columns {
     () => {
         "run_id, seq, delivery_id, attempt::bigint, at, what, sum"
+    };
+}
+
+/// The voice of the row has the person on the list.
+macro_rules! listed {
+    () => {
+        "(s.at IS NOT NULL AND (s.lifted_at IS NULL OR s.at >= s.lifted_at))"
+    };
+}
+
+macro_rules! reply_columns {
+    () => {
+        "p.id, p.event_id, p.gateway, p.phone, p.line, p.chat_id, p.text, p.at, p.received_at,
+            r.run, m.row::bigint, p.heard, p.handled_at
+        FROM replies p
+        LEFT JOIN runs r ON r.id = p.run_id
+        LEFT JOIN messages m ON m.id = p.delivery_id"
     };
 }
 
@@ -130,11 +155,11 @@ statements! {
         ON CONFLICT DO NOTHING";
     /// Where there is no line, the row is skipped.
     INSERT_DELIVERIES = "
-        INSERT INTO deliveries (id, run_id, line, state, reason, detail, due_at)
-        SELECT v.id, $1, COALESCE(v.line, ''),
+        INSERT INTO deliveries (id, run_id, line, touch, state, reason, detail, due_at)
+        SELECT v.id, $1, COALESCE(v.line, ''), v.touch,
             CASE WHEN v.line IS NULL THEN 'skipped' ELSE 'pending' END, v.reason, v.detail, $2
-        FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[])
-            AS v (id, line, reason, detail)";
+        FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[], $7::smallint[])
+            AS v (id, line, reason, detail, touch)";
     MESSAGES_BETWEEN = "SELECT id FROM messages WHERE id BETWEEN $1 AND $2";
     /// The first row for this phone or this key; where no key is kept, the phone is the key.
     FIRST_ROW_OF = "
@@ -233,6 +258,92 @@ statements! {
             AS v (id, attempt, revision, begun_at, sum)
         ON CONFLICT DO NOTHING";
 
+    // People who opted out
+    /// Waits for the attempts that are being begun, and lets none begin until this is committed:
+    /// whoever looks after that sees it. Held for a few rows at a time.
+    HOLD_OPT_OUTS = concat!("SELECT ", opt_out_lock!("pg_advisory_xact_lock"));
+    SUPPRESSION_ROWS = "
+        SELECT * FROM suppressions WHERE phone = ANY($1::text[]) AND scope = $2";
+    PUT_SUPPRESSIONS = "
+        INSERT INTO suppressions (phone, scope, voice, at, source, reason, run_id, event_id,
+            lifted_at, lifted_by, lift_reason)
+        SELECT v.phone, v.scope, v.voice, v.at, v.source, v.reason, v.run_id, v.event_id,
+            v.lifted_at, v.lifted_by, v.lift_reason
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[],
+            $7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::text[])
+            AS v (phone, scope, voice, at, source, reason, run_id, event_id, lifted_at, lifted_by,
+                lift_reason)
+        ON CONFLICT (phone, scope, voice) DO UPDATE
+        SET at = excluded.at, source = excluded.source, reason = excluded.reason,
+            run_id = excluded.run_id, event_id = excluded.event_id,
+            lifted_at = excluded.lifted_at, lifted_by = excluded.lifted_by,
+            lift_reason = excluded.lift_reason";
+    NOTE_OPT_OUTS = "
+        INSERT INTO suppression_events (phone, scope, what, source, reason, at, noted_at, run_id,
+            event_id)
+        SELECT v.phone, v.scope, v.what, v.source, v.reason, v.at, v.noted_at, v.run_id, v.event_id
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+            $7::bigint[], $8::bigint[], $9::text[])
+            WITH ORDINALITY
+            AS v (phone, scope, what, source, reason, at, noted_at, run_id, event_id, place)
+        ORDER BY v.place";
+    SUPPRESSED = concat!("
+        SELECT s.phone, s.source, s.reason, s.at, r.run, s.event_id
+        FROM suppressions s LEFT JOIN runs r ON r.id = s.run_id
+        WHERE s.phone = ANY($1::text[]) AND s.scope IN ('', $2) AND ", listed!(), "
+        ORDER BY s.phone, s.voice DESC");
+    /// One row for each person: the own word before the operator's.
+    SUPPRESSIONS = concat!("
+        SELECT s.phone, s.source, s.reason, s.at, r.run, s.event_id
+        FROM suppressions s LEFT JOIN runs r ON r.id = s.run_id
+        WHERE s.phone > $1 AND s.scope = '' AND ", listed!(), "
+          AND (s.voice = 'person' OR NOT EXISTS (
+            SELECT 1 FROM suppressions o
+            WHERE o.phone = s.phone AND o.scope = '' AND o.voice = 'person' AND o.at IS NOT NULL
+              AND (o.lifted_at IS NULL OR o.at >= o.lifted_at)))
+        ORDER BY s.phone LIMIT $2");
+    OPT_OUTS_OF = "
+        SELECT s.scope, s.what, s.source, s.reason, s.at, s.noted_at, r.run, s.event_id
+        FROM suppression_events s LEFT JOIN runs r ON r.id = s.run_id
+        WHERE s.phone = $1 ORDER BY s.id";
+    KNOWN_REPLY = "
+        SELECT p.id, p.heard, r.run FROM replies p LEFT JOIN runs r ON r.id = p.run_id
+        WHERE p.gateway = $1 AND p.event_id = $2";
+    /// In every run of the gateway, by the index of each. When it was begun and not when the
+    /// provider said so: an answer may be quicker than that.
+    REPLY_ORIGIN = "
+        SELECT d.run_id, d.id AS delivery_id, r.run FROM runs r
+        JOIN messages m ON m.run_id = r.id AND m.step = 0 AND m.phone = $2 AND m.addressed
+        JOIN deliveries d ON d.id = m.id
+        WHERE r.gateway = $1 AND d.begun_at <= $3
+          AND (d.sent_at IS NOT NULL OR d.state IN ('sending', 'uncertain'))
+        ORDER BY d.begun_at DESC, d.id DESC LIMIT 1";
+    INSERT_REPLY = "
+        INSERT INTO replies (gateway, event_id, phone, line, chat_id, text, at, received_at, run_id,
+            delivery_id, heard, handled_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
+    SETTLE_REVIEWS = "
+        UPDATE replies SET handled_at = $2
+        WHERE phone = ANY($1::text[]) AND heard = 'review' AND handled_at IS NULL";
+    REVIEWED = "
+        UPDATE replies SET handled_at = $2
+        WHERE id = $1 AND heard = 'review' AND handled_at IS NULL";
+    TO_REVIEW = concat!("
+        SELECT ", reply_columns!(), "
+        WHERE p.id > $1 AND p.heard = 'review' AND p.handled_at IS NULL ORDER BY p.id LIMIT $2");
+    ANSWERS = "
+        SELECT COUNT(*), COUNT(DISTINCT CASE WHEN heard = 'stop' THEN phone END),
+            COUNT(CASE WHEN heard = 'review' AND handled_at IS NULL THEN 1 END)
+        FROM replies WHERE run_id = $1";
+    FIRST_OPT_OUTS = concat!("
+        SELECT ", reply_columns!(), "
+        WHERE p.run_id = $1 AND p.heard = 'stop' AND NOT EXISTS (
+            SELECT 1 FROM replies e
+            WHERE e.run_id = $1 AND e.heard = 'stop' AND e.phone = p.phone
+              AND (e.at < p.at OR e.at = p.at AND e.id < p.id))
+        ORDER BY p.at, p.id LIMIT $2");
+
     // Owners
     OWNER_LIVES = "
         SELECT NOT gone AND alive_until > $2 FROM owners WHERE owner = $1 FOR UPDATE";
@@ -319,12 +430,14 @@ statements! {
             WHERE d.run_id = $1 AND d.state = 'sending' AND d.line = s.line
               AND (d.lease_until <= $4 OR d.lease_owner IN ", dead!("$4"), ")
             ORDER BY d.id LIMIT s.most FOR UPDATE SKIP LOCKED) f");
-    /// Steps over what others hold or are about to: that stands in front, and is little.
+    /// Of each line and kind. Steps over what others hold or are about to: that stands in front,
+    /// and is little.
     DUE = concat!("
-        SELECT f.due_at, f.id FROM unnest($2::text[], $3::bigint[]) AS s (line, most)
+        SELECT f.due_at, f.id
+        FROM unnest($2::text[], $3::bigint[], $6::smallint[]) AS s (line, most, touch)
         CROSS JOIN LATERAL (
             SELECT d.due_at, d.id FROM deliveries d
-            WHERE d.run_id = $1 AND d.line = s.line AND d.state = 'pending'
+            WHERE d.run_id = $1 AND d.line = s.line AND d.touch = s.touch AND d.state = 'pending'
               AND d.due_at <= $5 AND (d.due_at <= $4 OR d.due_at = $5) AND ", free!("$4"), "
             ORDER BY d.due_at, d.id LIMIT s.most FOR UPDATE SKIP LOCKED) f");
     /// The one delivery to a person, while it is open.
@@ -335,19 +448,21 @@ statements! {
         WHERE m.run_id = $1 AND m.step = 0 AND m.phone = $2 AND m.addressed
           AND d.state IN ('pending', 'sending')
         FOR UPDATE OF d");
-    CANDIDATES = "
+    CANDIDATES = concat!("
         SELECT d.id, d.line, d.state, d.attempt::bigint, d.tries::bigint, d.revision::bigint,
             d.first_attempt_at, d.fixed, d.begun_at, d.unanswered_at,
             COALESCE(d.aged_ms, 0) AS aged_ms,
             m.row::bigint,
             m.recipient_key, m.phone, m.timezone, m.content, c.chat_id, c.line AS chat_line,
-            g.until_at AS gate_until
+            g.until_at AS gate_until,
+            EXISTS (SELECT 1 FROM suppressions s
+                WHERE s.phone = m.phone AND s.scope IN ('', $2) AND ", listed!(), ") AS opted_out
         FROM unnest($1::bigint[]) WITH ORDINALITY AS j (id, place)
         JOIN deliveries d ON d.id = j.id
         JOIN messages m ON m.id = d.id
         LEFT JOIN chats c ON c.gateway = $2 AND c.phone = m.phone
         LEFT JOIN gates g ON g.gateway = $2 AND g.recipient = m.phone AND g.line = ''
-        ORDER BY j.place";
+        ORDER BY j.place");
     LEASE = "
         UPDATE deliveries SET lease_owner = $1, lease_until = $2 WHERE id = ANY($3::bigint[])";
     HOLD_BACK = "
@@ -361,23 +476,33 @@ statements! {
         WHERE d.id = v.id AND d.state = 'sending'";
     SKIP = "
         UPDATE deliveries AS d
-        SET state = 'skipped', reason = v.reason, hold = NULL, lease_owner = NULL,
-            lease_until = NULL
-        FROM unnest($1::bigint[], $2::text[]) AS v (id, reason)
+        SET state = 'skipped', reason = v.reason, hold = NULL,
+            detail = COALESCE(v.detail, d.detail), lease_owner = NULL, lease_until = NULL
+        FROM unnest($1::bigint[], $2::text[], $3::text[]) AS v (id, reason, detail)
         WHERE d.id = v.id AND d.state = 'pending'";
-    /// Of each line, when the next is due that nobody holds; where none is free now, when the
-    /// first of those that somebody holds is free again.
+    /// Whoever is on the list by both voices comes by the own word first.
+    OPTED_OUT = concat!("
+        SELECT d.id, d.run_id, d.attempt::bigint, d.lease_owner, s.phone, s.source, s.reason, s.at
+        FROM unnest($1::bigint[]) AS j (id)
+        JOIN deliveries d ON d.id = j.id AND d.state = 'pending'
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        JOIN messages m ON m.id = d.id
+        JOIN suppressions s ON s.phone = m.phone AND s.scope IN ('', r.gateway)
+        WHERE ", listed!(), " ORDER BY d.id, s.voice DESC");
+    /// Of each line and kind, when the next is due that nobody holds; where none is free now, when
+    /// the first of those that somebody holds is free again.
     NEXT_PENDING = concat!("
-        SELECT s.line, LEAST(f.due_at, g.given_back_at)
+        SELECT s.line, t.touch::bigint, LEAST(f.due_at, g.given_back_at)
         FROM unnest($2::text[]) AS s (line)
+        CROSS JOIN unnest(ARRAY[0, 1, 2]::smallint[]) AS t (touch)
         LEFT JOIN LATERAL (
             SELECT d.due_at FROM deliveries d
-            WHERE d.run_id = $1 AND d.line = s.line AND d.state = 'pending'
+            WHERE d.run_id = $1 AND d.line = s.line AND d.touch = t.touch AND d.state = 'pending'
               AND ", free!("$3"), "
             ORDER BY d.due_at, d.id LIMIT 1) f ON TRUE
         LEFT JOIN LATERAL (
             SELECT MIN(d.lease_until) AS given_back_at FROM deliveries d
-            WHERE d.run_id = $1 AND d.line = s.line AND d.state = 'pending'
+            WHERE d.run_id = $1 AND d.line = s.line AND d.touch = t.touch AND d.state = 'pending'
               AND d.due_at <= $3 AND d.lease_until > $3
               AND (f.due_at IS NULL OR f.due_at > $3)) g ON TRUE
         WHERE f.due_at IS NOT NULL OR g.given_back_at IS NOT NULL");
@@ -386,10 +511,55 @@ statements! {
             THEN d.begun_at ELSE d.lease_until END)
         FROM deliveries d WHERE d.run_id = $1 AND d.state = 'sending' GROUP BY d.line");
 
+    // Caps
+    /// Of each, when it last counted anybody, and the newest day, not after the one asked for, on
+    /// which it did.
+    CAPS_USED = "
+        SELECT v.gateway, v.subject, v.day AS asked_day, NULLIF(c.last_at, 0) AS last_at,
+            t.day::bigint AS day, t.nth::bigint AS nth, t.taken
+        FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v (gateway, subject, day)
+        LEFT JOIN caps c ON c.gateway = v.gateway AND c.subject = v.subject
+        LEFT JOIN LATERAL (
+            SELECT n.day, n.nth, n.taken FROM cap_days n
+            WHERE n.gateway = v.gateway AND n.subject = v.subject AND n.day <= v.day
+            ORDER BY n.day DESC LIMIT 1) t ON TRUE";
+    /// Locks them, in order, and makes those that are not there yet.
+    HOLD_CAPS = "
+        INSERT INTO caps (gateway, subject, last_at)
+        SELECT v.gateway, v.subject, 0 FROM unnest($1::text[], $2::text[]) AS v (gateway, subject)
+        ORDER BY v.gateway, v.subject
+        ON CONFLICT (gateway, subject) DO UPDATE SET last_at = caps.last_at";
+    COUNT_CAPS = "
+        UPDATE caps AS c SET last_at = GREATEST(c.last_at, v.last_at), until_at = v.until_at
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+            AS v (gateway, subject, last_at, until_at)
+        WHERE c.gateway = v.gateway AND c.subject = v.subject";
+    COUNT_DAYS = "
+        INSERT INTO cap_days (gateway, subject, day, nth, taken)
+        SELECT v.gateway, v.subject, v.day, v.nth, v.taken
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+            AS v (gateway, subject, day, nth, taken)
+        ON CONFLICT (gateway, subject, day) DO UPDATE SET taken = cap_days.taken + excluded.taken";
+    CAPS_UNTIL = "SELECT subject, until_at FROM caps WHERE gateway = $1 AND until_at IS NOT NULL";
+    /// Claims of an owner that are still its own, in running runs.
+    OWN_FRESH = "
+        SELECT d.id, d.run_id FROM deliveries d
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        WHERE d.id = ANY($1::bigint[]) AND d.state = 'pending' AND d.attempt = 0
+          AND d.lease_owner = $2
+        ORDER BY d.id";
+
     // The writer
-    /// The runs of the deliveries that a group is about; see [`OPEN_CLAIM`].
+    /// The runs of the deliveries that a group is about; see [`OPEN_CLAIM`]. Before them, where
+    /// attempts are to begin, the lock of [`HOLD_OPT_OUTS`], shared.
+    ///
+    /// It is taken before every row and every run: whoever holds it alone waits for nothing but
+    /// those who share it, and none of those waits for it again, so that no circle can close. Were
+    /// it taken after the deliveries, a group that shares it could wait for a row of another that
+    /// waits for it, behind somebody who opts out.
     SHARE_RUNS = concat!("
-        SELECT ", run_lock!("pg_advisory_xact_lock_shared", "r.run_id"), " FROM (
+        SELECT CASE WHEN $2 THEN ", opt_out_lock!("pg_advisory_xact_lock_shared"), "::text END, ",
+        run_lock!("pg_advisory_xact_lock_shared", "r.run_id"), " FROM (
             SELECT DISTINCT run_id FROM deliveries WHERE id = ANY($1::bigint[])
             ORDER BY run_id) r");
     /// Locks the deliveries that a group is about, in order: what is decided from their rows
@@ -397,6 +567,10 @@ statements! {
     HOLD_DELIVERIES = "
         SELECT id, attempt::bigint, begun_at FROM deliveries WHERE id = ANY($1::bigint[])
         ORDER BY id FOR UPDATE";
+    BEGUN_EARLIER = "
+        SELECT a.delivery_id, a.attempt::bigint, a.begun_at
+        FROM unnest($1::bigint[], $2::bigint[]) AS v (id, attempt)
+        JOIN attempts a ON a.delivery_id = v.id AND a.attempt = v.attempt";
     /// An earlier attempt whose process ended before its outcome was recorded.
     KEEP_LOST_BEFORE = "
         INSERT INTO attempts (delivery_id, attempt, revision, begun_at, outcome, sum)
@@ -423,8 +597,8 @@ statements! {
         ORDER BY d.id, g.until_at DESC";
     BEGIN = "
         UPDATE deliveries AS d
-        SET state = 'sending', attempt = d.attempt + 1, revision = v.revision, fixed = v.fixed,
-            begun_at = v.at, lease_until = v.lease_until, lease_owner = $1, hold = NULL,
+        SET state = 'sending', attempt = d.attempt + 1, touch = 0, revision = v.revision,
+            fixed = v.fixed, begun_at = v.at, lease_until = v.lease_until, lease_owner = $1, hold = NULL,
             fixed_sum = v.fixed_sum, unanswered_at = COALESCE(d.unanswered_at, v.at),
             first_attempt_at = COALESCE(d.first_attempt_at, v.at)
         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[],
@@ -639,11 +813,14 @@ statements! {
         SELECT ", delivery_columns!(), "
         FROM deliveries d JOIN messages m ON m.id = d.id
         WHERE d.id BETWEEN $1 AND $2 AND d.state = $3 ORDER BY d.id LIMIT $4");
+    /// Of each line and kind.
     NEXT_DUE = "
-        SELECT MIN(f.due_at) FROM run_lines l
+        SELECT l.line, t.touch::bigint, f.due_at FROM run_lines l
+        CROSS JOIN unnest(ARRAY[0, 1, 2]::smallint[]) AS t (touch)
         CROSS JOIN LATERAL (
             SELECT d.due_at FROM deliveries d
-            WHERE d.run_id = l.run_id AND d.line = l.line AND d.state = 'pending'
+            WHERE d.run_id = l.run_id AND d.line = l.line AND d.touch = t.touch
+              AND d.state = 'pending'
             ORDER BY d.due_at, d.id LIMIT 1) f
         WHERE l.run_id = $1";
     FAILED = "

@@ -71,9 +71,9 @@ const HISTORY: &str = "
     INSERT INTO messages (id, run_id, row, phone, content, addressed, sum)
     SELECT (run << 30) + n, run, n, '+1555' || n, '{}', TRUE, 0
     FROM generate_series(1, 4) AS run, generate_series(1, 5000) AS n;
-    INSERT INTO deliveries (id, run_id, line, state, reason, due_at, sent_at, attempt, begun_at,
-        fixed)
-    SELECT (run << 30) + n, run, 'line', v.state, CASE v.state WHEN 'skipped' THEN 'expired' END,
+    INSERT INTO deliveries (id, run_id, line, touch, state, reason, due_at, sent_at, attempt,
+        begun_at, fixed)
+    SELECT (run << 30) + n, run, 'line', 0, v.state, CASE v.state WHEN 'skipped' THEN 'expired' END,
         0, 0, 1, 0, '{}'
     FROM generate_series(1, 4) AS run, generate_series(1, 5000) AS n,
         LATERAL (SELECT CASE

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use super::super::{Begin, DeliveryId, Gate, Next, Record, Release, Settle, Write, Written};
 use super::clock::Shift;
 
-/// When the last attempt of each delivery was begun, by the delivery and its attempt.
+/// When attempts were begun that the ledger knows of, by the delivery and the attempt: the last of
+/// each, and earlier ones that are told of late.
 #[derive(Debug)]
 pub(super) struct Begins(pub(super) HashMap<(DeliveryId, i64), Timestamp>);
 
@@ -103,7 +104,7 @@ pub(super) fn to_caller(written: Vec<Written>, shift: Shift) -> Vec<Written> {
             Written::Held { until } => Written::Held {
                 until: shift.to_caller(until),
             },
-            Written::Done | Written::Late => one,
+            Written::Done | Written::Late | Written::LeftOut => one,
         })
         .collect()
 }

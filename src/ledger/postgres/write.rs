@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::super::rows::{GatedRow, instants};
+use super::super::caps::{Count, Key};
+use super::super::rows::{GatedRow, instant, instants};
 use super::super::runs::Unanswered;
 use super::super::shapes::{AttemptRow, Begun, Lost, Moved, Numbered, gate_key};
 use super::super::write::{WriteTx, delivery, write_group};
@@ -38,11 +39,13 @@ pub(super) async fn write(
 }
 
 impl Tx {
-    /// Locks what the group is about; says when the last attempt of each was begun.
+    /// Locks what the group is about; says when the attempts were begun that it tells of.
     async fn hold_deliveries(&mut self, group: &[Write]) -> Result<Begins, LedgerError> {
         let ids: Vec<DeliveryId> = group.iter().map(delivery).collect();
+        let begins = group.iter().any(|one| matches!(one, Write::Begin(_)));
         sqlx::query(sql::SHARE_RUNS)
             .bind(&ids)
+            .bind(begins)
             .execute(self.connection())
             .await?;
         let rows: Vec<(DeliveryId, i64, Option<i64>)> = sqlx::query_as(sql::HOLD_DELIVERIES)
@@ -55,11 +58,80 @@ impl Tx {
                 begins.insert((id, attempt), begun_at);
             }
         }
+        self.add_earlier(group, &mut begins).await?;
         Ok(Begins(begins))
+    }
+
+    /// The same for attempts that are not the last any more. They are kept, as lost.
+    async fn add_earlier(
+        &mut self,
+        group: &[Write],
+        begins: &mut HashMap<Numbered, Timestamp>,
+    ) -> Result<(), LedgerError> {
+        let told = group.iter().filter_map(|write| match write {
+            Write::Record(record) => Some((record.id, i64::from(record.attempt))),
+            Write::Settle(settle) => Some((settle.id, i64::from(settle.attempt))),
+            Write::Begin(_) | Write::Release(_) => None,
+        });
+        let late: Vec<Numbered> = told.filter(|one| !begins.contains_key(one)).collect();
+        if late.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<(DeliveryId, i64, i64)> = sqlx::query_as(sql::BEGUN_EARLIER)
+            .bind(column(&late, |(id, _)| *id))
+            .bind(column(&late, |(_, attempt)| *attempt))
+            .fetch_all(self.connection())
+            .await?;
+        for (id, attempt, begun_at) in rows {
+            begins.insert((id, attempt), instant(begun_at)?);
+        }
+        Ok(())
     }
 }
 
 impl WriteTx for Tx {
+    async fn hold_caps(&mut self, keys: &[Key]) -> Result<(), LedgerError> {
+        sqlx::query(sql::HOLD_CAPS)
+            .bind(column(keys, |(gateway, _)| gateway.as_str()))
+            .bind(column(keys, |(_, subject)| subject.as_str()))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn count_caps(&mut self, counts: &[Count]) -> Result<(), LedgerError> {
+        let gateways = column(counts, |one| one.key.0.as_str());
+        let subjects = column(counts, |one| one.key.1.as_str());
+        sqlx::query(sql::COUNT_CAPS)
+            .bind(&gateways)
+            .bind(&subjects)
+            .bind(column(counts, |one| one.last_at))
+            .bind(column(counts, |one| one.until_at))
+            .execute(self.connection())
+            .await?;
+        sqlx::query(sql::COUNT_DAYS)
+            .bind(&gateways)
+            .bind(&subjects)
+            .bind(column(counts, |one| i64::from(one.day)))
+            .bind(column(counts, |one| i64::from(one.nth)))
+            .bind(column(counts, |one| i64::from(one.more)))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn own_fresh(
+        &mut self,
+        owner: &Owner,
+        ids: &[DeliveryId],
+    ) -> Result<Vec<(DeliveryId, i64)>, LedgerError> {
+        Ok(sqlx::query_as(sql::OWN_FRESH)
+            .bind(ids)
+            .bind(&owner.0)
+            .fetch_all(self.connection())
+            .await?)
+    }
+
     async fn any_gate(&mut self, now: Timestamp) -> Result<bool, LedgerError> {
         Ok(sqlx::query_scalar(sql::ANY_GATE)
             .bind(now.as_millisecond())

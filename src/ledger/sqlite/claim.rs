@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::super::claim::{ClaimTx, Share};
-use super::super::rows::{CandidateRow, GateRow, OnlyRow, named};
+use super::super::claim::{ClaimTx, NextPending, Share, Shares};
+use super::super::rows::{CandidateRow, GateRow, OnlyRow, named, touch};
 use super::super::{Admit, ClaimRequest, Claimed, DeliveryId, LedgerError, claim};
-use super::shared::{Tx, rows};
+use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
-use crate::domain::delivery::SkipReason;
+use crate::domain::cap::Touch;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 
@@ -114,16 +114,18 @@ impl ClaimTx for Tx<'_> {
     async fn due(
         &mut self,
         request: &ClaimRequest<'_>,
-        shares: &[Share],
+        shares: &[Shares],
     ) -> Result<Vec<(i64, DeliveryId)>, LedgerError> {
         let mut due: Vec<(i64, DeliveryId)> = Vec::new();
-        for (line, most) in shares {
+        for (line, [again, follow_ups, first]) in shares {
             let of_line: Vec<(i64, DeliveryId)> = sqlx::query_as(sql::DUE)
                 .bind(request.run.id)
                 .bind(line)
                 .bind(request.now.as_millisecond())
-                .bind(most)
                 .bind(request.frozen_due().as_millisecond())
+                .bind(again)
+                .bind(follow_ups)
+                .bind(first)
                 .fetch_all(&mut **self)
                 .await?;
             due.extend(of_line);
@@ -157,15 +159,6 @@ impl ClaimTx for Tx<'_> {
         Ok(())
     }
 
-    async fn skip(&mut self, skipped: &[(DeliveryId, SkipReason)]) -> Result<(), LedgerError> {
-        let skipped = rows(skipped, |(id, reason)| json!([id, reason.as_str()]));
-        sqlx::query(sql::SKIP)
-            .bind(skipped)
-            .execute(&mut **self)
-            .await?;
-        Ok(())
-    }
-
     async fn next_unanswered(
         &mut self,
         request: &ClaimRequest<'_>,
@@ -180,38 +173,45 @@ impl ClaimTx for Tx<'_> {
         &mut self,
         request: &ClaimRequest<'_>,
         lines: &[String],
-    ) -> Result<Vec<(String, i64)>, LedgerError> {
+    ) -> Result<Vec<NextPending>, LedgerError> {
         let mut next = Vec::new();
         for line in lines {
-            if let Some(at) = next_of(self, request, line).await? {
-                next.push((line.clone(), at));
+            for (touch, at) in next_of(self, request, line).await? {
+                next.push((line.clone(), touch, at));
             }
         }
         Ok(next)
     }
 }
 
-/// When a pending delivery of a line is due, or free again.
+/// When the next delivery of each kind of a line is due, or free again.
 async fn next_of(
     tx: &mut Tx<'_>,
     request: &ClaimRequest<'_>,
     line: &str,
-) -> Result<Option<i64>, LedgerError> {
+) -> Result<Vec<(Touch, i64)>, LedgerError> {
     let now = request.now.as_millisecond();
-    let free: Option<i64> = sqlx::query_scalar(sql::NEXT_FREE)
+    let free: Vec<(i64, Option<i64>)> = sqlx::query_as(sql::NEXT_FREE)
         .bind(request.run.id)
         .bind(line)
         .bind(now)
-        .fetch_optional(&mut **tx)
+        .fetch_all(&mut **tx)
         .await?;
-    if free.is_some_and(|due_at| due_at <= now) {
-        return Ok(free);
-    }
-    let given_back: Option<i64> = sqlx::query_scalar(sql::NEXT_GIVEN_BACK)
+    let held: Vec<i64> = free
+        .iter()
+        .filter(|(_, due_at)| due_at.is_none_or(|due_at| due_at > now))
+        .map(|(touch, _)| *touch)
+        .collect();
+    let given_back: Vec<(i64, i64)> = sqlx::query_as(sql::NEXT_GIVEN_BACK)
         .bind(request.run.id)
         .bind(line)
         .bind(now)
-        .fetch_one(&mut **tx)
+        .bind(json!(held).to_string())
+        .fetch_all(&mut **tx)
         .await?;
-    Ok(free.into_iter().chain(given_back).min())
+    free.into_iter()
+        .filter_map(|(kind, due_at)| Some((kind, due_at?)))
+        .chain(given_back)
+        .map(|(kind, at)| Ok((touch(kind)?, at)))
+        .collect()
 }

@@ -64,6 +64,7 @@ pub(super) async fn follow(ledger: &SqliteLedger, now: Now<'_>) -> Result<(), Le
     for statement in [
         sql::SET_BACK_GATES,
         sql::SET_BACK_PACE,
+        sql::SET_BACK_CAPS,
         sql::SET_BACK_LEASES,
         sql::SET_BACK_SENDING,
         sql::SET_BACK_MARK,

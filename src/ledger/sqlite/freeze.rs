@@ -10,6 +10,7 @@ use super::super::{Freeze, LedgerError, NewRun};
 use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
 use crate::domain::account::AccountId;
+use crate::domain::cap::Touch;
 use crate::domain::message::Media;
 
 /// Inserts by how many rows they take, longest first: every statement is a trip to SQLite's
@@ -116,7 +117,10 @@ impl FreezeTx for Tx<'_> {
         due_at: i64,
         rows: &[FrozenMessage],
     ) -> Result<(), LedgerError> {
-        let lines: Vec<Option<&str>> = rows.iter().map(FrozenMessage::line).collect();
+        let lines: Vec<Option<(&str, i16)>> = rows
+            .iter()
+            .map(|one| one.line().zip(one.touch().map(Touch::number)))
+            .collect();
         let skipped: Vec<(i64, &str, &str)> = rows
             .iter()
             .filter_map(|one| {

@@ -5,11 +5,13 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteRow;
 
+use super::super::caps;
 use super::super::kept::Told;
 use super::super::operator::{self, FailedRow, OperatorTx};
 use super::super::rows::{DeliveryRow, RunRow, instants, stored};
 use super::super::{
-    DeliveryId, DeliveryRecord, History, LedgerError, Outlook, Resolution, Retry, RetryKey, Whom,
+    DeliveryId, DeliveryRecord, History, LedgerError, Outlook, Resolution, Retry, RetryKey,
+    RunRecord, Whom,
 };
 use super::shared::Tx;
 use super::{SqliteLedger, owners, runs, statements as sql};
@@ -104,11 +106,16 @@ async fn between(
 }
 
 pub(super) async fn outlook(ledger: &SqliteLedger, run: &RunId) -> Result<Outlook, LedgerError> {
-    let run = runs::existing(ledger, run).await?;
-    let pending: Option<i64> = sqlx::query_scalar(sql::NEXT_DUE)
+    let run = RunRecord::try_from(runs::existing(ledger, run).await?)?;
+    let due: Vec<(String, i64, i64)> = sqlx::query_as(sql::NEXT_DUE)
         .bind(run.id)
-        .fetch_one(&ledger.readers)
+        .fetch_all(&ledger.readers)
         .await?;
+    let until: Vec<(String, i64)> = sqlx::query_as(sql::CAPS_UNTIL)
+        .bind(&run.gateway)
+        .fetch_all(&ledger.readers)
+        .await?;
+    let pending = caps::next_due(&run, due, &until.into_iter().collect())?;
     let unanswered: Vec<(String, i64)> = sqlx::query_as(sql::NEXT_UNANSWERED)
         .bind(run.id)
         .fetch_all(&ledger.readers)

@@ -9,6 +9,7 @@ mod copy;
 mod files;
 mod freeze;
 mod history;
+mod opt_out;
 mod owners;
 mod place;
 mod runs;
@@ -30,11 +31,13 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use self::statements as sql;
 use super::insight::Schema;
 use super::{
-    Admit, AtWork, Audit, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord, Freeze,
-    History, KnownChat, Ledger, LedgerError, Missed, NewRun, Now, Outlook, Owner, Resolution,
-    Retry, RunFacts, RunRecord, Running, Whom, Worker, Write, Written,
+    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord,
+    Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply,
+    NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry,
+    RunFacts, RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
+use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
@@ -244,6 +247,15 @@ impl Ledger for SqliteLedger {
         runs::facts(self, run, now).await
     }
 
+    async fn caps(
+        &self,
+        gateway: &str,
+        caps: &[(Subject, Cap)],
+        now: Timestamp,
+    ) -> Result<Vec<CapState>, LedgerError> {
+        runs::caps(self, gateway, caps, now).await
+    }
+
     async fn deliveries(
         &self,
         run: &RunId,
@@ -364,6 +376,59 @@ impl Ledger for SqliteLedger {
         phone: &Phone,
     ) -> Result<HashSet<String>, LedgerError> {
         runs::messages_to(self, gateway, phone).await
+    }
+
+    async fn suppress(
+        &self,
+        people: &[NewSuppression],
+        now: Timestamp,
+    ) -> Result<Vec<Suppressing>, LedgerError> {
+        opt_out::suppress(self, people, now).await
+    }
+
+    async fn lift(
+        &self,
+        phone: &Phone,
+        lifting: &Lifting,
+        now: Timestamp,
+    ) -> Result<Lifted, LedgerError> {
+        opt_out::lift(self, phone, lifting, now).await
+    }
+
+    async fn suppressed(
+        &self,
+        gateway: &str,
+        phones: &[&Phone],
+    ) -> Result<HashMap<String, Suppression>, LedgerError> {
+        opt_out::suppressed(self, gateway, phones).await
+    }
+
+    async fn suppressions(
+        &self,
+        after: Option<&Phone>,
+        most: u32,
+    ) -> Result<Vec<Suppression>, LedgerError> {
+        opt_out::suppressions(self, after, most).await
+    }
+
+    async fn opt_outs_of(&self, phone: &Phone) -> Result<Vec<OptOutEvent>, LedgerError> {
+        opt_out::opt_outs_of(self, phone).await
+    }
+
+    async fn keep_reply(&self, reply: &NewReply, now: Timestamp) -> Result<KeptReply, LedgerError> {
+        opt_out::keep_reply(self, reply, now).await
+    }
+
+    async fn to_review(
+        &self,
+        after: Option<ReplyId>,
+        most: u32,
+    ) -> Result<Vec<Reply>, LedgerError> {
+        opt_out::to_review(self, after, most).await
+    }
+
+    async fn reviewed(&self, reply: ReplyId, now: Timestamp) -> Result<bool, LedgerError> {
+        opt_out::reviewed(self, reply, now).await
     }
 
     async fn media(&self, sha256: Digest) -> Result<Option<Media>, LedgerError> {

@@ -4,14 +4,18 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::super::caps::{self, UsedRow};
 use super::super::rows::{self, DeliveryRow, GateRow, RunRow, stored};
 use super::super::runs::{self, RunTx, Unanswered};
 use super::super::workers::{Running, RunningRow};
-use super::super::{DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord};
-use super::history;
-use super::shared::Tx;
+use super::super::{
+    CapState, DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord,
+};
+use super::shared::{Tx, asked_rows};
 use super::{SqliteLedger, statements as sql};
+use super::{history, opt_out};
 use crate::domain::account::AccountId;
+use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
@@ -220,11 +224,31 @@ pub(super) async fn facts(
         facts.gates.push(rows::gate(&record.gateway, row)?);
     }
     facts.outlook = history::outlook(ledger, run).await?;
+    facts.answers = opt_out::answers(ledger, record.id).await?;
+    let record = RunRecord::try_from(record)?;
+    facts.caps = caps(ledger, &record.gateway, &caps::of_run(&record), now).await?;
     if facts.counts.of(DeliveryState::Uncertain) > 0 {
         let most = runs::UNCERTAIN_LISTED;
         facts.uncertain = history::in_state(ledger, run, DeliveryState::Uncertain, most).await?;
     }
     Ok(facts)
+}
+
+pub(super) async fn caps(
+    ledger: &SqliteLedger,
+    gateway: &str,
+    all: &[(Subject, Cap)],
+    now: Timestamp,
+) -> Result<Vec<CapState>, LedgerError> {
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked = caps::questions(gateway, all, now);
+    let rows: Vec<UsedRow> = sqlx::query_as(sql::CAPS_USED)
+        .bind(asked_rows(&asked))
+        .fetch_all(&ledger.readers)
+        .await?;
+    caps::states(all, &rows, now)
 }
 
 pub(super) async fn deliveries(

@@ -4,10 +4,12 @@
 use serde_json::{Value, json};
 use sqlx::{Sqlite, Transaction};
 
-use super::super::LedgerError;
+use super::super::caps::{Asked, CapTx, UsedRow};
 use super::super::events::EventRow;
+use super::super::opt_out::{Left, OptedOutRow};
 use super::super::shapes::{HeldBack, Lost};
 use super::super::tx::SharedTx;
+use super::super::{DeliveryId, LedgerError};
 use super::statements as sql;
 
 pub(super) type Tx<'t> = Transaction<'t, Sqlite>;
@@ -39,6 +41,22 @@ pub(super) fn lost_rows(lost: &[Lost]) -> String {
     rows(lost, |one| {
         json!([one.id, one.attempt, one.revision, one.begun_at, one.sum])
     })
+}
+
+/// The caps that are asked about, each with its day.
+pub(super) fn asked_rows(asked: &[Asked]) -> String {
+    rows(asked, |((gateway, subject), day)| {
+        json!([gateway, subject, day])
+    })
+}
+
+impl CapTx for Tx<'_> {
+    async fn used(&mut self, asked: &[Asked]) -> Result<Vec<UsedRow>, LedgerError> {
+        Ok(sqlx::query_as(sql::CAPS_USED)
+            .bind(asked_rows(asked))
+            .fetch_all(&mut **self)
+            .await?)
+    }
 }
 
 impl SharedTx for Tx<'_> {
@@ -90,6 +108,22 @@ impl SharedTx for Tx<'_> {
         let held = rows(held, |one| json!([one.id, one.until]));
         sqlx::query(sql::HOLD_DOUBT)
             .bind(held)
+            .execute(&mut **self)
+            .await?;
+        Ok(())
+    }
+
+    async fn opted_out(&mut self, ids: &[DeliveryId]) -> Result<Vec<OptedOutRow>, LedgerError> {
+        Ok(sqlx::query_as(sql::OPTED_OUT)
+            .bind(json!(ids).to_string())
+            .fetch_all(&mut **self)
+            .await?)
+    }
+
+    async fn skip(&mut self, left: &[Left]) -> Result<(), LedgerError> {
+        let left = rows(left, |one| json!([one.id, one.reason.as_str(), one.detail]));
+        sqlx::query(sql::SKIP)
+            .bind(left)
             .execute(&mut **self)
             .await?;
         Ok(())

@@ -107,8 +107,8 @@ macro_rules! begin {
             $rows,
             "
         UPDATE OR FAIL deliveries
-        SET state = 'sending', attempt = deliveries.attempt + 1, revision = v.revision,
-            fixed = v.fixed, begun_at = v.at, lease_until = v.lease_until, hold = NULL,
+        SET state = 'sending', attempt = deliveries.attempt + 1, touch = 0,
+            revision = v.revision, fixed = v.fixed, begun_at = v.at, lease_until = v.lease_until, hold = NULL,
             fixed_sum = v.fixed_sum, unanswered_at = COALESCE(unanswered_at, v.at),
             first_attempt_at = COALESCE(first_attempt_at, v.at)
         FROM v
@@ -177,6 +177,25 @@ macro_rules! record {
     };
 }
 
+/// Deliveries of a kind that are due and nobody's.
+macro_rules! due {
+    ($touch:literal, $most:literal) => {
+        concat!(
+            "SELECT * FROM (
+            SELECT due_at, id FROM deliveries
+            WHERE run_id = ?1 AND line = ?2 AND touch = ",
+            $touch,
+            " AND state = 'pending'
+              AND due_at <= ?4 AND (due_at <= ?3 OR due_at = ?4)
+              AND (lease_until IS NULL OR lease_until <= ?3
+                OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
+            ORDER BY due_at, id LIMIT ",
+            $most,
+            ")"
+        )
+    };
+}
+
 macro_rules! keep_chats {
     ($rows:expr) => {
         concat!(
@@ -184,6 +203,23 @@ macro_rules! keep_chats {
             $rows,
             " ON CONFLICT (gateway, phone) DO UPDATE SET chat_id = excluded.chat_id"
         )
+    };
+}
+
+/// The voice of the row has the person on the list.
+macro_rules! listed {
+    () => {
+        "(s.at IS NOT NULL AND (s.lifted_at IS NULL OR s.at >= s.lifted_at))"
+    };
+}
+
+macro_rules! reply_columns {
+    () => {
+        "p.id, p.event_id, p.gateway, p.phone, p.line, p.chat_id, p.text, p.at, p.received_at,
+            r.run, m.row, p.heard, p.handled_at
+        FROM replies p
+        LEFT JOIN runs r ON r.id = p.run_id
+        LEFT JOIN messages m ON m.id = p.delivery_id"
     };
 }
 
@@ -214,14 +250,15 @@ statements! {
     INSERT_MESSAGES_64 = message_rows!(x8!(x8!("(?,?,?,?,?,?,?,?,?)")));
     INSERT_MESSAGES_8 = message_rows!(x8!("(?,?,?,?,?,?,?,?,?)"));
     INSERT_MESSAGE = message_rows!("(?,?,?,?,?,?,?,?,?)");
-    /// The lines of consecutive deliveries; where there is none, the row is skipped.
+    /// The lines of consecutive deliveries, and what each is; where there is none, the row is
+    /// skipped.
     INSERT_PENDING = "
-        INSERT OR FAIL INTO deliveries (id, run_id, line, state, due_at)
-        SELECT ?1 + j.key, ?2, j.value, 'pending', ?3
-        FROM json_each(?4) j WHERE j.value IS NOT NULL";
+        INSERT OR FAIL INTO deliveries (id, run_id, line, touch, state, due_at)
+        SELECT ?1 + j.key, ?2, j.value ->> 0, j.value ->> 1, 'pending', ?3
+        FROM json_each(?4) j WHERE j.type = 'array'";
     INSERT_SKIPPED = "
-        INSERT OR FAIL INTO deliveries (id, run_id, line, state, reason, detail, due_at)
-        SELECT j.value ->> 0, ?1, '', 'skipped', j.value ->> 1, j.value ->> 2, ?2
+        INSERT OR FAIL INTO deliveries (id, run_id, line, touch, state, reason, detail, due_at)
+        SELECT j.value ->> 0, ?1, '', 0, 'skipped', j.value ->> 1, j.value ->> 2, ?2
         FROM json_each(?3) j";
     MESSAGES_BETWEEN = "SELECT id FROM messages WHERE id BETWEEN ? AND ?";
     /// The first row for this phone or this key; where no key is kept, the phone is the key.
@@ -396,11 +433,14 @@ statements! {
         SELECT d.*, m.row, m.step, m.recipient_key, m.phone
         FROM deliveries d JOIN messages m ON m.id = d.id
         WHERE d.id BETWEEN ?1 AND ?2 AND d.state = ?3 ORDER BY d.id LIMIT ?4";
+    /// Of each line and kind.
     NEXT_DUE = "
-        SELECT MIN(due_at) FROM (
-            SELECT (SELECT MIN(d.due_at) FROM deliveries d
-                WHERE d.run_id = l.run_id AND d.line = l.line AND d.state = 'pending') AS due_at
-            FROM run_lines l WHERE l.run_id = ?)";
+        SELECT line, touch, due_at FROM (
+            SELECT l.line, t.column1 AS touch, (SELECT MIN(d.due_at) FROM deliveries d
+                WHERE d.run_id = l.run_id AND d.line = l.line AND d.touch = t.column1
+                  AND d.state = 'pending') AS due_at
+            FROM run_lines l JOIN (VALUES (0), (1), (2)) t WHERE l.run_id = ?)
+        WHERE due_at IS NOT NULL";
     FAILED = "
         SELECT id, attempt, code FROM deliveries
         WHERE id > ?1 AND id <= ?2 AND state = 'failed' AND (?3 IS NULL OR code = ?3)
@@ -425,6 +465,86 @@ statements! {
             lease_until = NULL
         WHERE id = ?1 AND run_id = ?2 AND state = 'uncertain'
         RETURNING attempt";
+
+    // People who opted out
+    SUPPRESSION_ROWS = "
+        SELECT s.* FROM json_each(?1) j CROSS JOIN suppressions s ON s.phone = j.value AND s.scope = ?2";
+    PUT_SUPPRESSIONS = "
+        INSERT INTO suppressions (phone, scope, voice, at, source, reason, run_id, event_id,
+            lifted_at, lifted_by, lift_reason)
+        SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4,
+            v.value ->> 5, v.value ->> 6, v.value ->> 7, v.value ->> 8, v.value ->> 9,
+            v.value ->> 10
+        FROM json_each(?) v WHERE TRUE
+        ON CONFLICT (phone, scope, voice) DO UPDATE
+        SET at = excluded.at, source = excluded.source, reason = excluded.reason,
+            run_id = excluded.run_id, event_id = excluded.event_id,
+            lifted_at = excluded.lifted_at, lifted_by = excluded.lifted_by,
+            lift_reason = excluded.lift_reason";
+    NOTE_OPT_OUTS = "
+        INSERT INTO suppression_events (phone, scope, what, source, reason, at, noted_at, run_id,
+            event_id)
+        SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4,
+            v.value ->> 5, v.value ->> 6, v.value ->> 7, v.value ->> 8
+        FROM json_each(?) v";
+    SUPPRESSED = concat!("
+        SELECT s.phone, s.source, s.reason, s.at, r.run, s.event_id
+        FROM json_each(?1) j
+        CROSS JOIN suppressions s ON s.phone = j.value AND s.scope IN ('', ?2)
+        LEFT JOIN runs r ON r.id = s.run_id
+        WHERE ", listed!(), " ORDER BY s.phone, s.voice DESC");
+    /// One row for each person: the own word before the operator's.
+    SUPPRESSIONS = concat!("
+        SELECT s.phone, s.source, s.reason, s.at, r.run, s.event_id
+        FROM suppressions s LEFT JOIN runs r ON r.id = s.run_id
+        WHERE s.phone > ?1 AND s.scope = '' AND ", listed!(), "
+          AND (s.voice = 'person' OR NOT EXISTS (
+            SELECT 1 FROM suppressions o
+            WHERE o.phone = s.phone AND o.scope = '' AND o.voice = 'person' AND o.at IS NOT NULL
+              AND (o.lifted_at IS NULL OR o.at >= o.lifted_at)))
+        ORDER BY s.phone LIMIT ?2");
+    OPT_OUTS_OF = "
+        SELECT s.scope, s.what, s.source, s.reason, s.at, s.noted_at, r.run, s.event_id
+        FROM suppression_events s LEFT JOIN runs r ON r.id = s.run_id
+        WHERE s.phone = ? ORDER BY s.id";
+    KNOWN_REPLY = "
+        SELECT p.id, p.heard, r.run FROM replies p LEFT JOIN runs r ON r.id = p.run_id
+        WHERE p.gateway = ? AND p.event_id = ?";
+    /// In every run of the gateway, by the index of each. When it was begun and not when the
+    /// provider said so: an answer may be quicker than that.
+    REPLY_ORIGIN = "
+        SELECT d.run_id, d.id AS delivery_id, r.run FROM runs r
+        CROSS JOIN messages m ON m.run_id = r.id AND m.step = 0 AND m.phone = ?2 AND m.addressed = 1
+        JOIN deliveries d ON d.id = m.id
+        WHERE r.gateway = ?1 AND d.begun_at <= ?3
+          AND (d.sent_at IS NOT NULL OR d.state IN ('sending', 'uncertain'))
+        ORDER BY d.begun_at DESC, d.id DESC LIMIT 1";
+    INSERT_REPLY = "
+        INSERT INTO replies (gateway, event_id, phone, line, chat_id, text, at, received_at, run_id,
+            delivery_id, heard, handled_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
+    SETTLE_REVIEWS = "
+        UPDATE replies SET handled_at = ?2
+        WHERE phone IN (SELECT value FROM json_each(?1)) AND heard = 'review'
+          AND handled_at IS NULL";
+    REVIEWED = "
+        UPDATE replies SET handled_at = ?2
+        WHERE id = ?1 AND heard = 'review' AND handled_at IS NULL";
+    TO_REVIEW = concat!("
+        SELECT ", reply_columns!(), "
+        WHERE p.id > ?1 AND p.heard = 'review' AND p.handled_at IS NULL ORDER BY p.id LIMIT ?2");
+    ANSWERS = "
+        SELECT COUNT(*), COUNT(DISTINCT CASE WHEN heard = 'stop' THEN phone END),
+            COUNT(CASE WHEN heard = 'review' AND handled_at IS NULL THEN 1 END)
+        FROM replies WHERE run_id = ?";
+    FIRST_OPT_OUTS = concat!("
+        SELECT ", reply_columns!(), "
+        WHERE p.run_id = ?1 AND p.heard = 'stop' AND NOT EXISTS (
+            SELECT 1 FROM replies e
+            WHERE e.run_id = ?1 AND e.heard = 'stop' AND e.phone = p.phone
+              AND (e.at < p.at OR e.at = p.at AND e.id < p.id))
+        ORDER BY p.at, p.id LIMIT ?2");
 
     // Owners
     ATTEND = "UPDATE owners SET run_id = ?2, worker = ?3 WHERE owner = ?1";
@@ -473,13 +593,8 @@ statements! {
         WHERE run_id = ?1 AND state = 'sending' AND line = ?2
           AND (lease_until <= ?3 OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
         ORDER BY id LIMIT ?4";
-    DUE = "
-        SELECT due_at, id FROM deliveries
-        WHERE run_id = ?1 AND line = ?2 AND state = 'pending'
-          AND due_at <= ?5 AND (due_at <= ?3 OR due_at = ?5)
-          AND (lease_until IS NULL OR lease_until <= ?3
-            OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
-        ORDER BY due_at, id LIMIT ?4";
+    /// Of each kind as many as there is room for.
+    DUE = concat!(due!("0", "?5"), " UNION ALL ", due!("1", "?6"), " UNION ALL ", due!("2", "?7"));
     /// The one delivery to a person, if it may be claimed; and when it is open, its due time.
     ONLY = "
         SELECT d.id, d.line, d.state, d.due_at, d.lease_until,
@@ -487,16 +602,18 @@ statements! {
         FROM messages m JOIN deliveries d ON d.id = m.id
         WHERE m.run_id = ? AND m.step = 0 AND m.phone = ? AND m.addressed = 1
           AND d.state IN ('pending', 'sending')";
-    CANDIDATES = "
+    CANDIDATES = concat!("
         SELECT d.id, d.line, d.state, d.attempt, d.tries, d.revision, d.first_attempt_at, d.fixed,
             d.begun_at, d.unanswered_at, d.aged_ms, m.row, m.recipient_key, m.phone, m.timezone, m.content,
-            c.chat_id, c.line AS chat_line, g.until_at AS gate_until
+            c.chat_id, c.line AS chat_line, g.until_at AS gate_until,
+            EXISTS (SELECT 1 FROM suppressions s
+                WHERE s.phone = m.phone AND s.scope IN ('', ?2) AND ", listed!(), ") AS opted_out
         FROM json_each(?1) j
         JOIN deliveries d ON d.id = j.value
         JOIN messages m ON m.id = d.id
         LEFT JOIN chats c ON c.gateway = ?2 AND c.phone = m.phone
         LEFT JOIN gates g ON g.gateway = ?2 AND g.recipient = m.phone AND g.line = ''
-        ORDER BY j.key";
+        ORDER BY j.key");
     LEASE = "
         UPDATE OR FAIL deliveries SET lease_owner = ?1, lease_until = ?2
         WHERE id IN (SELECT value FROM json_each(?3))";
@@ -510,20 +627,33 @@ statements! {
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'sending'";
     SKIP = "
         UPDATE OR FAIL deliveries SET state = 'skipped', reason = v.value ->> 1, hold = NULL,
-            lease_owner = NULL, lease_until = NULL
+            detail = COALESCE(v.value ->> 2, detail), lease_owner = NULL, lease_until = NULL
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
-    /// The next that nobody holds; steps over those that are held, which stand in front.
+    /// Whoever is on the list by both voices comes by the own word first.
+    OPTED_OUT = concat!("
+        SELECT d.id, d.run_id, d.attempt, d.lease_owner, s.phone, s.source, s.reason, s.at
+        FROM json_each(?) j
+        JOIN deliveries d ON d.id = j.value AND d.state = 'pending'
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        JOIN messages m ON m.id = d.id
+        JOIN suppressions s ON s.phone = m.phone AND s.scope IN ('', r.gateway)
+        WHERE ", listed!(), " ORDER BY d.id, s.voice DESC");
+    /// Of each kind the next that nobody holds; steps over those that are held, which stand in
+    /// front.
     NEXT_FREE = "
-        SELECT due_at FROM deliveries
-        WHERE run_id = ?1 AND line = ?2 AND state = 'pending'
-          AND (lease_until IS NULL OR lease_until <= ?3
-            OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
-        ORDER BY due_at LIMIT 1";
-    /// When the first of those that somebody holds is free again; for when none is free now.
+        SELECT t.column1, (SELECT due_at FROM deliveries
+            WHERE run_id = ?1 AND line = ?2 AND touch = t.column1 AND state = 'pending'
+              AND (lease_until IS NULL OR lease_until <= ?3
+                OR lease_owner IN (SELECT owner FROM owners WHERE gone = 1))
+            ORDER BY due_at LIMIT 1)
+        FROM (VALUES (0), (1), (2)) t";
+    /// Of some kinds, when the first of those that somebody holds is free again; for kinds of which
+    /// none is free now.
     NEXT_GIVEN_BACK = "
-        SELECT MIN(lease_until) FROM deliveries
-        WHERE run_id = ?1 AND line = ?2 AND state = 'pending' AND due_at <= ?3
-          AND lease_until > ?3";
+        SELECT touch, MIN(lease_until) FROM deliveries
+        WHERE run_id = ?1 AND line = ?2 AND touch IN (SELECT value FROM json_each(?4))
+          AND state = 'pending' AND due_at <= ?3 AND lease_until > ?3
+        GROUP BY touch";
     NEXT_UNANSWERED = "
         SELECT line, MIN(CASE WHEN lease_owner IN (SELECT owner FROM owners WHERE gone = 1)
             THEN begun_at ELSE lease_until END)
@@ -534,6 +664,38 @@ statements! {
     SET_ARRIVAL = "
         INSERT INTO pace (gateway, subject, tat_us) VALUES (?, ?, ?)
         ON CONFLICT (gateway, subject) DO UPDATE SET tat_us = MAX(tat_us, excluded.tat_us)";
+
+    // Caps
+    /// Of each, when it last counted anybody, and the newest day, not after the one asked for, on
+    /// which it did.
+    CAPS_USED = "
+        SELECT v.value ->> 0 AS gateway, v.value ->> 1 AS subject, v.value ->> 2 AS asked_day,
+            c.last_at, t.day, t.nth, t.taken
+        FROM json_each(?) v
+        LEFT JOIN caps c ON c.gateway = v.value ->> 0 AND c.subject = v.value ->> 1
+        LEFT JOIN cap_days t ON t.gateway = v.value ->> 0 AND t.subject = v.value ->> 1
+            AND t.day = (SELECT MAX(n.day) FROM cap_days n
+                WHERE n.gateway = v.value ->> 0 AND n.subject = v.value ->> 1
+                  AND n.day <= v.value ->> 2)";
+    COUNT_CAPS = "
+        INSERT INTO caps (gateway, subject, last_at, until_at)
+        SELECT v.value ->> 0, v.value ->> 1, v.value ->> 5, v.value ->> 6
+        FROM json_each(?) v WHERE TRUE
+        ON CONFLICT (gateway, subject) DO UPDATE
+        SET last_at = MAX(last_at, excluded.last_at), until_at = excluded.until_at";
+    CAPS_UNTIL = "SELECT subject, until_at FROM caps WHERE gateway = ? AND until_at IS NOT NULL";
+    COUNT_DAYS = "
+        INSERT INTO cap_days (gateway, subject, day, nth, taken)
+        SELECT v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4
+        FROM json_each(?) v WHERE TRUE
+        ON CONFLICT (gateway, subject, day) DO UPDATE SET taken = taken + excluded.taken";
+    /// Claims of an owner that are still its own, in running runs.
+    OWN_FRESH = "
+        SELECT d.id, d.run_id FROM json_each(?1) j
+        JOIN deliveries d ON d.id = j.value
+        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
+        WHERE d.state = 'pending' AND d.attempt = 0 AND d.lease_owner = ?2
+        ORDER BY d.id";
 
     // The writer
     /// An earlier attempt whose process ended before its outcome was recorded.
@@ -690,6 +852,9 @@ statements! {
     SET_BACK_PACE = "
         UPDATE pace SET tat_us = tat_us - (?2 - ?1) * 1000
         WHERE tat_us > (?1 + (?2 - ?1) / 2) * 1000";
+    /// The gap of a line is never longer for it; which day has had how many stays so.
+    SET_BACK_CAPS = "
+        UPDATE caps SET last_at = ?1, until_at = NULL WHERE last_at > ?1 AND ?2 > ?1";
     SET_BACK_LEASES = "
         UPDATE deliveries SET lease_until = MAX(?1, lease_until - (?2 - ?1))
         WHERE run_id IN (SELECT id FROM runs) AND state = 'pending' AND lease_until > ?1";
@@ -707,7 +872,7 @@ statements! {
         FROM deliveries d
         LEFT JOIN attempts a ON a.delivery_id = d.id AND a.attempt = d.attempt
         WHERE d.run_id IN (SELECT id FROM runs) AND d.line IN (SELECT line FROM run_lines)
-          AND d.state = 'pending' AND d.due_at > ?1
+          AND d.touch IN (0, 1, 2) AND d.state = 'pending' AND d.due_at > ?1
           AND d.hold IN ('retry', 'throttled', 'line_capacity')
         ORDER BY d.run_id, d.id";
     /// A lease on it stays.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sqlx::Sqlite;
 use sqlx::sqlite::SqliteArguments;
 
+use super::super::caps::{Count, Key};
 use super::super::rows::GatedRow;
 use super::super::runs::Unanswered;
 use super::super::shapes::{AttemptRow, Begun, Lost, Moved, Numbered, gate_key};
@@ -43,6 +44,45 @@ pub(super) async fn write(
 }
 
 impl WriteTx for Tx<'_> {
+    /// The transaction holds everything.
+    async fn hold_caps(&mut self, _: &[Key]) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    async fn count_caps(&mut self, counts: &[Count]) -> Result<(), LedgerError> {
+        let counts = rows(counts, |one| {
+            let (gateway, subject) = &one.key;
+            json!([
+                gateway,
+                subject,
+                one.day,
+                one.nth,
+                one.more,
+                one.last_at,
+                one.until_at
+            ])
+        });
+        for statement in [sql::COUNT_CAPS, sql::COUNT_DAYS] {
+            sqlx::query(statement)
+                .bind(&counts)
+                .execute(&mut **self)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn own_fresh(
+        &mut self,
+        owner: &Owner,
+        ids: &[DeliveryId],
+    ) -> Result<Vec<(DeliveryId, i64)>, LedgerError> {
+        Ok(sqlx::query_as(sql::OWN_FRESH)
+            .bind(json!(ids).to_string())
+            .bind(&owner.0)
+            .fetch_all(&mut **self)
+            .await?)
+    }
+
     async fn any_gate(&mut self, now: Timestamp) -> Result<bool, LedgerError> {
         Ok(sqlx::query_scalar(sql::ANY_GATE)
             .bind(now.as_millisecond())

@@ -13,13 +13,13 @@ pub use self::text::explain_text;
 use super::View;
 use super::layout::clean;
 use super::words::{Calendar, Fine};
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::history::DeliveryEvent;
 use crate::domain::key::IdempotencyKey;
 use crate::domain::outcome::Class;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
-use crate::ledger::{DeliveryRecord, History, Outlook, RunRecord};
+use crate::ledger::{DeliveryRecord, History, OptOutEvent, Outlook, RunRecord};
 
 /// What a story is told from.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,8 @@ pub struct Told<'a> {
     pub outlook: &'a Outlook,
     /// Further rows of the list for the same person.
     pub others: &'a [DeliveryRecord],
+    /// What was said about writing to this person at all.
+    pub opt_outs: &'a [OptOutEvent],
     pub view: &'a View,
 }
 
@@ -170,7 +172,10 @@ impl<'a> Told<'a> {
             }
             DeliveryState::Skipped => {
                 let why = delivery.reason.map_or("", |reason| reason.in_words());
-                let text = format!("{} was left out on purpose: {why}", self.who());
+                let by = delivery.detail.as_deref().map(clean);
+                let by = by.filter(|_| delivery.reason == Some(SkipReason::OptedOut));
+                let by = by.map_or_else(String::new, |by| format!(" ({by})"));
+                let text = format!("{} was left out on purpose: {why}{by}", self.who());
                 (Answer::No, text)
             }
             DeliveryState::Cancelled => {
@@ -312,6 +317,12 @@ impl<'a> Told<'a> {
                     format!("sendoff resolve {run} {whom} --as unsent"),
                 ),
             ],
+            DeliveryState::Skipped if self.delivery().reason == Some(SkipReason::OptedOut) => {
+                vec![Advice::words(
+                    "Nothing: they do not want to be written to. Should they ask for it again, \
+                     `sendoff suppress remove` takes them off the list.",
+                )]
+            }
             DeliveryState::Skipped | DeliveryState::Cancelled => vec![Advice::words(
                 "Nothing. To send it on purpose, put the row right and give the campaign a new \
                  run with --occurrence.",

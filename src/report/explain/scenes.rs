@@ -5,9 +5,11 @@ use jiff::Timestamp;
 
 use super::super::json::instant;
 use super::super::layout::clean;
+use super::super::opt_outs;
 use super::{Scene, Told, tell};
 use crate::domain::delivery::{DeliveryState, Hold, SkipReason};
 use crate::domain::history::{Attempt, DeliveryEvent, Event, RunEvent};
+use crate::ledger::Said;
 
 /// All scenes, oldest first.
 pub(super) fn scenes(told: &Told<'_>) -> Vec<Scene> {
@@ -34,7 +36,28 @@ pub(super) fn scenes(told: &Told<'_>) -> Vec<Scene> {
         }
     }
     receipts(told, &mut scenes);
-    with_the_run(told, scenes)
+    with_opt_outs(told, with_the_run(told, scenes))
+}
+
+/// Puts what the person or the operator said about writing at all where it became known. What was
+/// known before the run was frozen comes first.
+fn with_opt_outs(told: &Told<'_>, mut scenes: Vec<Scene>) -> Vec<Scene> {
+    for event in told.opt_outs {
+        let here = event.rehearsal.as_deref();
+        if here.is_some_and(|gateway| gateway != told.run.gateway) {
+            continue;
+        }
+        let kind = match event.what {
+            Said::Stop => "opted_out",
+            Said::Start => "opted_in",
+        };
+        let scene = Scene::new(event.at, kind, opt_outs::told(event))
+            .with("source", event.source.as_str())
+            .with("event_id", event.event_id.clone());
+        let before = scenes.iter().rposition(|scene| scene.at <= event.at);
+        scenes.insert(before.map_or(0, |before| before + 1), scene);
+    }
+    scenes
 }
 
 fn frozen(told: &Told<'_>) -> Scene {
@@ -162,8 +185,10 @@ fn happened(told: &Told<'_>, event: &Event<DeliveryEvent>) -> Scene {
         DeliveryEvent::Held { until, hold } => Scene::new(at, "held", held(told, *until, *hold))
             .with("hold", hold.as_str())
             .with("until", instant(*until)),
-        DeliveryEvent::Skipped { reason } => {
-            let text = format!("It was due and left out: {}.", reason.in_words());
+        DeliveryEvent::Skipped { reason, detail } => {
+            let detail = detail.as_deref().map(clean);
+            let detail = detail.map_or_else(String::new, |detail| format!(" ({detail})"));
+            let text = format!("It was due and left out: {}{detail}.", reason.in_words());
             Scene::new(at, "left_out", text).with("reason", reason.as_str())
         }
         DeliveryEvent::Unprepared {

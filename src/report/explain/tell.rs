@@ -14,7 +14,7 @@ pub(super) fn hold(hold: Hold) -> &'static str {
     match hold {
         Hold::Retry => "refused for now, to be tried again",
         Hold::Window => "outside the allowed hours",
-        Hold::LineCapacity => "the provider asked its line to wait",
+        Hold::LineCapacity => "its line was at its limit",
         Hold::DailyCap => "the cap of the day is used up",
         Hold::Throttled => "the provider asked the whole account to wait",
     }

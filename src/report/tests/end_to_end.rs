@@ -47,6 +47,7 @@ fn send() -> Planned {
             parts: vec![Part::Text { value: "Hi".into() }],
         },
         line: LINE.into(),
+        touch: crate::domain::cap::Touch::First,
     }
 }
 
@@ -81,6 +82,7 @@ async fn claimed(ledger: &SqliteLedger, run: &RunRecord, owner: &Owner, most: u3
         most,
         horizon: after(60_000),
         limits: Limits::default(),
+        in_hand: BTreeMap::new(),
     };
     let claimed = ledger.claim(&request, &|_| Admission::Now).await.unwrap();
     claimed.claims
@@ -99,6 +101,7 @@ fn begin(claim: &Claim) -> Change {
         at: now(),
         lease_until: after(60_000),
         unanswered: None,
+        under: Vec::new(),
     }))
 }
 

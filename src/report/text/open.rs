@@ -6,6 +6,7 @@ use super::super::layout::clean;
 use super::super::style::Tone;
 use super::super::words::thousands;
 use super::Summary;
+use crate::domain::cap::{Room, Subject};
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::run::RunState;
 use crate::ledger::{Attendance, Held};
@@ -54,7 +55,7 @@ impl Summary<'_> {
             None => "not due yet",
             Some(Hold::Retry) => "refused for now, to be tried again",
             Some(Hold::Window) => "outside the allowed hours",
-            Some(Hold::LineCapacity) => "the provider says that the line is at its limit",
+            Some(Hold::LineCapacity) => "the line is at its limit",
             Some(Hold::DailyCap) => "the cap of the day is used up",
             Some(Hold::Throttled) => "the whole account has to wait",
         };
@@ -62,6 +63,35 @@ impl Summary<'_> {
             format!("{why}; due now")
         } else {
             format!("{why}; the first {}", self.calendar.ahead(due_at))
+        }
+    }
+
+    /// What the caps of the day have left, while something of the run is open.
+    pub(super) fn caps(&mut self) {
+        if self.facts.counts.open() == 0 || self.facts.caps.is_empty() {
+            return;
+        }
+        self.page.heading(Tone::Warn, "Today's caps");
+        for one in &self.facts.caps {
+            let used = thousands(u64::from(one.used.taken));
+            let of = one
+                .cap
+                .on_day(one.used.days_before)
+                .map_or_else(String::new, |most| {
+                    format!(" of {}", thousands(u64::from(most)))
+                });
+            let whom = match &one.subject {
+                Subject::Campaign(_) => format!("{used}{of} people newly written to"),
+                Subject::Line(line) => format!("line {line}: {used}{of} first messages"),
+            };
+            let words = match one.room {
+                Room::Open(_) => whom,
+                Room::Closed { until } => {
+                    format!("{whom}; the next {}", self.calendar.ahead(until))
+                }
+            };
+            self.page
+                .beside(&[(Tone::Plain, "  ".to_owned())], Tone::Plain, &words);
         }
     }
 

@@ -132,7 +132,7 @@ async fn run_against(madness: Madness, when: When) -> Ended {
     project.write(
         "sendoff.yaml",
         format!(
-            "gateways:\n  chert:\n    kind: chert\n    base_url: http://{}/api/v1\n    tenant: acme-7a3f\n    signing_secret: {{ file: secret }}\n    timeout: 1s\n",
+            "gateways:\n  chert:\n    kind: chert\n    base_url: http://{}/api/v1\n    tenant: acme-7a3f\n    signing_secret: {{ file: secret }}\n    timeout: 1s\n    first_touch: none\n",
             listener.local_addr().unwrap()
         ),
     );

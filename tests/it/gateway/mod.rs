@@ -38,6 +38,7 @@ pub(crate) fn account(base_url: &str) -> ChertAccount {
         auth: ChertAuth::Hmac,
         signing_secret: SecretSource::Env("CHERT_SIGNING_SECRET".to_owned()),
         limit: None,
+        first_touch: None,
         timeout: SignedDuration::from_secs(20),
         idempotency_retention: DEFAULT_RETENTION,
     }

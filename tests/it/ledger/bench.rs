@@ -1,10 +1,12 @@
 //! A frozen run and short words for what is done with it. Checks nothing by itself.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::campaign::Terms;
+use sendoff::domain::cap::Touch;
 use sendoff::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use sendoff::domain::digest::Digest;
 use sendoff::domain::message::{Message, Part};
@@ -77,6 +79,7 @@ pub(super) fn row(number: u32, line: &str) -> NewDelivery {
         plan: Planned::Send {
             message: message(&format!("Hello {number}")),
             line: line.to_owned(),
+            touch: Touch::First,
         },
     }
 }
@@ -164,6 +167,7 @@ pub(super) fn begin_of(claim: &Claim, now_ms: i64) -> Begin {
         at: at(now_ms),
         lease_until: at(now_ms + LEASE_MS),
         unanswered: claim.begun_at.filter(|_| claim.unanswered_since.is_some()),
+        under: Vec::new(),
     }
 }
 
@@ -257,6 +261,7 @@ impl Bench {
             most,
             horizon: at(now_ms + 1_000),
             limits: Limits::default(),
+            in_hand: BTreeMap::new(),
         }
     }
 

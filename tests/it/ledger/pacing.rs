@@ -97,6 +97,7 @@ async fn follow(store: &dyn Store, n: u32, walk: &Walk) {
         account: of(walk.account),
         run: of(walk.run),
         line: of(walk.line),
+        ..Limits::default()
     };
     let mut claims: Vec<Claim> = Vec::new();
     let mut now_ms = 10_000;
@@ -108,7 +109,7 @@ async fn follow(store: &dyn Store, n: u32, walk: &Walk) {
         let who = owner(&format!("owner-{}", step.owner));
         let horizon_ms = now_ms + step.ahead_ms;
         let request = ClaimRequest {
-            limits,
+            limits: limits.clone(),
             horizon: super::bench::at(horizon_ms),
             ..bench.ask(&who, now_ms, step.most)
         };

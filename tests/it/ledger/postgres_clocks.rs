@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::bench::{LINE_A, begin_of, freeze, gate, limit, new_run, owner, record_of, rows, sent};
 use super::cluster::PostgresDatabase;
+use super::proving::assert_proved;
 
 /// No test waits for longer.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -67,6 +68,7 @@ impl Machine {
             most,
             horizon: now + SignedDuration::from_secs(1),
             limits,
+            in_hand: std::collections::BTreeMap::new(),
         };
         self.ledger
             .claim(&request, &|_| Admission::Now)
@@ -145,7 +147,7 @@ async fn machines_with_wrong_clocks_keep_one_rate() {
     let mut slots = Vec::new();
     for n in 0..12 {
         let machine = [&fast, &slow][n % 2];
-        for claim in machine.claim(&run, 3, limits).await.claims {
+        for claim in machine.claim(&run, 3, limits.clone()).await.claims {
             let leaves_at = Timestamp::from_microsecond(claim.slot_us).unwrap();
             assert!(
                 machine.close_to_now(leaves_at),
@@ -229,4 +231,6 @@ async fn a_process_that_falls_silent_loses_its_leases_and_finds_it_so() {
     (late.begun_at, late.ended_at) = (silent.now(), silent.now());
     let late = silent.write(Write::Record(Box::new(late))).await;
     assert_eq!(late, Written::Late);
+    // The attempt was begun when the ledger says, whatever it says of it.
+    assert_proved(&*other.ledger, &run.run).await;
 }

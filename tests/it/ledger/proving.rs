@@ -46,6 +46,7 @@ fn with_picture(number: u32) -> NewDelivery {
                 parts: vec![picture],
             },
             line: LINE_B.to_owned(),
+            touch: sendoff::domain::cap::Touch::First,
         },
         ..row(number, LINE_B)
     }

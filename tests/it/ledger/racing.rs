@@ -43,6 +43,7 @@ async fn work(
             most: 9,
             horizon: at(now_ms),
             limits: Limits::default(),
+            in_hand: std::collections::BTreeMap::new(),
         };
         let claims = ledger.claim(&request, &|_| Admission::Now).await.unwrap();
         let group: Vec<Write> = claims

@@ -139,6 +139,7 @@ pub(super) async fn slots_go_back_with_the_clock(store: &dyn Store) {
             account: Some(limit("10/s", 5)),
             run: Some(limit("10/s", 1)),
             line: Some(limit("10/s", 1)),
+            ..Limits::default()
         },
         ..bench.ask(&bench.me, now_ms, 60)
     };

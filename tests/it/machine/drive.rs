@@ -325,6 +325,7 @@ async fn freeze(
                 }],
             },
             line: LINES[n % 2].to_owned(),
+            touch: sendoff::domain::cap::Touch::First,
         },
     });
     let mut freeze = ledger.freeze(&run).await.unwrap();

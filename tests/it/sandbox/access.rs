@@ -264,7 +264,8 @@ async fn the_pasted_settings_are_those_of_a_tenant_that_is_let_in() {
     let paste = stage.sandbox.paste("chert");
     let expected = format!(
         "gateways:\n  chert:\n    kind: chert\n    base_url: {}\n    tenant: {}\n    auth: hmac\n    \
-         signing_secret: {{ env: SENDOFF_SANDBOX_SECRET }}\n    rate: 10/s\n    burst: 20\n",
+         signing_secret: {{ env: SENDOFF_SANDBOX_SECRET }}\n    rate: 10/s\n    burst: 20\n    \
+         first_touch: none\n",
         stage.sandbox.base_url(),
         stage.tenant.slug
     );

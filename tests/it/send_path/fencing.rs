@@ -182,5 +182,8 @@ pub(super) async fn two_processes_both_send_and_neither_sends_what_the_other_has
     assert_eq!(journal.posts().len(), 300, "each was asked for once");
     let books = Books::of(&stage).await;
     books.assert_whole(&journal);
-    assert!(books.all_attempts().all(|one| one.number == 1 && !one.late));
+    // On a machine that stands still an attempt may miss its slot; then it is put back unsent.
+    let sent = |one: &&Attempt| one.outcome != "not_sent";
+    assert_eq!(books.all_attempts().filter(sent).count(), 300);
+    assert!(books.all_attempts().all(|one| !one.late));
 }

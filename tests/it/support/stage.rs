@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::{Ended, Journal, LINES, Machine, PostgresDatabase, Process, Project, Provider, phone};
+use super::{
+    Ended, Journal, LINES, Machine, PostgresDatabase, Process, Project, Provider, Watch, phone,
+};
 
 /// Where a stage keeps its ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,7 @@ pub(crate) struct Stage {
     pub(crate) provider: Provider,
     /// None: the ledger is a file in the project.
     pub(crate) database: Option<PostgresDatabase>,
+    pub(crate) watch: Watch,
     people: usize,
 }
 
@@ -74,6 +77,7 @@ impl Stage {
             project,
             provider,
             database,
+            watch: Watch::start(),
             people,
         };
         stage.campaign("hello", campaign);

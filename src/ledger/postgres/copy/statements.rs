@@ -102,10 +102,16 @@ pub(super) const END_LEASES: &str = "
 pub(super) const EVENT_COUNTS: &str = "
     INSERT INTO event_counts (run_id, events)
     SELECT v.run_id, v.events FROM unnest($1::bigint[], $2::bigint[]) AS v (run_id, events)";
-/// The next run is numbered after the highest, and its deliveries stand after all others.
+/// The next run is numbered after the highest, and its deliveries stand after all others; so are
+/// the next answers, and what is said of people.
 pub(super) const NUMBERS_GO_ON: &str = "
     SELECT setval(pg_get_serial_sequence('runs', 'id'), GREATEST((SELECT MAX(id) FROM runs),
-        (SELECT MAX(id) FROM deliveries) >> 30, 1), EXISTS (SELECT 1 FROM runs))";
+            (SELECT MAX(id) FROM deliveries) >> 30, 1), EXISTS (SELECT 1 FROM runs)),
+        setval(pg_get_serial_sequence('suppression_events', 'id'),
+            GREATEST((SELECT MAX(id) FROM suppression_events), 1),
+            EXISTS (SELECT 1 FROM suppression_events)),
+        setval(pg_get_serial_sequence('replies', 'id'), GREATEST((SELECT MAX(id) FROM replies), 1),
+            EXISTS (SELECT 1 FROM replies))";
 pub(super) const TRACES: &str = "
     SELECT mark, marked_at FROM places ORDER BY place DESC LIMIT 1";
 /// The places of the old store are not this one's; what was sent from there was sent.

@@ -3,19 +3,36 @@
 
 use std::path::Path;
 
+use sendoff::domain::cap::Cap;
 use sendoff::domain::digest::Digest;
 use sendoff::domain::run::RunState;
-use sendoff::ledger::{Admission, ClaimRequest, Ledger, Limits, Missed, Written};
+use sendoff::ledger::{
+    Admission, Begin, Claim, ClaimRequest, Ledger, Limits, Missed, Write, Written,
+};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
 use super::super::bench::{
-    Bench, LINE_A, at, chat, freeze, gate, limit, new_run, owner, record_of, rows, run_id, sent,
+    Bench, LINE_A, at, begin_of, chat, freeze, gate, limit, new_run, owner, record_of, rows,
+    run_id, sent,
 };
 use super::super::cluster::PostgresDatabase;
 use super::super::proving::{eventful, findings};
 use super::super::store::SqliteFile;
 use super::{Kind, connect, moved, open};
+
+/// An attempt that the cap of its line counts.
+async fn begin_first_touch(bench: &Bench, claim: &Claim) {
+    let caps = Limits {
+        first_touch: Some(Cap::first_touch()),
+        ..Limits::default()
+    };
+    let begin = Write::Begin(Box::new(Begin {
+        under: caps.under(&bench.run, LINE_A, claim.touch()),
+        ..begin_of(claim, 100)
+    }));
+    assert_eq!(bench.write_as(&bench.me, begin).await, Written::Done);
+}
 
 /// A SQLite ledger in which everything is that there can be.
 async fn full() -> (SqliteFile, Bench) {
@@ -51,6 +68,7 @@ async fn full() -> (SqliteFile, Bench) {
                     account: Some(limit("10/s", 2)),
                     run: Some(limit("5/s", 1)),
                     line: Some(limit("5/s", 1)),
+                    ..Limits::default()
                 },
                 ..done.ask(&done.me, 100, 1)
             },
@@ -59,7 +77,7 @@ async fn full() -> (SqliteFile, Bench) {
         .await
         .unwrap()
         .claims;
-    done.begin(&claims[0], 100).await;
+    begin_first_touch(&done, &claims[0]).await;
     let mut record = record_of(&claims[0], 100, sent());
     record.chat = Some(chat(31, "chat-31", LINE_A));
     record.gate = Some(gate(Some(LINE_A), 900_000));
@@ -95,6 +113,19 @@ async fn alter(connection: &mut SqliteConnection) {
         "UPDATE deliveries SET state = 'delivered', delivered_at = sent_at + 1
          WHERE run_id = 6",
         "UPDATE deliveries SET detail = '' WHERE id = 2",
+        "INSERT INTO caps VALUES ('chert', 'line +12005550105', 7000, NULL),
+             ('chert', 'campaign spring', 7000, 86400000)",
+        "INSERT INTO cap_days VALUES ('chert', 'line +12005550105', 0, 0, 30)",
+        "INSERT INTO suppressions VALUES
+             ('+12025550107', '', 'person', 7000, 'reply', 'said STOP', 1, 'e1', NULL, NULL, NULL),
+             ('+12025550108', '', 'operator', 7000, 'import', '', NULL, NULL, 8000, 'operator', 'x')",
+        "INSERT INTO suppression_events VALUES
+             (9, '+12025550107', '', 'suppressed', 'reply', 'said STOP', 7000, 7001, 1, 'e1')",
+        "INSERT INTO replies VALUES
+             (5, 'chert', 'e1', '+12025550107', '+12005550105', 'c1', 'STOP', 7000, 7001, 1, 1,
+              'stop', 7001),
+             (8, 'chert', 'e2', '+12025550108', '', NULL, 'leave me ' || char(8364), 7000, 7001,
+              NULL, NULL, 'review', NULL)",
     ] {
         let done = sqlx::query(statement).execute(&mut *connection).await;
         done.unwrap();
@@ -116,7 +147,7 @@ async fn differences(one: &Path, two: &Path) -> Vec<String> {
     .fetch_all(&mut connection)
     .await
     .unwrap();
-    assert_eq!(tables.len(), 14, "{tables:?}");
+    assert_eq!(tables.len(), 19, "{tables:?}");
     let mut found = Vec::new();
     for table in tables {
         // When a wait was asked for is not known on PostgreSQL.
