@@ -55,10 +55,10 @@ fn exit(error: &LedgerError) -> Exit {
         | LedgerError::Missing(_)
         | LedgerError::Moved { .. }
         | LedgerError::Unfinished { .. }
+        | LedgerError::Newer(_)
         | LedgerError::Refused { .. } => Exit::CouldNotStart,
         LedgerError::Unopenable { .. }
         | LedgerError::Unreachable { .. }
-        | LedgerError::Newer(_)
         | LedgerError::Locked
         | LedgerError::DiskFull
         | LedgerError::Damaged(_)

@@ -320,7 +320,13 @@ pub fn main() -> Exit {
         Err(Stop::Ledger(error)) => {
             let fault = faults::of(&error, app.ledger_name.get().map(String::as_str));
             out.error(&fault.text, fault.help);
-            fault.exit
+            let away = matches!(error, LedgerError::Unreachable { .. });
+            if away && app.ledger.get().is_none() {
+                // A wrong address, or a server that is down: nothing was begun.
+                Exit::CouldNotStart
+            } else {
+                fault.exit
+            }
         }
     }
 }

@@ -114,8 +114,10 @@ fn text(name: &str, schema: Schema, whole: Option<&Whole>) -> String {
     };
     writeln!(text, "Processes   {processes}").ok();
     writeln!(text, "On disk     {}", size(insight.bytes)).ok();
+    let widest = insight.tables.iter().map(|(table, _)| table.len()).max();
+    let widest = widest.unwrap_or_default();
     for (table, bytes) in &insight.tables {
-        writeln!(text, "  {table:<14}{:>10}", size(*bytes)).ok();
+        writeln!(text, "  {table:<widest$}  {:>8}", size(*bytes)).ok();
     }
     text
 }

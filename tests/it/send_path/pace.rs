@@ -9,12 +9,13 @@ use super::books::bury_the_killed;
 use crate::support::{Journal, LINES, On, RUN, Stage};
 
 /// Posts that may arrive early because the one before them was late on its way.
-const LATE: usize = 3;
+const LATE: i64 = 3;
 
 /// The same at a rate, where the machine stands still besides.
 fn late(stage: &Stage, per_second: i64) -> usize {
-    let stood = stage.watch.worst().as_millis() * i128::from(per_second) / 1_000;
-    LATE + usize::try_from(stood).unwrap()
+    let alone = SignedDuration::from_millis(LATE * 1_000 / per_second);
+    let late = stage.watch.late(alone).as_millis() * i128::from(per_second) / 1_000;
+    usize::try_from(late).unwrap()
 }
 
 /// The most posts of `times` within any second, its start wherever the count is highest.

@@ -52,7 +52,7 @@ impl Limit {
     /// In no window, however short or long, is there more than the limit allows. Returns the
     /// longest that a request must have been late, for one to be as short as it was.
     pub(super) fn assert_kept(self, watch: &Watch, times: &[Timestamp]) -> SignedDuration {
-        self.assert_kept_within(LATE + watch.worst(), times)
+        self.assert_kept_within(watch.late(LATE), times)
     }
 
     /// The same with another time that a request may be late.
@@ -92,7 +92,7 @@ impl Limit {
     fn assert_used(self, watch: &Watch, times: &[Timestamp]) {
         let n = i64::try_from(times.len()).unwrap();
         let whole = (n - self.burst) * self.interval_us();
-        let late = i64::try_from((LAST_LATE + watch.lost()).as_micros()).unwrap();
+        let late = i64::try_from((watch.late(LAST_LATE) + watch.lost()).as_micros()).unwrap();
         let least = whole * 990 / (whole + late);
         let used = self.used(times);
         assert!(used >= least, "{used} of 1000 used: {self:?}");
@@ -251,7 +251,7 @@ pub(super) async fn a_wait_for_all_is_kept_by_all_and_followed_by_no_burst(on: O
     ACCOUNT.assert_used(&stage.watch, &before);
     let gap = after[0].duration_since(over_at);
     assert!(
-        gap < HORIZON + LATE + stage.watch.worst(),
+        gap < HORIZON + stage.watch.late(LATE),
         "{gap:#} after the wait was over"
     );
 }

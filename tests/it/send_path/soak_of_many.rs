@@ -256,7 +256,7 @@ async fn compare(stage: &Stage, tally: &mut Tally) {
     for wait in &waits {
         tally.lag_ms = tally.lag_ms.max(wait.assert_kept(&books, &journal));
     }
-    let late = RATE.assert_kept_within(LATE + stage.watch.worst(), &times(&journal));
+    let late = RATE.assert_kept_within(stage.watch.late(LATE), &times(&journal));
     tally.late_ms = tally.late_ms.max(late.as_millis());
     tally.posts += journal.posts().len();
     tally.waits += waits.len();

@@ -1,5 +1,5 @@
-//! Watches for how long the machine stands still: tests of a rate allow a request to be late by
-//! that, and no more.
+//! Watches how crowded the machine is, and for how long it stands still: tests of a rate allow a
+//! request to be late by that, and no more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +12,8 @@ use jiff::SignedDuration;
 /// may every other program have been.
 const LOOK: Duration = Duration::from_millis(2);
 const LITTLE: Duration = Duration::from_millis(3);
+/// Looks at the crowd that are counted together: about half a second.
+const TOGETHER: u64 = 200;
 /// A request passes through so many programs, each of which may be kept waiting: who sends it, the
 /// ledger's server, the sandbox.
 const PROGRAMS: i32 = 3;
@@ -25,6 +27,8 @@ struct Seen {
     over: AtomicBool,
     worst_us: AtomicU64,
     lost_us: AtomicU64,
+    /// The most that wanted to run for each that can, over half a second; in thousandths.
+    crowd: AtomicU64,
 }
 
 impl Watch {
@@ -36,6 +40,8 @@ impl Watch {
         let seen = Arc::new(Seen::default());
         let watching = seen.clone();
         thread::spawn(move || {
+            let places = thread::available_parallelism().map_or(1, |n| n.get() as u64);
+            let (mut looks, mut wanting) = (0, 0);
             while !watching.over.load(Ordering::Relaxed) {
                 let begun = Instant::now();
                 thread::sleep(LOOK);
@@ -43,14 +49,22 @@ impl Watch {
                 let late = u64::try_from(late.as_micros()).unwrap();
                 watching.worst_us.fetch_max(late, Ordering::Relaxed);
                 watching.lost_us.fetch_add(late, Ordering::Relaxed);
+                (looks, wanting) = (looks + 1, wanting + runnable());
+                if looks == TOGETHER {
+                    let each = wanting * 1_000 / (places * looks);
+                    watching.crowd.fetch_max(each, Ordering::Relaxed);
+                    (looks, wanting) = (0, 0);
+                }
             }
         });
         Self(seen)
     }
 
-    /// The longest that a request may have been held up by the machine.
-    pub(crate) fn worst(&self) -> SignedDuration {
-        micros(&self.0.worst_us) * PROGRAMS
+    /// The longest that a request may be late, that would be late by `alone` at the most on a machine
+    /// of its own: it waits in turn with everything else that wants to run.
+    pub(crate) fn late(&self, alone: SignedDuration) -> SignedDuration {
+        let crowd = self.0.crowd.load(Ordering::Relaxed).clamp(1_000, 8_000);
+        alone * i32::try_from(crowd).unwrap() / 1_000 + micros(&self.0.worst_us) * PROGRAMS
     }
 
     /// All the time that the machine gave to others.
@@ -63,6 +77,14 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.0.over.store(true, Ordering::Relaxed);
     }
+}
+
+/// How many programs want to run at this moment; 0 where the system does not tell.
+fn runnable() -> u64 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let running = load.split_whitespace().nth(3);
+    let running = running.and_then(|text| text.split('/').next()?.parse().ok());
+    running.unwrap_or(0)
 }
 
 fn micros(us: &AtomicU64) -> SignedDuration {

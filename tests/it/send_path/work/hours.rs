@@ -134,7 +134,7 @@ async fn a_server_that_is_not_there_yet_is_waited_for() {
     way.take_away();
     // A script is told.
     let ended = worker(&stage, &["--until-idle"]).end().await;
-    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
     // And so is whoever does not want to wait.
     let mut process = worker(&stage, &[]);
     until_said(&mut process, "Waiting: the ledger").await;
