@@ -80,6 +80,15 @@ macro_rules! event_columns {
 }
 
 /// The voice of the row has the person on the list.
+/// Whether the delivery of a known number is pending, said so that the index of what is pending is of
+/// no use: with statistics from before a list was frozen the planner takes it for nearly empty, and
+/// would read all of it instead of finding the delivery by its number.
+macro_rules! is_pending {
+    () => {
+        "d.state || '' = 'pending'"
+    };
+}
+
 macro_rules! listed {
     () => {
         "(s.at IS NOT NULL AND (s.lifted_at IS NULL OR s.at >= s.lifted_at))"
@@ -465,30 +474,32 @@ statements! {
         ORDER BY j.place");
     LEASE = "
         UPDATE deliveries SET lease_owner = $1, lease_until = $2 WHERE id = ANY($3::bigint[])";
-    HOLD_BACK = "
+    HOLD_BACK = concat!("
         UPDATE deliveries AS d
         SET due_at = v.until_at, hold = v.hold, lease_owner = NULL, lease_until = NULL
         FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS v (id, until_at, hold)
-        WHERE d.id = v.id AND d.state = 'pending'";
+        WHERE d.id = v.id AND ", is_pending!());
     HOLD_DOUBT = "
         UPDATE deliveries AS d SET lease_owner = NULL, lease_until = v.until_at
         FROM unnest($1::bigint[], $2::bigint[]) AS v (id, until_at)
         WHERE d.id = v.id AND d.state = 'sending'";
-    SKIP = "
+    SKIP = concat!("
         UPDATE deliveries AS d
         SET state = 'skipped', reason = v.reason, hold = NULL,
             detail = COALESCE(v.detail, d.detail), lease_owner = NULL, lease_until = NULL
         FROM unnest($1::bigint[], $2::text[], $3::text[]) AS v (id, reason, detail)
-        WHERE d.id = v.id AND d.state = 'pending'";
-    /// Whoever is on the list by both voices comes by the own word first.
+        WHERE d.id = v.id AND ", is_pending!());
+    /// Whoever is on the list by both voices comes by the own word first. `OFFSET 0` keeps the planner
+    /// to this order, one by one: it would rather begin with all that is pending in a running run.
     OPTED_OUT = concat!("
         SELECT d.id, d.run_id, d.attempt::bigint, d.lease_owner, s.phone, s.source, s.reason, s.at
         FROM unnest($1::bigint[]) AS j (id)
-        JOIN deliveries d ON d.id = j.id AND d.state = 'pending'
-        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
-        JOIN messages m ON m.id = d.id
-        JOIN suppressions s ON s.phone = m.phone AND s.scope IN ('', r.gateway)
-        WHERE ", listed!(), " ORDER BY d.id, s.voice DESC");
+        CROSS JOIN LATERAL (SELECT phone FROM messages WHERE id = j.id OFFSET 0) m
+        CROSS JOIN LATERAL (SELECT * FROM suppressions WHERE phone = m.phone OFFSET 0) s
+        CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE id = j.id OFFSET 0) d
+        CROSS JOIN LATERAL (SELECT * FROM runs WHERE id = d.run_id OFFSET 0) r
+        WHERE d.state = 'pending' AND r.state = 'running' AND s.scope IN ('', r.gateway)
+          AND ", listed!(), " ORDER BY d.id, s.voice DESC");
     /// Of each line and kind, when the next is due that nobody holds; where none is free now, when
     /// the first of those that somebody holds is free again.
     NEXT_PENDING = concat!("
@@ -543,10 +554,11 @@ statements! {
     CAPS_UNTIL = "SELECT subject, until_at FROM caps WHERE gateway = $1 AND until_at IS NOT NULL";
     /// Claims of an owner that are still its own, in running runs.
     OWN_FRESH = "
-        SELECT d.id, d.run_id FROM deliveries d
-        JOIN runs r ON r.id = d.run_id AND r.state = 'running'
-        WHERE d.id = ANY($1::bigint[]) AND d.state = 'pending' AND d.attempt = 0
-          AND d.lease_owner = $2
+        SELECT d.id, d.run_id
+        FROM unnest($1::bigint[]) AS j (id)
+        CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE id = j.id OFFSET 0) d
+        CROSS JOIN LATERAL (SELECT state FROM runs WHERE id = d.run_id OFFSET 0) r
+        WHERE r.state = 'running' AND d.state = 'pending' AND d.attempt = 0 AND d.lease_owner = $2
         ORDER BY d.id";
 
     // The writer
@@ -712,7 +724,7 @@ statements! {
         WHERE d.id = v.id AND d.attempt = v.attempt AND d.state = 'sending'
           AND d.lease_owner = $1
         RETURNING d.id";
-    RELEASE = "
+    RELEASE = concat!("
         UPDATE deliveries AS d
         SET state = v.state, due_at = COALESCE(v.due_at, d.due_at), hold = v.hold,
             tries = COALESCE(v.tries, d.tries), code = v.code, detail = v.detail,
@@ -723,9 +735,9 @@ statements! {
         FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[],
             $7::bigint[], $8::bigint[], $9::text[], $10::boolean[])
             AS v (id, attempt, state, due_at, hold, tries, code, detail, anew)
-        WHERE d.id = v.id AND d.attempt = v.attempt AND d.state = 'pending'
-          AND d.lease_owner = $1
-        RETURNING d.id, d.run_id";
+        WHERE d.id = v.id AND d.attempt = v.attempt AND d.lease_owner = $1
+          AND ", is_pending!(), "
+        RETURNING d.id, d.run_id");
 
     // Proof
     /// A proof takes its time between two statements.
