@@ -66,6 +66,19 @@ fn failed(place: &Place, error: &LedgerError) -> Stop {
     }
 }
 
+/// The same of one that is not open yet: where its server cannot be reached, nothing was begun.
+fn unopened(place: &Place, error: &LedgerError) -> Stop {
+    let stop = failed(place, error);
+    match (error, stop) {
+        (LedgerError::Unreachable { .. }, Stop::Error { text, help, .. }) => Stop::Error {
+            exit: Exit::CouldNotStart,
+            text,
+            help,
+        },
+        (_, stop) => stop,
+    }
+}
+
 /// There has to be a ledger already.
 fn must_be_there(place: &Place) -> Result<(), Stop> {
     match place {

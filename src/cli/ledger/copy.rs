@@ -10,7 +10,7 @@ use super::super::interrupts::Interrupts;
 use super::super::open::Place;
 use super::super::output::Output;
 use super::super::{App, Exit, Stop, open, place};
-use super::{failed, must_be_there};
+use super::{failed, must_be_there, unopened};
 use crate::ledger::copy::{
     self, Begun, CopyError, Copying, Doubts, Finished, Moving, Progress, Side, Start, Step, Wish,
 };
@@ -56,8 +56,10 @@ pub(super) async fn copy(app: &App, args: CopyArgs) -> Result<Exit, Stop> {
     must_be_there(&from)?;
     let source = open::moving(&from)
         .await
-        .map_err(|error| failed(&from, &error))?;
-    let target = open::moving(&to).await.map_err(|error| failed(&to, &error));
+        .map_err(|error| unopened(&from, &error))?;
+    let target = open::moving(&to)
+        .await
+        .map_err(|error| unopened(&to, &error));
     let target = match target {
         Ok(target) => target,
         Err(stop) => {

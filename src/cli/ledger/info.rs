@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::super::{App, Exit, Format, Stop, open};
-use super::{failed, must_be_there, name, schema};
+use super::{must_be_there, name, schema, unopened};
 use crate::ledger::copy::{Move, Process, Standing};
 use crate::ledger::insight::{Insight, Schema};
 use crate::ledger::{Copied, LedgerError};
@@ -39,7 +39,7 @@ struct Whole {
 pub(super) async fn info(app: &App, args: &InfoArgs) -> Result<Exit, Stop> {
     let place = open::place_of(app, args.address.as_deref())?;
     must_be_there(&place)?;
-    let here = |error: LedgerError| failed(&place, &error);
+    let here = |error: LedgerError| unopened(&place, &error);
     let schema = schema(&place).await.map_err(here)?;
     let name = name(&place);
     let whole = if schema.is_newest() {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::super::{App, Exit, Stop, open};
-use super::{failed, must_be_there, name, schema};
+use super::{must_be_there, name, schema, unopened};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -25,7 +25,7 @@ pub(super) async fn migrate(app: &App, args: &MigrateArgs) -> Result<Exit, Stop>
     must_be_there(&place)?;
     let before = schema(&place)
         .await
-        .map_err(|error| failed(&place, &error))?;
+        .map_err(|error| unopened(&place, &error))?;
     let name = name(&place);
     if before.is_newest() {
         app.out.data(&format!(
@@ -36,7 +36,7 @@ pub(super) async fn migrate(app: &App, args: &MigrateArgs) -> Result<Exit, Stop>
     }
     let ledger = open::moving(&place)
         .await
-        .map_err(|error| failed(&place, &error))?;
+        .map_err(|error| unopened(&place, &error))?;
     ledger.close().await;
     let from = match before.applied {
         0 => "brought from nothing".to_owned(),
