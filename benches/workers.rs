@@ -122,14 +122,25 @@ async fn arrivals(
                 .spawn()
                 .unwrap()
         })
-        .collect::<Vec<Child>>();
+        .map(Worker)
+        .collect::<Vec<Worker>>();
     for mut worker in shared {
         // One that leaves while others still have something in hand says so with 4.
-        assert!(matches!(worker.wait().unwrap().code(), Some(0 | 4)));
+        assert!(matches!(worker.0.wait().unwrap().code(), Some(0 | 4)));
     }
     let arrivals = sandbox.arrivals().await;
     assert_eq!(arrivals.len(), usize::try_from(people).unwrap());
     arrivals
+}
+
+/// A process that ends with the bench, also where that fails.
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "minutes in milliseconds")]

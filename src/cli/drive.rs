@@ -91,7 +91,8 @@ pub(super) async fn drive(
         app.clock.clone(),
         shown.clone(),
     ));
-    let signals = tokio::spawn(listen(app.out, Interrupts::listen(), shutdown.clone()));
+    let signals =
+        tokio::spawn(Interrupts::listen().shut_down(app.out, "Stopping", shutdown.clone()));
     let ended = dispatch::dispatch(&engine, &session, &shutdown).await;
     shown.cancel();
     bar.await.ok();
@@ -115,16 +116,6 @@ pub(super) fn limits(run: &RunRecord, ready: &Ready) -> Limits {
         day: run.terms.cap.clone(),
         first_touch: ready.first_touch.clone(),
     }
-}
-
-/// First signal: finish what is on the wire. Second: give it up.
-async fn listen(out: super::output::Output, mut interrupts: Interrupts, shutdown: Shutdown) {
-    interrupts.next().await;
-    out.note("Stopping: what is on the wire is finished first. Once more to give it up.");
-    shutdown.stop.cancel();
-    interrupts.next().await;
-    out.note("Giving up what is on the wire.");
-    shutdown.abort.cancel();
 }
 
 /// How the user looks at reports.

@@ -11,8 +11,16 @@ pub(super) struct Fault {
     pub(super) help: Option<&'static str>,
 }
 
+/// How far a command has come with its ledger when it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum At {
+    /// It is not open yet: nothing was begun.
+    Opening,
+    Work,
+}
+
 /// `ledger` is how the user knows the ledger, once it was looked for.
-pub(super) fn of(error: &LedgerError, ledger: Option<&str>) -> Fault {
+pub(super) fn of(error: &LedgerError, ledger: Option<&str>, at: At) -> Fault {
     let name = ledger.map_or("the ledger".to_owned(), |name| {
         format!("the ledger '{name}'")
     });
@@ -41,14 +49,16 @@ pub(super) fn of(error: &LedgerError, ledger: Option<&str>) -> Fault {
         | LedgerError::BadTransition { .. } => error.to_string(),
     };
     Fault {
-        exit: exit(error),
+        exit: exit(error, at),
         text,
         help: help(error),
     }
 }
 
-fn exit(error: &LedgerError) -> Exit {
+fn exit(error: &LedgerError, at: At) -> Exit {
     match error {
+        // A wrong address, or a server that is down.
+        LedgerError::Unreachable { .. } if at == At::Opening => Exit::CouldNotStart,
         LedgerError::NoSuchRun(_)
         | LedgerError::BadTransition { .. }
         | LedgerError::RunExists(_)

@@ -1,5 +1,8 @@
-//! Ctrl-C and, from a service manager, the request to terminate. What a process does about them
-//! is not here.
+//! Ctrl-C and, from a service manager, the request to terminate, and how whoever sends messages
+//! obeys them in two steps. What the steps come to is the engine's.
+
+use super::output::Output;
+use crate::engine::dispatch::Shutdown;
 
 /// Listens from the moment it is made: a signal that comes while nobody waits for one is kept.
 #[derive(Debug)]
@@ -37,6 +40,19 @@ impl Interrupts {
     #[cfg(not(unix))]
     pub(super) async fn next(&mut self) {
         tokio::signal::ctrl_c().await.ok();
+    }
+
+    /// First signal: finish what is on the wire. Second: give it up. `word` says what the first
+    /// one begins.
+    pub(super) async fn shut_down(mut self, out: Output, word: &'static str, shutdown: Shutdown) {
+        self.next().await;
+        out.note(&format!(
+            "{word}: what is on the wire is finished first. Once more to give it up."
+        ));
+        shutdown.stop.cancel();
+        self.next().await;
+        out.note("Giving up what is on the wire.");
+        shutdown.abort.cancel();
     }
 }
 

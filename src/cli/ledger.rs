@@ -7,8 +7,9 @@ mod migrate;
 
 use clap::{Args, Subcommand};
 
+use super::faults::{self, At};
 use super::open::Place;
-use super::{App, Exit, Stop, faults};
+use super::{App, Exit, Stop};
 use crate::ledger::LedgerError;
 use crate::ledger::insight::Schema;
 use crate::ledger::postgres::PostgresLedger;
@@ -53,29 +54,16 @@ fn name(place: &Place) -> String {
 }
 
 /// A fault of a ledger that need not be the settings' own.
-fn failed(place: &Place, error: &LedgerError) -> Stop {
+fn failed(place: &Place, error: &LedgerError, at: At) -> Stop {
     let named = match place {
         Place::File(path) => Some(path.display().to_string()),
         Place::Server(_) => None,
     };
-    let fault = faults::of(error, named.as_deref());
+    let fault = faults::of(error, named.as_deref(), at);
     Stop::Error {
         exit: fault.exit,
         text: fault.text,
         help: fault.help.map(str::to_owned),
-    }
-}
-
-/// The same of one that is not open yet: where its server cannot be reached, nothing was begun.
-fn unopened(place: &Place, error: &LedgerError) -> Stop {
-    let stop = failed(place, error);
-    match (error, stop) {
-        (LedgerError::Unreachable { .. }, Stop::Error { text, help, .. }) => Stop::Error {
-            exit: Exit::CouldNotStart,
-            text,
-            help,
-        },
-        (_, stop) => stop,
     }
 }
 

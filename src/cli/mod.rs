@@ -318,15 +318,13 @@ pub fn main() -> Exit {
             exit
         }
         Err(Stop::Ledger(error)) => {
-            let fault = faults::of(&error, app.ledger_name.get().map(String::as_str));
+            let at = match app.ledger.get() {
+                Some(_) => faults::At::Work,
+                None => faults::At::Opening,
+            };
+            let fault = faults::of(&error, app.ledger_name.get().map(String::as_str), at);
             out.error(&fault.text, fault.help);
-            let away = matches!(error, LedgerError::Unreachable { .. });
-            if away && app.ledger.get().is_none() {
-                // A wrong address, or a server that is down: nothing was begun.
-                Exit::CouldNotStart
-            } else {
-                fault.exit
-            }
+            fault.exit
         }
     }
 }

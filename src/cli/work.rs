@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
@@ -18,8 +18,8 @@ use crate::domain::run::{RunId, RunState};
 use crate::engine::crew::{self, Choose, Crew, Leaving, News, Outfit};
 use crate::engine::dispatch::{Ended, Share, Shutdown, WhenIdle};
 use crate::engine::limiter::Guard;
-use crate::engine::patient::Patient;
-use crate::ledger::{Ledger, LedgerError, RunRecord, Running};
+use crate::engine::patient::{self, Patient};
+use crate::ledger::{Ledger, RunRecord, Running};
 
 /// Between two tries to open a ledger that cannot be reached; doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -58,8 +58,8 @@ pub(super) struct WorkArgs {
 pub(super) async fn work(app: &App, args: WorkArgs) -> Result<Exit, Stop> {
     let found = open::settings(app)?;
     let shutdown = Shutdown::default();
-    let signals = Interrupts::listen();
-    let signals = tokio::spawn(listen(app.out, signals, shutdown.clone()));
+    let signals = Interrupts::listen().shut_down(app.out, "Leaving", shutdown.clone());
+    let signals = tokio::spawn(signals);
     let left = work_until_told(app, &args, &found, &shutdown).await;
     signals.abort();
     match left? {
@@ -91,16 +91,6 @@ fn told(app: &App, given_up: &[RunId]) -> Exit {
         app.out.note(&format!("  sendoff resume {run}"));
     }
     Exit::Stopped
-}
-
-/// First signal: finish what is on the wire and leave. Second: give it up.
-async fn listen(out: super::output::Output, mut interrupts: Interrupts, shutdown: Shutdown) {
-    interrupts.next().await;
-    out.note("Leaving: what is on the wire is finished first. Once more to give it up.");
-    shutdown.stop.cancel();
-    interrupts.next().await;
-    out.note("Giving up what is on the wire.");
-    shutdown.abort.cancel();
 }
 
 /// `None`: it was told to leave before there was a ledger.
@@ -150,20 +140,18 @@ async fn open_patiently(
     let mut pause = FIRST_PAUSE;
     let mut waited = false;
     loop {
-        let error =
-            match open::ledger(app, &found.settings).await {
-                Err(Stop::Ledger(
-                    error @ (LedgerError::Unreachable { .. } | LedgerError::Locked),
-                )) if !args.until_idle => error,
-                opened => {
-                    if waited && opened.is_ok() {
-                        app.out.note("The ledger is there.");
-                    }
-                    return opened;
+        let error = match open::ledger(app, &found.settings).await {
+            Err(Stop::Ledger(error)) if patient::passes(&error) && !args.until_idle => error,
+            opened => {
+                if waited && opened.is_ok() {
+                    app.out.note("The ledger is there.");
                 }
-            };
+                return opened;
+            }
+        };
         if !waited {
-            let why = faults::of(&error, app.ledger_name.get().map(String::as_str)).text;
+            let name = app.ledger_name.get().map(String::as_str);
+            let why = faults::of(&error, name, faults::At::Opening).text;
             app.out.note(&format!("Waiting: {why}."));
         }
         waited = true;
@@ -185,24 +173,23 @@ struct Choice<'a> {
 }
 
 impl Choice<'_> {
+    fn gateways(&self) -> MutexGuard<'_, Known> {
+        self.gateways.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The gateway of a run, or why there is none.
     async fn ready(&self, name: &str) -> Result<(Ready, Guard), Stop> {
-        let known = {
-            let gateways = self.gateways.lock();
-            let gateways = gateways.unwrap_or_else(PoisonError::into_inner);
-            gateways.get(name).cloned()
-        };
-        let (ready, guard) = if let Some(known) = known {
-            known
-        } else {
-            let ready = preflight::gateway(self.app, self.found, name)?;
-            let guard = Guard::of(ready.limit);
-            (ready, guard)
+        let known = self.gateways().get(name).cloned();
+        let (ready, guard) = match known {
+            Some(known) => known,
+            None => {
+                let ready = preflight::gateway(self.app, self.found, name)?;
+                let guard = Guard::of(ready.limit);
+                (ready, guard)
+            }
         };
         preflight::same_account(self.ledger, &ready).await?;
-        let gateways = self.gateways.lock();
-        gateways
-            .unwrap_or_else(PoisonError::into_inner)
+        self.gateways()
             .insert(name.to_owned(), (ready.clone(), guard.clone()));
         Ok((ready, guard))
     }

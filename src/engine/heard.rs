@@ -1,6 +1,6 @@
 //! When the ledger last heard of this process. One that was silent for long, because it was stopped
 //! or cut off, may count as gone, and what it has begun may be another's already. Tells nobody
-//! anything: that is `floor`'s.
+//! anything: that is `pulse`'s.
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -60,7 +60,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// Whether a fault passes by itself.
-pub(super) fn passes(error: &LedgerError) -> bool {
+pub fn passes(error: &LedgerError) -> bool {
     matches!(error, LedgerError::Unreachable { .. } | LedgerError::Locked)
 }
 

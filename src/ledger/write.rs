@@ -235,11 +235,10 @@ async fn write_round(
     let mut held = hold_gated(tx, owner, &begins, news).await?;
     begins.retain(|begin| !held.contains_key(&begin.id));
     held.extend(hold_capped(tx, owner, &mut begins, (news, caps)).await?);
-    let begun = begin_all(tx, owner, &begins).await?;
-    for begin in begins.iter().filter(|begin| begun.contains(&begin.id)) {
+    done.extend(begin_all(tx, owner, &begins).await?);
+    for begin in begins.iter().filter(|begin| done.contains(&begin.id)) {
         caps.take(begin);
     }
-    done.extend(begun);
     done.extend(release_all(tx, owner, &releases, news).await?);
     Ok(group
         .iter()

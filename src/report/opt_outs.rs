@@ -121,20 +121,30 @@ impl Line for Reply {
 /// Writes lines in one format as they come.
 struct Lines<'a> {
     format: ListFormat,
-    name: &'static str,
     view: &'a View,
     out: &'a mut (dyn Write + Send),
     written: u64,
 }
 
-impl Lines<'_> {
-    fn begin(&mut self, header: &[&str]) -> Result<(), ReportError> {
-        match self.format {
+impl<'a> Lines<'a> {
+    /// `name` is the list's in JSON, `header` that of its columns in CSV.
+    fn begin(
+        (format, view): (ListFormat, &'a View),
+        out: &'a mut (dyn Write + Send),
+        name: &str,
+        header: &[&str],
+    ) -> Result<Self, ReportError> {
+        match format {
             ListFormat::Text => {}
-            ListFormat::Json => write!(self.out, "{{\"{}\": [", self.name)?,
-            ListFormat::Csv => writeln!(self.out, "{}", header.join(","))?,
+            ListFormat::Json => write!(out, "{{\"{name}\": [")?,
+            ListFormat::Csv => writeln!(out, "{}", header.join(","))?,
         }
-        Ok(())
+        Ok(Self {
+            format,
+            view,
+            out,
+            written: 0,
+        })
     }
 
     fn line(&mut self, line: &impl Line) -> Result<(), ReportError> {
@@ -182,15 +192,7 @@ pub async fn suppressions(
     view: &View,
     out: &mut (dyn Write + Send),
 ) -> Result<u64, ReportError> {
-    let name = "suppressions";
-    let mut lines = Lines {
-        format,
-        name,
-        view,
-        out,
-        written: 0,
-    };
-    lines.begin(&SUPPRESSIONS_HEADER)?;
+    let mut lines = Lines::begin((format, view), out, "suppressions", &SUPPRESSIONS_HEADER)?;
     let mut after = None;
     loop {
         let page = ledger.suppressions(after.as_ref(), PAGE).await?;
@@ -210,15 +212,7 @@ pub async fn reviews(
     view: &View,
     out: &mut (dyn Write + Send),
 ) -> Result<u64, ReportError> {
-    let name = "replies";
-    let mut lines = Lines {
-        format,
-        name,
-        view,
-        out,
-        written: 0,
-    };
-    lines.begin(&REVIEW_HEADER)?;
+    let mut lines = Lines::begin((format, view), out, "replies", &REVIEW_HEADER)?;
     let mut after = None;
     loop {
         let page = ledger.to_review(after, PAGE).await?;

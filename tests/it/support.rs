@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+mod frozen;
 mod machines;
 mod mounts;
 mod postgres;
@@ -21,6 +22,7 @@ mod provider;
 mod stage;
 mod watch;
 
+pub(crate) use frozen::freeze;
 pub(crate) use machines::{Cut, Machine};
 pub(crate) use mounts::Mounts;
 pub(crate) use postgres::{Cluster, PostgresDatabase};

@@ -6,11 +6,12 @@ use clap::Args;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::super::faults::At;
 use super::super::interrupts::Interrupts;
 use super::super::open::Place;
 use super::super::output::Output;
 use super::super::{App, Exit, Stop, open, place};
-use super::{failed, must_be_there, unopened};
+use super::{failed, must_be_there};
 use crate::ledger::copy::{
     self, Begun, CopyError, Copying, Doubts, Finished, Moving, Progress, Side, Start, Step, Wish,
 };
@@ -56,10 +57,10 @@ pub(super) async fn copy(app: &App, args: CopyArgs) -> Result<Exit, Stop> {
     must_be_there(&from)?;
     let source = open::moving(&from)
         .await
-        .map_err(|error| unopened(&from, &error))?;
+        .map_err(|error| failed(&from, &error, At::Opening))?;
     let target = open::moving(&to)
         .await
-        .map_err(|error| unopened(&to, &error));
+        .map_err(|error| failed(&to, &error, At::Opening));
     let target = match target {
         Ok(target) => target,
         Err(stop) => {
@@ -160,7 +161,7 @@ impl Moved<'_> {
     async fn prove(&self) -> Result<(), Stop> {
         let (_, to) = self.places;
         let runs = self.target.runs().await;
-        for (run, _) in runs.map_err(|error| failed(to, &error))? {
+        for (run, _) in runs.map_err(|error| failed(to, &error, At::Work))? {
             let mut told = 0;
             let out = self.app.out;
             let mut hear = |finding: &crate::domain::proof::Finding| {
@@ -171,7 +172,7 @@ impl Moved<'_> {
             };
             let ledger: &dyn crate::ledger::Ledger = self.target;
             let proof = report::verify(ledger, &run.run, &mut hear).await;
-            let proof = proof.map_err(|error| failed(to, &error))?;
+            let proof = proof.map_err(|error| failed(to, &error, At::Work))?;
             if proof.findings > 0 {
                 return Err(Stop::Error {
                     exit: Exit::Fault,
@@ -206,8 +207,8 @@ impl Moved<'_> {
         let (from, to) = self.places;
         match error {
             CopyError::Store { side, error } => match side {
-                Side::From => failed(from, error),
-                Side::To => failed(to, error),
+                Side::From => failed(from, error, At::Work),
+                Side::To => failed(to, error, At::Work),
             },
             CopyError::Stopped => Stop::Error {
                 exit: Exit::Stopped,

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::super::faults::At;
 use super::super::{App, Exit, Format, Stop, open};
-use super::{must_be_there, name, schema, unopened};
+use super::{failed, must_be_there, name, schema};
 use crate::ledger::copy::{Move, Process, Standing};
 use crate::ledger::insight::{Insight, Schema};
 use crate::ledger::{Copied, LedgerError};
@@ -39,7 +40,7 @@ struct Whole {
 pub(super) async fn info(app: &App, args: &InfoArgs) -> Result<Exit, Stop> {
     let place = open::place_of(app, args.address.as_deref())?;
     must_be_there(&place)?;
-    let here = |error: LedgerError| unopened(&place, &error);
+    let here = |error: LedgerError| failed(&place, &error, At::Opening);
     let schema = schema(&place).await.map_err(here)?;
     let name = name(&place);
     let whole = if schema.is_newest() {

@@ -2,8 +2,9 @@
 
 use clap::Args;
 
+use super::super::faults::At;
 use super::super::{App, Exit, Stop, open};
-use super::{must_be_there, name, schema, unopened};
+use super::{failed, must_be_there, name, schema};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -25,7 +26,7 @@ pub(super) async fn migrate(app: &App, args: &MigrateArgs) -> Result<Exit, Stop>
     must_be_there(&place)?;
     let before = schema(&place)
         .await
-        .map_err(|error| unopened(&place, &error))?;
+        .map_err(|error| failed(&place, &error, At::Opening))?;
     let name = name(&place);
     if before.is_newest() {
         app.out.data(&format!(
@@ -36,7 +37,7 @@ pub(super) async fn migrate(app: &App, args: &MigrateArgs) -> Result<Exit, Stop>
     }
     let ledger = open::moving(&place)
         .await
-        .map_err(|error| unopened(&place, &error))?;
+        .map_err(|error| failed(&place, &error, At::Opening))?;
     ledger.close().await;
     let from = match before.applied {
         0 => "brought from nothing".to_owned(),

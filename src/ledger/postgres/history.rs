@@ -13,7 +13,6 @@ use super::super::{
     DeliveryId, DeliveryRecord, History, LedgerError, Outlook, Resolution, Retry, RetryKey,
     RunRecord, Whom,
 };
-use super::clock::Asked;
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, owners, runs, statements as sql};
 use crate::domain::delivery::DeliveryState;
@@ -153,10 +152,8 @@ pub(super) async fn retry(
     wanted: &Retry,
     now: Timestamp,
 ) -> Result<Vec<(Option<u32>, u64)>, LedgerError> {
-    let asked = &Asked::now();
     ledger
-        .transact(Limit::Long, |mut tx| async move {
-            let now = ledger.now(&mut tx, now, asked).await?;
+        .transact_at(Limit::Long, now, |mut tx, now| async move {
             let put_back = operator::retry(&mut tx, run, wanted, now).await?;
             Ok((tx, put_back))
         })
@@ -170,10 +167,8 @@ pub(super) async fn resolve(
     resolution: Resolution,
     now: Timestamp,
 ) -> Result<bool, LedgerError> {
-    let asked = &Asked::now();
     ledger
-        .transact(Limit::Short, |mut tx| async move {
-            let now = ledger.now(&mut tx, now, asked).await?;
+        .transact_at(Limit::Short, now, |mut tx, now| async move {
             let done = operator::resolve(&mut tx, run, id, resolution, now).await?;
             Ok((tx, done))
         })

@@ -12,7 +12,6 @@ use super::super::opt_out::{
     NewReply, NewSuppression, OptOutEvent, OptOutTx, Origin, Reply, ReplyId, ReplyRow, Suppressing,
     Suppression, SuppressionRow, ToldRow,
 };
-use super::clock::Asked;
 use super::shared::{column, length, portions};
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, statements as sql};
@@ -23,10 +22,8 @@ pub(super) async fn suppress(
     people: &[NewSuppression],
     now: Timestamp,
 ) -> Result<Vec<Suppressing>, LedgerError> {
-    let asked = &Asked::now();
     ledger
-        .transact(Limit::Short, |mut tx| async move {
-            let now = ledger.now(&mut tx, now, asked).await?;
+        .transact_at(Limit::Short, now, |mut tx, now| async move {
             let answers = opt_out::suppress(&mut tx, people, now).await?;
             Ok((tx, answers))
         })
@@ -39,10 +36,8 @@ pub(super) async fn lift(
     lifting: &Lifting,
     now: Timestamp,
 ) -> Result<Lifted, LedgerError> {
-    let asked = &Asked::now();
     ledger
-        .transact(Limit::Short, |mut tx| async move {
-            let now = ledger.now(&mut tx, now, asked).await?;
+        .transact_at(Limit::Short, now, |mut tx, now| async move {
             let lifted = opt_out::lift(&mut tx, phone, lifting, now).await?;
             Ok((tx, lifted))
         })
@@ -54,10 +49,8 @@ pub(super) async fn keep_reply(
     reply: &NewReply,
     now: Timestamp,
 ) -> Result<KeptReply, LedgerError> {
-    let asked = &Asked::now();
     ledger
-        .transact(Limit::Short, |mut tx| async move {
-            let now = ledger.now(&mut tx, now, asked).await?;
+        .transact_at(Limit::Short, now, |mut tx, now| async move {
             let kept = opt_out::keep_reply(&mut tx, reply, now).await?;
             Ok((tx, kept))
         })

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::rows::instant;
 use super::super::workers::{self, HeldRow, OwnerRow};
 use super::super::{AtWork, DeliveryId, LedgerError, Owner, Present, Worker};
-use super::clock::{Asked, Time};
+use super::clock::Time;
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, statements as sql};
 
@@ -21,10 +21,8 @@ pub(super) async fn enlist(
     owner: &Owner,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
-    let asked = &Asked::now();
     ledger
-        .transact(Limit::Short, |mut tx| async move {
-            let now = ledger.now(&mut tx, now, asked).await?;
+        .transact_at(Limit::Short, now, |mut tx, now| async move {
             tidy(&mut tx, now).await?;
             let lives: Option<bool> = sqlx::query_scalar(sql::OWNER_LIVES)
                 .bind(&owner.0)
@@ -90,10 +88,8 @@ pub(super) async fn beat(
     owner: &Owner,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
-    let asked = &Asked::now();
     ledger
-        .transact(Limit::Short, |mut tx| async move {
-            let now = ledger.now(&mut tx, now, asked).await?;
+        .transact_at(Limit::Short, now, |mut tx, now| async move {
             lives_on(&mut tx, sql::BEAT, owner, (now, ledger.heartbeat)).await?;
             Ok((tx, ()))
         })
@@ -113,10 +109,8 @@ pub(super) async fn retire(ledger: &PostgresLedger, owner: &Owner) -> Result<(),
 }
 
 pub(super) async fn bury(ledger: &PostgresLedger, now: Timestamp) -> Result<(), LedgerError> {
-    let asked = &Asked::now();
     ledger
-        .transact(Limit::Short, |mut tx| async move {
-            let now = ledger.now(&mut tx, now, asked).await?;
+        .transact_at(Limit::Short, now, |mut tx, now| async move {
             sqlx::query(sql::BURY)
                 .bind(now.as_millisecond())
                 .execute(tx.connection())

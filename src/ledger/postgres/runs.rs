@@ -12,7 +12,6 @@ use super::super::workers::{Running, RunningRow};
 use super::super::{
     CapState, DeliveryId, DeliveryRecord, KnownChat, LedgerError, RunFacts, RunRecord,
 };
-use super::clock::Asked;
 use super::shared::bind_asked;
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, history, opt_out, statements as sql};
@@ -149,10 +148,8 @@ pub(super) async fn set_state(
     (to, reason): (RunState, Option<&str>),
     now: Timestamp,
 ) -> Result<RunRecord, LedgerError> {
-    let asked = &Asked::now();
     ledger
-        .transact(Limit::Long, |mut tx| async move {
-            let now = ledger.now(&mut tx, now, asked).await?;
+        .transact_at(Limit::Long, now, |mut tx, now| async move {
             let record = runs::set_state(&mut tx, run, to, reason, now).await?;
             Ok((tx, record))
         })
@@ -164,10 +161,8 @@ pub(super) async fn finish_if_done(
     run: &RunId,
     now: Timestamp,
 ) -> Result<bool, LedgerError> {
-    let asked = &Asked::now();
     ledger
-        .transact(Limit::Short, |mut tx| async move {
-            let now = ledger.now(&mut tx, now, asked).await?;
+        .transact_at(Limit::Short, now, |mut tx, now| async move {
             let finished = runs::finish_if_done(&mut tx, run, now).await?;
             Ok((tx, finished))
         })

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use super::super::rows::{instant, missed as missed_of};
 use super::super::{LedgerError, Missed};
-use super::clock::Asked;
 use super::shared::column;
 use super::tx::Limit;
 use super::{PostgresLedger, statements as sql};
@@ -14,10 +13,8 @@ pub(super) async fn since(
     campaign: &str,
     now: Timestamp,
 ) -> Result<Timestamp, LedgerError> {
-    let asked = &Asked::now();
     ledger
-        .transact(Limit::Short, |mut tx| async move {
-            let now = ledger.now(&mut tx, now, asked).await?;
+        .transact_at(Limit::Short, now, |mut tx, now| async move {
             sqlx::query(sql::FIRST_SEEN)
                 .bind(campaign)
                 .bind(now.as_millisecond())

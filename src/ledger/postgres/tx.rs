@@ -5,10 +5,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::LedgerError;
+use super::clock::Asked;
 use super::{PostgresLedger, faults, statements as sql};
 
 /// How long a server that went away is waited for. A restart takes seconds, recovery after a
@@ -224,7 +226,27 @@ impl PostgresLedger {
             .await
     }
 
-    /// The same in a ledger that may be closed for a move.
+    /// The same at a time of the caller's, by the clock that counts.
+    pub(super) async fn transact_at<T, Work, Answer>(
+        &self,
+        limit: Limit,
+        now: Timestamp,
+        work: Work,
+    ) -> Result<T, LedgerError>
+    where
+        T: Send,
+        Work: Fn(Tx, Timestamp) -> Answer + Send + Sync,
+        Answer: Future<Output = Result<(Tx, T), LedgerError>> + Send,
+    {
+        let (asked, work) = (&Asked::now(), &work);
+        self.transact(limit, |mut tx| async move {
+            let now = self.now(&mut tx, now, asked).await?;
+            work(tx, now).await
+        })
+        .await
+    }
+
+    /// The same as [`Self::transact`] in a ledger that may be closed for a move.
     pub(super) async fn transact_closed<T, Work, Answer>(
         &self,
         limit: Limit,

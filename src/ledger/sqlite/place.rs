@@ -314,27 +314,8 @@ pub(super) fn keep(ledger: &SqliteLedger, mark: Option<&Mark>) {
 
 #[cfg(test)]
 mod tests {
+    use super::note::samples::{FILE, note, place};
     use super::*;
-
-    const FILE: FileId = FileId {
-        inode: 7,
-        born: Some(1_764_000_000_123_456_789),
-    };
-
-    fn place(mark: i64) -> Place {
-        Place {
-            token: "3f0c5e0d8a6b4c1f9e7d2b3a4c5d6e7f".to_owned(),
-            mark,
-            marked_at: (mark > 0).then_some(1_764_000_005_123),
-        }
-    }
-
-    fn note(mark: i64) -> Note {
-        Note {
-            place: place(mark),
-            file: FILE,
-        }
-    }
 
     #[test]
     fn what_was_never_sent_from_settles_and_what_was_must_match() {

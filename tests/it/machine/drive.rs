@@ -12,12 +12,10 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::campaign::Terms;
 use sendoff::domain::delivery::DeliveryState;
-use sendoff::domain::message::{Media, Message, Part};
+use sendoff::domain::message::Media;
 use sendoff::domain::outcome::{Failure, Outcome, Scope};
 use sendoff::domain::pace::{Limit, Rate};
-use sendoff::domain::phone::Phone;
 use sendoff::domain::retry::RetryPolicy;
-use sendoff::domain::run::RunId;
 use sendoff::domain::window::Window;
 use sendoff::engine::clock::Clock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
@@ -26,11 +24,11 @@ use sendoff::engine::tally::Tally;
 use sendoff::gateway::{Envelope, Gateway, Line, Request, Sought};
 use sendoff::ledger::postgres::PostgresLedger;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
-use sendoff::ledger::{Ledger, Limits, NewDelivery, NewRun, Owner, Planned, RunRecord, Worker};
+use sendoff::ledger::{Ledger, Limits, Owner, RunRecord, Worker};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::support::{LINES, PATIENCE, PostgresDatabase, phone};
+use crate::support::{self, PATIENCE, PostgresDatabase};
 
 pub(super) const HOURS: i64 = 3_600;
 
@@ -298,37 +296,13 @@ async fn freeze(
     window: Option<Window>,
     now: Timestamp,
 ) -> RunRecord {
-    let run = NewRun {
-        run: RunId::parse("spring@once").unwrap(),
-        gateway: "chert".to_owned(),
-        account: None,
-        terms: Terms {
-            retry: RetryPolicy {
-                base: SignedDuration::from_millis(200),
-                ..RetryPolicy::default()
-            },
-            window,
-            ..Terms::default()
+    let terms = Terms {
+        retry: RetryPolicy {
+            base: SignedDuration::from_millis(200),
+            ..RetryPolicy::default()
         },
-        now,
-        starts_at: now,
+        window,
+        ..Terms::default()
     };
-    let rows = (0..people).map(|n| NewDelivery {
-        row: u64::try_from(n).unwrap() + 1,
-        recipient_key: None,
-        phone: Some(Phone::from_e164(&phone(n)).unwrap()),
-        timezone: None,
-        plan: Planned::Send {
-            message: Message {
-                parts: vec![Part::Text {
-                    value: "Your table is ready.".to_owned(),
-                }],
-            },
-            line: LINES[n % 2].to_owned(),
-            touch: sendoff::domain::cap::Touch::First,
-        },
-    });
-    let mut freeze = ledger.freeze(&run).await.unwrap();
-    freeze.add(rows.collect()).await.unwrap();
-    freeze.seal(Vec::new()).await.unwrap()
+    support::freeze(ledger, people, terms, now).await
 }

@@ -12,24 +12,22 @@ use sendoff::domain::account::{
     ChertAccount, ChertAuth, DEFAULT_RETENTION, DEFAULT_TIMEOUT, SecretSource,
 };
 use sendoff::domain::campaign::Terms;
-use sendoff::domain::cap::{Cap, Touch};
-use sendoff::domain::message::{Message, Part};
+use sendoff::domain::cap::Cap;
 use sendoff::domain::phone::Phone;
-use sendoff::domain::run::RunId;
 use sendoff::engine::clock::Clock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
 use sendoff::engine::limiter::Guard;
 use sendoff::engine::tally::Tally;
 use sendoff::gateway::chert::Chert;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
-use sendoff::ledger::{Ledger, Limits, NewDelivery, NewRun, Owner, Planned, RunRecord, Worker};
+use sendoff::ledger::{Ledger, Limits, Owner, RunRecord, Worker};
 use sendoff::sandbox::{Clock as SandboxClock, Filter, Sandbox, SandboxConfig, Tenant};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{LINES, PATIENCE, RUN, Stage, phone};
+use crate::support::{self, LINES, PATIENCE, RUN, Stage};
 
 /// A clock that goes at its usual speed, and is put forward when nothing is due.
 #[derive(Debug)]
@@ -113,32 +111,8 @@ impl World {
     }
 
     async fn freeze(&self, people: usize, terms: Terms) -> RunRecord {
-        let new = NewRun {
-            run: RunId::parse("spring@once").unwrap(),
-            gateway: "chert".to_owned(),
-            account: None,
-            terms,
-            now: self.clock.now(),
-            starts_at: self.clock.now(),
-        };
-        let rows = (0..people).map(|n| NewDelivery {
-            row: u64::try_from(n).unwrap() + 1,
-            recipient_key: None,
-            phone: Some(Phone::from_e164(&phone(n)).unwrap()),
-            timezone: None,
-            plan: Planned::Send {
-                message: Message {
-                    parts: vec![Part::Text {
-                        value: "Your table is ready.".to_owned(),
-                    }],
-                },
-                line: LINES[n % 2].to_owned(),
-                touch: Touch::First,
-            },
-        });
-        let mut freeze = self.ledger().await.freeze(&new).await.unwrap();
-        freeze.add(rows.collect()).await.unwrap();
-        freeze.seal(Vec::new()).await.unwrap()
+        let now = self.clock.now();
+        support::freeze(&*self.ledger().await, people, terms, now).await
     }
 
     /// So many processes that send together until nothing is due; then the clock goes on to when

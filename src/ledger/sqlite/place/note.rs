@@ -179,16 +179,17 @@ pub(super) fn write_mark(file: &mut File, mark: i64, at: Option<i64>) -> io::Res
     file.write_all(line.as_bytes())
 }
 
+/// A place and its note, for the tests here and above.
 #[cfg(test)]
-mod tests {
+pub(super) mod samples {
     use super::*;
 
-    const FILE: FileId = FileId {
+    pub(in super::super) const FILE: FileId = FileId {
         inode: 7,
         born: Some(1_764_000_000_123_456_789),
     };
 
-    fn place(mark: i64) -> Place {
+    pub(in super::super) fn place(mark: i64) -> Place {
         Place {
             token: "3f0c5e0d8a6b4c1f9e7d2b3a4c5d6e7f".to_owned(),
             mark,
@@ -196,12 +197,18 @@ mod tests {
         }
     }
 
-    fn note(mark: i64) -> Note {
+    pub(in super::super) fn note(mark: i64) -> Note {
         Note {
             place: place(mark),
             file: FILE,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{note, place};
+    use super::*;
 
     #[test]
     fn the_documented_text_is_written_and_read() {

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{frozen, leave, until_said, waiting, worker};
 use crate::send_path::books::LEDGER;
-use crate::support::{On, RUN, Stage, until};
+use crate::support::{On, Process, RUN, Stage, until};
 
 /// Whoever has said it twice does not wait for half a minute.
 const PROMPT: Duration = Duration::from_secs(15);
@@ -74,17 +74,23 @@ async fn host(stage: &Stage) -> String {
     rest.split_once('/').unwrap().0.to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_goes_away_is_waited_for_and_what_was_sent_is_recorded() {
-    let stage = waiting(On::Postgres, 40, "pace: { concurrency: 4 }").await;
-    let mut way = Way::to(host(&stage).await).await;
-    through(&stage, &way);
+/// A worker whose server goes away while four requests are without an answer; their answers come.
+async fn cut_off_with_four_on_the_wire(stage: &Stage) -> (Process, Way) {
+    let mut way = Way::to(host(stage).await).await;
+    through(stage, &way);
     let lie = json!([{ "kind": "slow_after_accept", "delay_ms": 60_000 }]);
     stage.provider.faults(1, &lie).await;
-    let mut process = worker(&stage, &[]);
+    let process = worker(stage, &[]);
     stage.provider.until_waiting(4).await;
     way.take_away();
     stage.provider.faults(1, &json!([])).await;
+    (process, way)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_goes_away_is_waited_for_and_what_was_sent_is_recorded() {
+    let stage = waiting(On::Postgres, 40, "pace: { concurrency: 4 }").await;
+    let (mut process, mut way) = cut_off_with_four_on_the_wire(&stage).await;
     until_said(&mut process, "Waiting for the ledger:").await;
     way.put_back().await;
     until_said(&mut process, "The ledger is back.").await;
@@ -99,14 +105,7 @@ async fn a_server_that_goes_away_is_waited_for_and_what_was_sent_is_recorded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_does_not_wait_for_a_server_that_is_away() {
     let stage = waiting(On::Postgres, 20, "pace: { concurrency: 4 }").await;
-    let mut way = Way::to(host(&stage).await).await;
-    through(&stage, &way);
-    let lie = json!([{ "kind": "slow_after_accept", "delay_ms": 60_000 }]);
-    stage.provider.faults(1, &lie).await;
-    let mut process = worker(&stage, &[]);
-    stage.provider.until_waiting(4).await;
-    way.take_away();
-    stage.provider.faults(1, &json!([])).await;
+    let (mut process, mut way) = cut_off_with_four_on_the_wire(&stage).await;
     process.signal("TERM");
     until_said(&mut process, "Leaving:").await;
     process.signal("TERM");
