@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Sandbox;
+use super::chert::Incoming;
 use super::faults::FaultPlan;
 use super::journal::Filter;
+use crate::domain::phone::Phone;
 
 /// All routes of the control surface.
 pub(super) fn router(sandbox: Sandbox) -> Router {
@@ -24,6 +26,7 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .route("/_sandbox/received", get(received))
         .route("/_sandbox/totals", get(totals))
         .route("/_sandbox/reset", post(reset))
+        .route("/_sandbox/inbound", post(inbound))
         .route(
             "/_sandbox/faults",
             get(faults).post(set_faults).delete(clear_faults),
@@ -114,4 +117,31 @@ async fn set_faults(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Respo
 async fn clear_faults(State(sandbox): State<Sandbox>) -> Response {
     sandbox.set_faults(FaultPlan::default());
     off_thread(sandbox, Sandbox::faults).await
+}
+
+/// A person writes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    from: String,
+    text: String,
+    to: Option<String>,
+    event_id: Option<String>,
+}
+
+async fn inbound(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
+    let shape = "an answer is {\"from\": \"+12025550143\", \"text\": \"STOP\"}, with `to` (a line) and \
+                 `event_id` where they matter";
+    let written: Written = serde_json::from_slice(&body).map_err(|_| refused(shape))?;
+    let phone = |text: &str| Phone::from_e164(text).map_err(|error| refused(&error.to_string()));
+    let to = written.to.as_deref().map(phone).transpose()?;
+    let incoming = Incoming {
+        from: phone(&written.from)?,
+        text: written.text,
+        to,
+        event_id: written.event_id,
+    };
+    let event_id = sandbox.receive(&incoming);
+    let event_id = event_id.map_err(|error| refused(&error.to_string()))?;
+    Ok(Json(json!({ "event_id": event_id })).into_response())
 }

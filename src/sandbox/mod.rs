@@ -23,7 +23,9 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use chert::{FileRecord, MessageRecord, Standing, Strangers, Tenant, TenantKind};
+pub use chert::{
+    BadIncoming, FileRecord, Incoming, MessageRecord, Standing, Strangers, Tenant, TenantKind,
+};
 pub use faults::{
     Answer, BadPlan, Fault, FaultPlan, FaultReport, Match, RouteMatch, Rule, RuleReport,
 };
@@ -204,6 +206,11 @@ impl Sandbox {
     /// The plan in force, and how often each rule has fired.
     pub fn faults(&self) -> FaultReport {
         self.host.faults().report()
+    }
+
+    /// A person writes to a line: the event log tells of it from now on. Answers the event's name.
+    pub fn receive(&self, incoming: &Incoming) -> Result<String, BadIncoming> {
+        self.chert.receive(incoming)
     }
 
     /// Forgets chats, messages, keys, uploads, faults and the journal; tenants and lines stay.

@@ -35,6 +35,8 @@ pub(super) struct Call {
     pub(super) route: Route,
     /// The id in the path; empty where the route has none.
     pub(super) id: String,
+    /// What stands behind the `?`.
+    pub(super) query: String,
     pub(super) tenant: TenantNo,
     /// The name by which the client reached the sandbox.
     pub(super) host: Option<String>,
@@ -89,6 +91,7 @@ impl Call {
             cut,
             route,
             id: String::new(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
             tenant: 0,
             host: host.map(str::to_owned),
             entry,

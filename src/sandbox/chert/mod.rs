@@ -5,6 +5,7 @@ mod auth;
 mod errors;
 mod exchange;
 mod ids;
+mod inbound;
 mod keys;
 mod parts;
 mod post;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use jiff::SignedDuration;
 
 pub use auth::Strangers;
+pub use inbound::{BadIncoming, Incoming};
 pub(super) use records::Receipt;
 pub use records::{FileRecord, MessageRecord};
 pub(super) use routes::router;

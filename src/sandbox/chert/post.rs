@@ -59,6 +59,8 @@ impl Call {
         match (self.route, payload) {
             (Route::History, _) => self.history(),
             (Route::Message, _) => self.message(),
+            (Route::Events, _) => self.events(),
+            (Route::Event, _) => self.event(),
             (Route::PhoneNumbers, _) => {
                 Ok(Done::new(render::phone_numbers(&self.chert.store().lines)))
             }
@@ -179,19 +181,26 @@ impl Call {
     fn history(&self) -> Result<Done, Refusal> {
         let now_us = self.chert.host.now_us();
         let store = self.chert.store();
-        let (_, chat) = store
+        let (number, chat) = store
             .chat(self.tenant, &self.id)
             .ok_or_else(|| Refusal::new(code::CHAT_NOT_FOUND))?;
-        let older = chat.messages.len().saturating_sub(HISTORY);
-        let has_more = if older > 0 { HasMore::Yes } else { HasMore::No };
-        let latest = chat.messages.iter().skip(older);
-        let messages = latest
+        let sent = chat
+            .messages
+            .iter()
             .filter_map(|number| store.messages.get(*number))
             .map(|message| {
                 let progress = self.chert.receipts.progress(message.at_us, now_us);
-                (message, progress)
+                (message.at_us, render::row(message, chat, progress))
             });
-        Ok(Done::new(render::history(messages, chat, has_more)))
+        let received = store
+            .inbound_of(number)
+            .map(|one| (one.at_us, one.message(chat).to_string()));
+        let mut rows: Vec<(i64, String)> = sent.chain(received).collect();
+        rows.sort_by_key(|(at_us, _)| *at_us);
+        let older = rows.len().saturating_sub(HISTORY);
+        let has_more = if older > 0 { HasMore::Yes } else { HasMore::No };
+        let latest = rows.into_iter().skip(older).map(|(_, row)| row);
+        Ok(Done::new(render::history(latest, has_more)))
     }
 
     /// `POST /attachments` (chert §10.1).

@@ -84,15 +84,14 @@ pub(super) fn one(message: &Message, chat: &Chat, progress: Progress) -> String 
     format!("{{\"message\":{}}}", MessageJson(message, chat, progress))
 }
 
+/// A message that was sent, as one among those of its chat.
+pub(super) fn row(message: &Message, chat: &Chat, progress: Progress) -> String {
+    MessageJson(message, chat, progress).to_string()
+}
+
 /// `GET /chats/{id}/messages` (chert §8.2).
-pub(super) fn history<'a>(
-    messages: impl Iterator<Item = (&'a Message, Progress)>,
-    chat: &Chat,
-    has_more: HasMore,
-) -> String {
-    let messages: Vec<String> = messages
-        .map(|(message, progress)| MessageJson(message, chat, progress).to_string())
-        .collect();
+pub(super) fn history(messages: impl Iterator<Item = String>, has_more: HasMore) -> String {
+    let messages: Vec<String> = messages.collect();
     format!(
         "{{\"messages\":[{}],\"has_more\":{}}}",
         messages.join(","),

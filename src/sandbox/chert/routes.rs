@@ -41,6 +41,8 @@ pub(super) enum Route {
     Upload,
     Message,
     PhoneNumbers,
+    Events,
+    Event,
     /// No such route, or not by that method.
     Unknown,
 }
@@ -58,6 +60,7 @@ impl Route {
             Self::Upload => &[M::Upload, M::Any],
             Self::Message => &[M::Message, M::Any],
             Self::PhoneNumbers => &[M::PhoneNumbers, M::Any],
+            Self::Events | Self::Event => &[M::Events, M::Any],
             Self::Register | Self::Unknown => &[],
         }
     }
@@ -97,6 +100,8 @@ fn on(
             | Route::Attachments
             | Route::Message
             | Route::PhoneNumbers
+            | Route::Events
+            | Route::Event
             | Route::Unknown => Box::pin(handle(call, head, body)),
         }
     }
@@ -116,6 +121,8 @@ pub(in crate::sandbox) fn router(chert: Arc<Chert>) -> Router {
         .route("/api/v1/attachments/{id}/upload", put(on(Route::Upload)))
         .route("/api/v1/messages/{id}", get(on(Route::Message)))
         .route("/api/v1/phone-numbers", get(on(Route::PhoneNumbers)))
+        .route("/api/v1/events", get(on(Route::Events)))
+        .route("/api/v1/events/{id}", get(on(Route::Event)))
         .method_not_allowed_fallback(unknown)
         .fallback(unknown)
         .with_state(chert)
@@ -186,6 +193,8 @@ fn prepare(call: &mut Call, head: &Parts, bytes: &[u8]) -> Result<Payload, Refus
         Route::History
         | Route::Message
         | Route::PhoneNumbers
+        | Route::Events
+        | Route::Event
         | Route::Register
         | Route::Upload
         | Route::Unknown => Ok(Payload::Empty),
@@ -231,6 +240,7 @@ fn registration(chert: &Chert, json: &Value) -> Result<Done, Refusal> {
         "endpoints_available": [
             "/api/v1/send", "/api/v1/chats", "/api/v1/chats/{id}/messages",
             "/api/v1/attachments", "/api/v1/messages/{id}", "/api/v1/phone-numbers",
+            "/api/v1/events", "/api/v1/events/{id}",
         ],
     });
     Ok(Done::new(body.to_string()))

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 
 use super::errors::{Refusal, code};
 use super::ids::{self, Id};
+use super::inbound::Inbound;
 use super::keys::{Keys, Recall};
 use super::send_fields::{Draft, HasUrl, Lead, Target};
 use super::slots::Slots;
@@ -38,6 +39,12 @@ pub(super) struct Chat {
     /// The line of the next message that names none (chert §4.3).
     line: LineNo,
     pub(super) messages: Vec<MessageNo>,
+}
+
+impl Chat {
+    pub(super) fn line(&self) -> LineNo {
+        self.line
+    }
 }
 
 /// By which route a message came in; its answer has that route's form.
@@ -96,6 +103,8 @@ pub(super) struct Store {
     chat_ids: HashMap<Id, ChatNo>,
     pub(super) messages: Vec<Message>,
     message_ids: HashMap<Id, MessageNo>,
+    /// What lines have received; the event log tells of it.
+    pub(super) inbound: Vec<Inbound>,
 }
 
 impl Store {
@@ -114,6 +123,7 @@ impl Store {
             chat_ids: HashMap::new(),
             messages: Vec::new(),
             message_ids: HashMap::new(),
+            inbound: Vec::new(),
         }
     }
 
@@ -148,6 +158,7 @@ impl Store {
             chat_ids: HashMap::new(),
             messages: Vec::new(),
             message_ids: HashMap::new(),
+            inbound: Vec::new(),
         };
     }
 
@@ -292,18 +303,39 @@ impl Store {
         Ok((chat, line, Origin::Send { lead_created }))
     }
 
-    fn line_of(&self, phone: &Phone) -> Option<LineNo> {
+    /// The chat of a tenant with this person alone.
+    pub(super) fn direct(&self, tenant: TenantNo, person: &Phone) -> Option<ChatNo> {
+        self.accounts.get(tenant)?.direct.get(person).copied()
+    }
+
+    /// What was received in a chat, in the order of arrival.
+    pub(super) fn inbound_of(&self, chat: ChatNo) -> impl Iterator<Item = &Inbound> {
+        self.inbound.iter().filter(move |one| one.chat == chat)
+    }
+
+    /// The tenant whose message to this person is the newest.
+    pub(super) fn tenant_of(&self, person: &Phone) -> Option<TenantNo> {
+        (0..self.accounts.len())
+            .filter_map(|tenant| {
+                let chat = self.chats.get(self.direct(tenant, person)?)?;
+                Some((chat.messages.last().copied(), tenant))
+            })
+            .max()
+            .map(|(_, tenant)| tenant)
+    }
+
+    pub(super) fn line_of(&self, phone: &Phone) -> Option<LineNo> {
         self.lines.iter().position(|line| line.phone == *phone)
     }
 
     /// The line of a first message that names none: spread over the lines by the person.
-    fn any_line(&self, phone: &Phone) -> Option<LineNo> {
+    pub(super) fn any_line(&self, phone: &Phone) -> Option<LineNo> {
         let id = ids::derive(self.seed, "pin", &[phone.expose().as_bytes()]);
         let count = Id::try_from(self.lines.len()).ok()?;
         LineNo::try_from(id.checked_rem(count)?).ok()
     }
 
-    fn open_direct(
+    pub(super) fn open_direct(
         &mut self,
         tenant: TenantNo,
         to: &Phone,

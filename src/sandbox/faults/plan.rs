@@ -155,6 +155,8 @@ pub enum RouteMatch {
     /// `GET /messages/{id}`.
     Message,
     PhoneNumbers,
+    /// `GET /events` and `GET /events/{id}`.
+    Events,
 }
 
 /// Which requests a rule is about; what is left out matches all.

@@ -6,6 +6,7 @@ mod attachments;
 mod control;
 mod faults;
 mod fields;
+mod inbound;
 mod keys;
 mod reading;
 

@@ -147,6 +147,19 @@ impl Provider {
         self.control(self.client.post(url).body(plan)).await;
     }
 
+    /// A person writes to a line.
+    pub(crate) async fn says(&self, from: &str, text: &str) {
+        self.tells(&serde_json::json!({ "from": from, "text": text }))
+            .await;
+    }
+
+    /// The same, with everything that the sandbox takes.
+    pub(crate) async fn tells(&self, answer: &Value) {
+        let url = format!("{}/inbound", self.control);
+        self.control(self.client.post(url).body(answer.to_string()))
+            .await;
+    }
+
     /// Waits until so many posts of messages have been answered or dropped.
     pub(crate) async fn until_posts(&self, count: usize) {
         until(&format!("{count} posts"), async || {
