@@ -311,6 +311,8 @@ CREATE TABLE replies (
 );
 CREATE INDEX replies_run ON replies (run_id, at) WHERE run_id IS NOT NULL;
 CREATE INDEX replies_review ON replies (phone, id) WHERE heard = 'review' AND handled_at IS NULL;
+-- From where on a gateway's answers are read.
+CREATE INDEX replies_newest ON replies (gateway, at);
 CREATE INDEX replies_waiting ON replies (id) WHERE heard = 'review' AND handled_at IS NULL;
 
 -- From when on occurrences of a campaign count, and those that were not sent.

@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::clock::Clock;
-use super::floor::Floor;
+use super::floor::{Floor, Writer};
 use super::gates::Gates;
 use super::heard::Heard;
 use super::leases::Leases;
 use super::limiter::{Guard, Limiter};
+use super::listener::{self, Listener};
 use super::pulse::Pulse;
 use super::recorder::Recorder;
 use super::tally::Tally;
@@ -158,8 +159,7 @@ pub async fn dispatch(
     let alive = CancellationToken::new();
     let pulse = pulse(engine, session, &shop).beat(alive.clone());
     let pulse = AbortOnDropHandle::new(tokio::spawn(pulse));
-    let floor = Floor::new(engine, session, shop);
-    let ended = floor.drive(shutdown, writer).await;
+    let ended = send(engine, session, shutdown, (shop, writer)).await;
     // Nothing beats for an owner that has retired.
     alive.cancel();
     pulse.await.ok();
@@ -180,6 +180,35 @@ pub async fn dispatch(
         return Ok(if done { Ended::Finished } else { ended });
     }
     Ok(ended)
+}
+
+/// Nobody is written to before everything that was answered until now is in the ledger, and while
+/// messages go out, answers are heard.
+async fn send(
+    engine: &Engine,
+    session: &Session,
+    shutdown: &Shutdown,
+    (shop, writer): (Arc<Shop>, Writer),
+) -> Result<Ended, LedgerError> {
+    let mut listener = Listener::new(engine, session.seed).await?;
+    let heard = listener.catch_up(&shutdown.stop, session.when_idle).await?;
+    let deaf = CancellationToken::new();
+    let listening = match heard {
+        listener::Heard::All => Some(AbortOnDropHandle::new(tokio::spawn(
+            listener.listen(deaf.clone()),
+        ))),
+        // The loop ends by itself, in the way in which it always does.
+        listener::Heard::NoLog | listener::Heard::Stopped => None,
+        listener::Heard::Refused { reason } => return Ok(Ended::Halted { reason }),
+        listener::Heard::NotYet { next_at } => return Ok(Ended::Idle { next_at }),
+    };
+    let floor = Floor::new(engine, session, shop);
+    let ended = floor.drive(shutdown, writer).await;
+    deaf.cancel();
+    if let Some(listening) = listening {
+        listening.await.ok();
+    }
+    ended
 }
 
 fn pulse(engine: &Engine, session: &Session, shop: &Shop) -> Pulse {

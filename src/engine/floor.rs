@@ -63,7 +63,7 @@ enum Wire {
 
 /// A worker that has ended, and with what.
 type Finished = (DeliveryId, Result<(), Broken>);
-type Writer = JoinHandle<Result<(), LedgerError>>;
+pub(super) type Writer = JoinHandle<Result<(), LedgerError>>;
 
 impl<'a> Floor<'a> {
     pub(super) fn new(engine: &'a Engine, session: &'a Session, shop: Arc<Shop>) -> Self {

@@ -24,6 +24,20 @@ impl Guard {
                 .map(Arc::new),
         )
     }
+
+    /// Waits until one more request may leave.
+    pub(super) async fn ready(&self) {
+        if let Some(limiter) = &self.0 {
+            wait_for(limiter).await;
+        }
+    }
+}
+
+async fn wait_for(limiter: &DefaultDirectRateLimiter) {
+    let clock = DefaultClock::default();
+    while let Err(not_yet) = limiter.check() {
+        tokio::time::sleep(not_yet.wait_time_from(clock.now())).await;
+    }
 }
 
 /// Account, run and line limits of one run in one process.
@@ -54,13 +68,11 @@ impl Limiter {
 
     /// Waits until a message from `line` may leave. The wait is short: its slot has come.
     pub(super) async fn ready(&self, line: &str) {
-        let clock = DefaultClock::default();
         for limiter in &self.shared {
-            while let Err(not_yet) = limiter.check() {
-                tokio::time::sleep(not_yet.wait_time_from(clock.now())).await;
-            }
+            wait_for(limiter).await;
         }
         if let Some(lines) = &self.lines {
+            let clock = DefaultClock::default();
             let line = line.to_owned();
             while let Err(not_yet) = lines.check_key(&line) {
                 tokio::time::sleep(not_yet.wait_time_from(clock.now())).await;

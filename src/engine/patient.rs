@@ -191,6 +191,7 @@ patiently! {
     stop suppressions(after: Option<&Phone>, most: u32) -> Vec<Suppression>;
     stop opt_outs_of(phone: &Phone) -> Vec<OptOutEvent>;
     abort keep_reply(reply: &NewReply, now: Timestamp) -> KeptReply;
+    stop newest_reply(gateway: &str) -> Option<Timestamp>;
     stop to_review(after: Option<ReplyId>, most: u32) -> Vec<Reply>;
     stop reviewed(reply: ReplyId, now: Timestamp) -> bool;
     stop media(sha256: Digest) -> Option<Media>;

@@ -53,6 +53,11 @@ pub trait Gateway: Debug + Send + Sync {
     /// The sender lines of this account; also the cheapest proof that the credentials are good.
     /// What went wrong is `Retry`, `LineBusy` or `StopRun`.
     async fn lines(&self) -> Result<Vec<Line>, Outcome>;
+
+    /// Everything that people answered after `since`, oldest first; all that is known where it is
+    /// `None`. No answer at all: this provider keeps no log of them. What went wrong is `Retry`,
+    /// `LineBusy` or `StopRun`; then nothing may be concluded.
+    async fn replies(&self, since: Option<Timestamp>) -> Result<Option<Replies>, Outcome>;
 }
 
 /// Where a gateway reads the time of its signatures and of waits that are given as a date.
@@ -122,4 +127,32 @@ pub struct Line {
     pub phone: Phone,
     /// May take part in messaging now.
     pub active: bool,
+}
+
+/// What people answered.
+#[derive(Debug, Clone, Default)]
+pub struct Replies {
+    pub replies: Vec<Reply>,
+    /// Events that could not be read.
+    pub unreadable: u64,
+}
+
+/// One answer. Its words are the person's, and go into the ledger alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The provider's name for it, the same however often it is told.
+    pub event_id: String,
+    pub phone: Phone,
+    /// The line that it came to; empty where that is not told.
+    pub line: String,
+    pub chat_id: Option<String>,
+    pub text: String,
+    /// When it was written, by the provider's clock.
+    pub at: Timestamp,
+}
+
+impl Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reply({}, {} bytes)", self.event_id, self.text.len())
+    }
 }

@@ -885,6 +885,10 @@ pub trait Ledger: Debug + Send + Sync {
     /// run; an answer that is known by its gateway and name changes nothing.
     async fn keep_reply(&self, reply: &NewReply, now: Timestamp) -> Result<KeptReply, LedgerError>;
 
+    /// When the newest answer of a gateway was written; `None`: none was kept yet. Where answers
+    /// are kept oldest first, all that came before it are kept.
+    async fn newest_reply(&self, gateway: &str) -> Result<Option<Timestamp>, LedgerError>;
+
     /// Answers that wait for a person to judge them, oldest first, from the one after `after` on.
     async fn to_review(&self, after: Option<ReplyId>, most: u32)
     -> Result<Vec<Reply>, LedgerError>;

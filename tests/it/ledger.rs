@@ -176,6 +176,7 @@ macro_rules! conformance {
                     an_answer_is_kept_once_and_with_its_run,
                     an_answer_to_what_is_on_the_wire_belongs_to_it,
                     unclear_answers_wait_for_a_person,
+                    the_newest_answer_of_a_gateway_is_known,
                     an_import_only_adds,
                     only_the_person_takes_back_what_the_person_said,
                     an_operators_word_stands_beside_the_persons,

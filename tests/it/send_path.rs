@@ -13,6 +13,7 @@ mod keys;
 mod once;
 mod pace;
 mod rate;
+mod replies;
 mod soak;
 mod soak_of_many;
 mod stop;
@@ -110,6 +111,12 @@ on_both! {
         a_kill_of_all_costs_no_more_than_what_was_reserved,
         processes_that_stood_still_do_not_make_up_for_it,
         a_wait_for_all_is_kept_by_all_and_followed_by_no_burst,
+    }
+    replies::{
+        a_stop_from_before_the_run_is_heard_before_the_first_message,
+        nothing_leaves_to_whoever_says_stop_while_others_are_written_to,
+        the_newest_word_counts_and_is_kept_once_however_it_is_told,
+        nothing_is_sent_while_answers_cannot_be_read,
     }
     stop::{
         one_signal_finishes_what_is_on_the_wire_and_exits_4,

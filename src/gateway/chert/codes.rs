@@ -10,6 +10,9 @@ pub(super) const CLOCK: u32 = 2013;
 /// The sender line is not this account's; sent with HTTP 400 or 403 (chert §17.5).
 const LINE_NOT_OURS: u32 = 2006;
 
+/// There is no such event, list or route.
+pub(super) const NO_SUCH_RESOURCE: u32 = 2011;
+
 const TENANT_UNKNOWN: u32 = 2001;
 const BAD_CREDENTIALS: u32 = 2004;
 const FORBIDDEN: u32 = 2005;

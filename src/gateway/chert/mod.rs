@@ -6,6 +6,7 @@ mod body;
 mod codes;
 mod find;
 mod lines;
+mod replies;
 mod sign;
 mod upload;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::SecretString;
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 pub use self::body::request;
 use self::sign::Signer;
 use super::http::{self, Answer, Lost, Wire};
-use super::{Envelope, Gateway, GatewayError, Line, Now, Request, Sought};
+use super::{Envelope, Gateway, GatewayError, Line, Now, Replies, Request, Sought};
 use crate::domain::account::ChertAccount;
 use crate::domain::message::Media;
 use crate::domain::outcome::Outcome;
@@ -87,8 +88,18 @@ impl Chert {
     /// One exchange under this account's credentials, and a second one, within the same time,
     /// when the first was refused for the clock alone (code 2013, chert §3.3).
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, Lost> {
+        self.ask(method, (path, &[]), body).await
+    }
+
+    /// The same with a query, which is not signed (chert §2).
+    async fn ask(
+        &self,
+        method: Method,
+        place: (&str, &[(&str, String)]),
+        body: Bytes,
+    ) -> Result<Answer, Lost> {
         let begun = Instant::now();
-        let request = self.signed(&method, path, body.clone());
+        let request = self.signed(&method, place, body.clone());
         let answer = self.wire.exchange(request).await?;
         if answer.is_success()
             || !answer::blames_the_clock(&answer)
@@ -97,13 +108,22 @@ impl Chert {
             return Ok(answer);
         }
         let left = self.wire.timeout().saturating_sub(begun.elapsed());
-        let mut request = self.signed(&method, path, body);
+        let mut request = self.signed(&method, place, body);
         *request.timeout_mut() = Some(left);
         self.wire.exchange(request).await
     }
 
-    fn signed(&self, method: &Method, path: &str, body: Bytes) -> reqwest::Request {
-        let mut request = reqwest::Request::new(method.clone(), self.url(path));
+    fn signed(
+        &self,
+        method: &Method,
+        (path, query): (&str, &[(&str, String)]),
+        body: Bytes,
+    ) -> reqwest::Request {
+        let mut url = self.url(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = reqwest::Request::new(method.clone(), url);
         self.signer.sign(request.headers_mut(), &body);
         if method == Method::POST {
             request.headers_mut().insert(CONTENT_TYPE, JSON);
@@ -145,5 +165,9 @@ impl Gateway for Chert {
 
     async fn lines(&self) -> Result<Vec<Line>, Outcome> {
         self.list_lines().await.map_err(answer::harmless)
+    }
+
+    async fn replies(&self, since: Option<Timestamp>) -> Result<Option<Replies>, Outcome> {
+        self.read_replies(since).await.map_err(answer::harmless)
     }
 }

@@ -408,6 +408,10 @@ impl Ledger for PostgresLedger {
         opt_out::keep_reply(self, reply, now).await
     }
 
+    async fn newest_reply(&self, gateway: &str) -> Result<Option<Timestamp>, LedgerError> {
+        opt_out::newest_reply(self, gateway).await
+    }
+
     async fn to_review(
         &self,
         after: Option<ReplyId>,

@@ -12,6 +12,7 @@ use super::super::opt_out::{
     NewReply, NewSuppression, OptOutEvent, OptOutTx, Origin, Reply, ReplyId, ReplyRow, Suppressing,
     Suppression, SuppressionRow, ToldRow,
 };
+use super::super::rows::instant;
 use super::shared::{column, length, portions};
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, statements as sql};
@@ -105,6 +106,21 @@ pub(super) async fn opt_outs_of(
         })
         .await?;
     rows.into_iter().map(OptOutEvent::try_from).collect()
+}
+
+pub(super) async fn newest_reply(
+    ledger: &PostgresLedger,
+    gateway: &str,
+) -> Result<Option<Timestamp>, LedgerError> {
+    let at: Option<i64> = ledger
+        .read(|pool| async move {
+            sqlx::query_scalar(sql::NEWEST_REPLY)
+                .bind(gateway)
+                .fetch_one(&pool)
+                .await
+        })
+        .await?;
+    at.map(instant).transpose()
 }
 
 pub(super) async fn to_review(

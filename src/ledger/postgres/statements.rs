@@ -332,6 +332,7 @@ statements! {
             delivery_id, heard, handled_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
+    NEWEST_REPLY = "SELECT MAX(at) FROM replies WHERE gateway = $1";
     SETTLE_REVIEWS = "
         UPDATE replies SET handled_at = $2
         WHERE phone = ANY($1::text[]) AND heard = 'review' AND handled_at IS NULL";

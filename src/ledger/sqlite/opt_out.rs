@@ -12,6 +12,7 @@ use super::super::opt_out::{
     NewReply, NewSuppression, OptOutEvent, OptOutTx, Origin, Reply, ReplyId, ReplyRow, Suppressing,
     Suppression, SuppressionRow, ToldRow,
 };
+use super::super::rows::instant;
 use super::shared::{Tx, rows};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::phone::Phone;
@@ -87,6 +88,17 @@ pub(super) async fn opt_outs_of(
         .fetch_all(&ledger.readers)
         .await?;
     rows.into_iter().map(OptOutEvent::try_from).collect()
+}
+
+pub(super) async fn newest_reply(
+    ledger: &SqliteLedger,
+    gateway: &str,
+) -> Result<Option<Timestamp>, LedgerError> {
+    let at: Option<i64> = sqlx::query_scalar(sql::NEWEST_REPLY)
+        .bind(gateway)
+        .fetch_one(&ledger.readers)
+        .await?;
+    at.map(instant).transpose()
 }
 
 pub(super) async fn to_review(

@@ -524,6 +524,7 @@ statements! {
             delivery_id, heard, handled_at)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
+    NEWEST_REPLY = "SELECT MAX(at) FROM replies WHERE gateway = ?";
     SETTLE_REVIEWS = "
         UPDATE replies SET handled_at = ?2
         WHERE phone IN (SELECT value FROM json_each(?1)) AND heard = 'review'

@@ -132,6 +132,15 @@ pub(super) async fn unclear_answers_wait_for_a_person(store: &dyn Store) {
     assert!(ledger.to_review(None, 10).await.unwrap().is_empty());
 }
 
+pub(super) async fn the_newest_answer_of_a_gateway_is_known(store: &dyn Store) {
+    let ledger = store.open().await;
+    assert_eq!(ledger.newest_reply(GATEWAY).await.unwrap(), None);
+    says(&*ledger, 1, "thanks", 30).await;
+    says(&*ledger, 2, "STOP", 10).await;
+    assert_eq!(ledger.newest_reply(GATEWAY).await.unwrap(), Some(at(30)));
+    assert_eq!(ledger.newest_reply("another").await.unwrap(), None);
+}
+
 pub(super) async fn an_import_only_adds(store: &dyn Store) {
     let ledger = store.open().await;
     says(&*ledger, 1, "STOP", 10).await;

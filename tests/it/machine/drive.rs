@@ -21,7 +21,7 @@ use sendoff::engine::clock::Clock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
 use sendoff::engine::limiter::Guard;
 use sendoff::engine::tally::Tally;
-use sendoff::gateway::{Envelope, Gateway, Line, Request, Sought};
+use sendoff::gateway::{Envelope, Gateway, Line, Replies, Request, Sought};
 use sendoff::ledger::postgres::PostgresLedger;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
 use sendoff::ledger::{Ledger, Limits, Owner, RunRecord, Worker};
@@ -127,6 +127,10 @@ impl Gateway for Scripted {
     }
 
     async fn find(&self, _: &Sought<'_>) -> Result<Option<String>, Outcome> {
+        Ok(None)
+    }
+
+    async fn replies(&self, _since: Option<Timestamp>) -> Result<Option<Replies>, Outcome> {
         Ok(None)
     }
 

@@ -1,0 +1,199 @@
+//! Hears what people answer while messages go out: whoever says STOP must be known before the next
+//! one to them. Reads the provider's log up to now before the first message, and again every few
+//! seconds. What an answer means, and that nobody is written to afterwards, is the ledger's.
+//!
+//! | crash | leaves |
+//! |---|---|
+//! | between reading and keeping | what was not kept is read again: the ledger tells from where on |
+//! | among several | they are kept oldest first, so those that are missing are later than the last |
+//!
+//! Several processes may listen to one gateway; an answer is kept once.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::dispatch::{Engine, WhenIdle};
+use super::settle::later;
+use crate::domain::outcome::Outcome;
+use crate::gateway::{Replies, Reply};
+use crate::ledger::{LedgerError, NewReply};
+
+/// Between two looks, and as much again by chance, so that processes do not look together.
+const EVERY: Duration = Duration::from_secs(4);
+const JITTER_MS: u64 = 2_000;
+/// What was written so long before the newest answer is read again: the provider may tell of
+/// answers in another order than they were written in.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
+/// Between two tries to read the log before the first message; doubled up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Who is not to wait leaves when the log could not be read for so long.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What the first look came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Everything that was answered until now is in the ledger.
+    All,
+    /// The provider keeps no log of answers.
+    NoLog,
+    /// The process is to stop.
+    Stopped,
+    /// The provider refuses the account.
+    Refused { reason: String },
+    /// It could not be read, and whoever asks is not to wait for longer.
+    NotYet { next_at: Timestamp },
+}
+
+/// Listens to the gateway of a run.
+#[derive(Debug)]
+pub(super) struct Listener {
+    engine: Engine,
+    /// From when on the log is read next.
+    since: Option<Timestamp>,
+    chance: fastrand::Rng,
+}
+
+impl Listener {
+    pub(super) async fn new(engine: &Engine, seed: u64) -> Result<Self, LedgerError> {
+        let newest = engine.ledger.newest_reply(&engine.run.gateway).await?;
+        Ok(Self {
+            engine: engine.clone(),
+            since: newest.map(before),
+            chance: fastrand::Rng::with_seed(seed),
+        })
+    }
+
+    /// Reads the log up to now. Nothing may be sent before: somebody in it may have said STOP.
+    pub(super) async fn catch_up(
+        &mut self,
+        stop: &CancellationToken,
+        when_idle: WhenIdle,
+    ) -> Result<Heard, LedgerError> {
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let outcome = match self.read().await {
+                Ok(Some(replies)) => {
+                    self.keep(replies).await?;
+                    return Ok(Heard::All);
+                }
+                Ok(None) => return Ok(Heard::NoLog),
+                Err(Outcome::StopRun { failure }) => {
+                    let reason = failure.text;
+                    return Ok(Heard::Refused { reason });
+                }
+                Err(outcome) => outcome,
+            };
+            let why = outcome.failure().map(|failure| failure.text.as_str());
+            let why = why.unwrap_or_default();
+            tracing::warn!(
+                why,
+                "answers cannot be read, and nothing is sent until they are"
+            );
+            let wait = asked(&outcome).unwrap_or(pause);
+            if when_idle == WhenIdle::Leave && begun.elapsed() + wait > PATIENCE {
+                let wait = SignedDuration::try_from(wait).unwrap_or_default();
+                let next_at = later(self.engine.clock.now(), wait);
+                return Ok(Heard::NotYet { next_at });
+            }
+            tokio::select! {
+                // cancel-safe: nothing is held while waiting
+                () = stop.cancelled() => return Ok(Heard::Stopped),
+                // cancel-safe: a timer
+                () = sleep(wait) => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Looks again and again until it is told to end. A look that fails is only late: the sends
+    /// themselves meet the same provider.
+    pub(super) async fn listen(mut self, end: CancellationToken) {
+        loop {
+            let wait = EVERY + Duration::from_millis(self.chance.u64(..=JITTER_MS));
+            if !rest(wait, &end).await {
+                return;
+            }
+            match self.read().await {
+                Ok(Some(replies)) => {
+                    if let Err(error) = self.keep(replies).await {
+                        tracing::warn!(%error, "answers could not be kept; they are read again");
+                    }
+                }
+                Ok(None) => return,
+                Err(outcome) => {
+                    let why = outcome.failure().map(|failure| failure.text.as_str());
+                    tracing::warn!(why = why.unwrap_or_default(), "answers cannot be read");
+                    if !rest(asked(&outcome).unwrap_or_default(), &end).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes its place among the requests of this process, which the provider counts together.
+    async fn read(&self) -> Result<Option<Replies>, Outcome> {
+        self.engine.guard.ready().await;
+        self.engine.gateway.replies(self.since).await
+    }
+
+    /// Oldest first; where that breaks off, the rest is read again.
+    async fn keep(&mut self, heard: Replies) -> Result<(), LedgerError> {
+        if heard.unreadable > 0 {
+            tracing::warn!(count = heard.unreadable, "answers that cannot be read");
+        }
+        let (ledger, gateway) = (&self.engine.ledger, &self.engine.run.gateway);
+        for reply in heard.replies {
+            let at = reply.at;
+            let reply = new_reply(gateway, reply);
+            ledger.keep_reply(&reply, self.engine.clock.now()).await?;
+            self.since = self.since.max(Some(before(at)));
+        }
+        Ok(())
+    }
+}
+
+/// Waits; says whether it is to go on.
+async fn rest(wait: Duration, end: &CancellationToken) -> bool {
+    tokio::select! {
+        // cancel-safe: nothing is held while waiting
+        () = end.cancelled() => false,
+        // cancel-safe: a timer
+        () = sleep(wait) => true,
+    }
+}
+
+fn before(at: Timestamp) -> Timestamp {
+    at.checked_sub(OVERLAP).unwrap_or(Timestamp::MIN)
+}
+
+/// The wait that the provider asked for.
+fn asked(outcome: &Outcome) -> Option<Duration> {
+    let asked = match outcome {
+        Outcome::Retry { after, .. } => *after,
+        Outcome::LineBusy { after, .. } => Some(*after),
+        Outcome::Accepted { .. }
+        | Outcome::Permanent { .. }
+        | Outcome::Uncertain { .. }
+        | Outcome::StopRun { .. }
+        | Outcome::MediaLost { .. } => None,
+    };
+    asked.and_then(|asked| Duration::try_from(asked).ok())
+}
+
+fn new_reply(gateway: &str, reply: Reply) -> NewReply {
+    NewReply {
+        event_id: reply.event_id,
+        gateway: gateway.to_owned(),
+        phone: reply.phone,
+        line: reply.line,
+        chat_id: reply.chat_id,
+        text: reply.text,
+        at: reply.at,
+    }
+}
