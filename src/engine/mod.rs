@@ -21,6 +21,7 @@ mod outcomes;
 pub mod patient;
 pub mod plan;
 mod pulse;
+pub mod receipts;
 mod reconcile;
 mod recorder;
 mod settle;

@@ -13,6 +13,7 @@ mod keys;
 mod once;
 mod pace;
 mod rate;
+mod receipts;
 mod soak;
 mod soak_of_many;
 mod stop;
@@ -110,6 +111,10 @@ on_both! {
         a_kill_of_all_costs_no_more_than_what_was_reserved,
         processes_that_stood_still_do_not_make_up_for_it,
         a_wait_for_all_is_kept_by_all_and_followed_by_no_burst,
+    }
+    receipts::{
+        what_was_delivered_and_read_is_known_after_a_sync,
+        a_rehearsal_and_a_refusal_are_said_politely,
     }
     stop::{
         one_signal_finishes_what_is_on_the_wire_and_exits_4,
