@@ -100,6 +100,8 @@ CREATE TABLE deliveries (
     sent_at          BIGINT,
     delivered_at     BIGINT,
     read_at          BIGINT,
+    look_at          BIGINT, -- when the provider is asked again for a receipt; NULL: soon after it
+                             -- was sent
     aged_ms          BIGINT, -- of a delivery that came from SQLite: see there; NULL: 0
     attempt          INTEGER NOT NULL DEFAULT 0, -- begun so far; the fence
     tries            INTEGER NOT NULL DEFAULT 0, -- those that count against the limit
@@ -130,6 +132,9 @@ CREATE INDEX deliveries_due ON deliveries (run_id, line, touch, due_at, id)
     WHERE state = 'pending';
 -- What is on the wire is little: no time is in the index, so a lease can be renewed without it.
 CREATE INDEX deliveries_sending ON deliveries (run_id, line, id) WHERE state = 'sending';
+-- By when a receipt is to be asked for. The first look is 10 s after the message was sent.
+CREATE INDEX deliveries_look ON deliveries (run_id, (COALESCE(look_at, sent_at + 10000)))
+    WHERE (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL;
 
 CREATE TABLE attempts (
     delivery_id BIGINT  NOT NULL,

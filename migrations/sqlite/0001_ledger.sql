@@ -95,6 +95,8 @@ CREATE TABLE deliveries (
     sent_at          INTEGER,
     delivered_at     INTEGER,
     read_at          INTEGER,
+    look_at          INTEGER, -- when the provider is asked again for a receipt; NULL: soon after
+                              -- it was sent
     CHECK ((state = 'skipped') = (reason IS NOT NULL)),
     CHECK (state <> 'sending' OR (attempt > 0 AND begun_at IS NOT NULL AND fixed IS NOT NULL)),
     CHECK (sent_at IS NOT NULL OR (state <> 'sent' AND state <> 'delivered' AND state <> 'read'))
@@ -102,6 +104,9 @@ CREATE TABLE deliveries (
 -- By kind, so that a claim finds what a used-up cap leaves it without reading the whole list.
 CREATE INDEX deliveries_due ON deliveries (run_id, line, touch, due_at) WHERE state = 'pending';
 CREATE INDEX deliveries_sending ON deliveries (run_id, lease_until) WHERE state = 'sending';
+-- By when a receipt is to be asked for. The first look is 10 s after the message was sent.
+CREATE INDEX deliveries_look ON deliveries (run_id, COALESCE(look_at, sent_at + 10000))
+    WHERE (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL;
 
 CREATE TABLE attempts (
     delivery_id INTEGER NOT NULL REFERENCES deliveries (id) DEFERRABLE INITIALLY DEFERRED,

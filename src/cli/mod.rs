@@ -31,6 +31,7 @@ mod schema;
 mod states;
 mod status;
 mod suppress;
+mod sync;
 mod verify;
 mod when;
 mod whom;
@@ -135,6 +136,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Put failed deliveries back; `resume` sends them
     Retry(retry::RetryArgs),
+    /// Ask the provider what people answered, and what was delivered and read; sends nothing
+    Sync(sync::SyncArgs),
     /// Settle an uncertain delivery by a person's word
     Resolve(resolve::ResolveArgs),
     /// People who are not to be written to, on any gateway and in any run
@@ -343,6 +346,7 @@ async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
         Command::Report(args) => report::report(app, args).await,
         Command::Explain(args) => explain::explain(app, args).await,
         Command::Retry(args) => retry::retry(app, args).await,
+        Command::Sync(args) => sync::sync(app, args).await,
         Command::Resolve(args) => resolve::resolve(app, args).await,
         Command::Suppress(args) => suppress::suppress(app, args).await,
         Command::Verify(args) => verify::verify(app, args).await,

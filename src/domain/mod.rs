@@ -22,6 +22,7 @@ pub mod pace;
 pub mod phone;
 pub mod problem;
 pub mod proof;
+pub mod receipt;
 pub mod recipient;
 pub mod retry;
 pub mod run;

@@ -22,6 +22,7 @@ use super::leases::Leases;
 use super::limiter::{Guard, Limiter};
 use super::listener::{self, Listener};
 use super::pulse::Pulse;
+use super::receipts::Looker;
 use super::recorder::Recorder;
 use super::tally::Tally;
 use super::uploads::Uploads;
@@ -190,7 +191,13 @@ async fn send(
     shutdown: &Shutdown,
     (shop, writer): (Arc<Shop>, Writer),
 ) -> Result<Ended, LedgerError> {
-    let mut listener = Listener::new(engine, session.seed).await?;
+    let at = Looker {
+        ledger: engine.ledger.clone(),
+        gateway: engine.gateway.clone(),
+        clock: engine.clock.clone(),
+        guard: engine.guard.clone(),
+    };
+    let mut listener = Listener::new(at, &engine.run.gateway, session.seed).await?;
     let heard = listener.catch_up(&shutdown.stop, session.when_idle).await?;
     let deaf = CancellationToken::new();
     let listening = match heard {

@@ -15,11 +15,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::dispatch::{Engine, WhenIdle};
+use super::dispatch::WhenIdle;
+use super::receipts::Looker;
 use super::settle::later;
 use crate::domain::outcome::Outcome;
 use crate::gateway::{Replies, Reply};
-use crate::ledger::{LedgerError, NewReply};
+use crate::ledger::{Arrival, LedgerError, NewReply};
 
 /// Between two looks, and as much again by chance, so that processes do not look together.
 const EVERY: Duration = Duration::from_secs(4);
@@ -48,23 +49,36 @@ pub(super) enum Heard {
     NotYet { next_at: Timestamp },
 }
 
-/// Listens to the gateway of a run.
+/// Listens to one gateway.
 #[derive(Debug)]
-pub(super) struct Listener {
-    engine: Engine,
+pub struct Listener {
+    at: Looker,
+    /// The gateway's name in the ledger.
+    gateway: String,
     /// From when on the log is read next.
     since: Option<Timestamp>,
     chance: fastrand::Rng,
 }
 
 impl Listener {
-    pub(super) async fn new(engine: &Engine, seed: u64) -> Result<Self, LedgerError> {
-        let newest = engine.ledger.newest_reply(&engine.run.gateway).await?;
+    /// Goes on where the ledger has come to with the gateway of this name.
+    pub async fn new(at: Looker, gateway: &str, seed: u64) -> Result<Self, LedgerError> {
+        let newest = at.ledger.newest_reply(gateway).await?;
         Ok(Self {
-            engine: engine.clone(),
+            at,
+            gateway: gateway.to_owned(),
             since: newest.map(before),
             chance: fastrand::Rng::with_seed(seed),
         })
+    }
+
+    /// Reads the log up to now and keeps what is new; says how many that are. `Err` within: the
+    /// provider's word on why it could not be read; then nothing is changed.
+    pub async fn once(&mut self) -> Result<Result<u64, Outcome>, LedgerError> {
+        match self.read().await {
+            Ok(replies) => Ok(Ok(self.keep(replies.unwrap_or_default()).await?)),
+            Err(outcome) => Ok(Err(outcome)),
+        }
     }
 
     /// Reads the log up to now. Nothing may be sent before: somebody in it may have said STOP.
@@ -97,7 +111,7 @@ impl Listener {
             let wait = asked(&outcome).unwrap_or(pause);
             if when_idle == WhenIdle::Leave && begun.elapsed() + wait > PATIENCE {
                 let wait = SignedDuration::try_from(wait).unwrap_or_default();
-                let next_at = later(self.engine.clock.now(), wait);
+                let next_at = later(self.at.clock.now(), wait);
                 return Ok(Heard::NotYet { next_at });
             }
             tokio::select! {
@@ -138,23 +152,25 @@ impl Listener {
 
     /// Takes its place among the requests of this process, which the provider counts together.
     async fn read(&self) -> Result<Option<Replies>, Outcome> {
-        self.engine.guard.ready().await;
-        self.engine.gateway.replies(self.since).await
+        self.at.guard.ready().await;
+        self.at.gateway.replies(self.since).await
     }
 
     /// Oldest first; where that breaks off, the rest is read again.
-    async fn keep(&mut self, heard: Replies) -> Result<(), LedgerError> {
+    async fn keep(&mut self, heard: Replies) -> Result<u64, LedgerError> {
+        let mut new = 0;
         if heard.unreadable > 0 {
             tracing::warn!(count = heard.unreadable, "answers that cannot be read");
         }
-        let (ledger, gateway) = (&self.engine.ledger, &self.engine.run.gateway);
+        let (ledger, gateway) = (&self.at.ledger, &self.gateway);
         for reply in heard.replies {
             let at = reply.at;
             let reply = new_reply(gateway, reply);
-            ledger.keep_reply(&reply, self.engine.clock.now()).await?;
+            let kept = ledger.keep_reply(&reply, self.at.clock.now()).await?;
+            new += u64::from(kept.arrival == Arrival::New);
             self.since = self.since.max(Some(before(at)));
         }
-        Ok(())
+        Ok(new)
     }
 }
 

@@ -23,10 +23,11 @@ use crate::domain::message::Media;
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
-    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord,
-    Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply,
-    NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry,
-    RunFacts, RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
+    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
+    DeliveryRecord, DueReceipt, Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted,
+    Lifting, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply,
+    ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression, Whom,
+    Worker, Write, Written,
 };
 
 /// Between two tries; doubled up to [`LONGEST_PAUSE`]. Each try may have waited for itself.
@@ -185,6 +186,8 @@ patiently! {
     stop claim(request: &ClaimRequest<'_>, admit: Admit<'_>) -> Claimed;
     abort write(owner: &Owner, group: &[Write]) -> Vec<Written>;
     stop messages_to(gateway: &str, phone: &Phone) -> HashSet<String>;
+    stop receipts_due(run: &RunRecord, now: Timestamp, jitter: u32, most: u32) -> Vec<DueReceipt>;
+    abort keep_receipt(run: &RunRecord, confirmed: &Confirmed) -> bool;
     stop suppress(people: &[NewSuppression], now: Timestamp) -> Vec<Suppressing>;
     stop lift(phone: &Phone, lifting: &Lifting, now: Timestamp) -> Lifted;
     stop suppressed(gateway: &str, phones: &[&Phone]) -> HashMap<String, Suppression>;

@@ -22,6 +22,7 @@ use crate::domain::key::IdempotencyKey;
 use crate::domain::message::{Media, Message};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
+use crate::domain::receipt::Receipt;
 
 /// A provider account that can send.
 #[async_trait]
@@ -49,6 +50,10 @@ pub trait Gateway: Debug + Send + Sync {
     /// `None` is no proof that it was not sent. What went wrong is `Retry`, `LineBusy`,
     /// `Permanent` or `StopRun`.
     async fn find(&self, sought: &Sought<'_>) -> Result<Option<String>, Outcome>;
+
+    /// How a message that was accepted stands now. What went wrong is `Retry`, `LineBusy`,
+    /// `Permanent` or `StopRun`; a message that is not known is an answer.
+    async fn state(&self, message_id: &str) -> Result<Receipt, Outcome>;
 
     /// The sender lines of this account; also the cheapest proof that the credentials are good.
     /// What went wrong is `Retry`, `LineBusy` or `StopRun`.

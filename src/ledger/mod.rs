@@ -20,6 +20,7 @@ mod kept;
 mod operator;
 mod opt_out;
 pub mod postgres;
+mod receipts;
 mod rows;
 mod runs;
 mod shapes;
@@ -44,6 +45,7 @@ pub use self::opt_out::{
     Answers, Arrival, Asked, KeptReply, Lifted, Lifting, NewReply, NewSuppression, OptOutEvent,
     Reply, ReplyId, Said, Suppressing, Suppression,
 };
+pub use self::receipts::{Confirmed, DueReceipt};
 pub use self::workers::{AtWork, Holding, Running, Worker};
 use crate::domain::account::AccountId;
 use crate::domain::campaign::{FrozenFile, Terms};
@@ -843,6 +845,27 @@ pub trait Ledger: Debug + Send + Sync {
         gateway: &str,
         phone: &Phone,
     ) -> Result<HashSet<String>, LedgerError>;
+
+    // Receipts
+
+    /// The first `most` messages of the run whose look is due, the longest due first; their next
+    /// look is set in the same transaction, so that no two processes look at one. `jitter` is
+    /// chance, 0 to 999. Costs what is due, not what was sent.
+    async fn receipts_due(
+        &self,
+        run: &RunRecord,
+        now: Timestamp,
+        jitter: u32,
+        most: u32,
+    ) -> Result<Vec<DueReceipt>, LedgerError>;
+
+    /// Keeps that a message arrived, or was opened. False, and nothing is changed, where the
+    /// delivery does not stand with this message or is that far already: never backwards.
+    async fn keep_receipt(
+        &self,
+        run: &RunRecord,
+        confirmed: &Confirmed,
+    ) -> Result<bool, LedgerError>;
 
     // People who opted out
 

@@ -25,6 +25,7 @@ mod postgres_words;
 mod proving;
 mod proxy;
 mod racing;
+mod receipts;
 mod runs;
 mod sending;
 mod settling;
@@ -128,6 +129,11 @@ macro_rules! conformance {
                     only_the_holder_can_give_back,
                     cancelling_stops_what_is_not_on_the_wire,
                     nothing_stays_open_in_a_cancelled_run,
+                }
+                receipts::{
+                    a_look_that_is_due_is_given_once_and_comes_back_later,
+                    a_receipt_only_goes_forward,
+                    a_receipt_of_another_message_changes_nothing,
                 }
                 runs::{
                     a_run_finishes_only_when_nothing_is_open,

@@ -13,6 +13,7 @@ mod keys;
 mod once;
 mod pace;
 mod rate;
+mod receipts;
 mod replies;
 mod soak;
 mod soak_of_many;
@@ -112,11 +113,16 @@ on_both! {
         processes_that_stood_still_do_not_make_up_for_it,
         a_wait_for_all_is_kept_by_all_and_followed_by_no_burst,
     }
+    receipts::{
+        what_was_delivered_and_read_is_known_after_a_sync,
+        a_rehearsal_and_a_refusal_are_said_politely,
+    }
     replies::{
         a_stop_from_before_the_run_is_heard_before_the_first_message,
         nothing_leaves_to_whoever_says_stop_while_others_are_written_to,
         the_newest_word_counts_and_is_kept_once_however_it_is_told,
         nothing_is_sent_while_answers_cannot_be_read,
+        a_sync_hears_what_was_said_after_the_run,
     }
     stop::{
         one_signal_finishes_what_is_on_the_wire_and_exits_4,

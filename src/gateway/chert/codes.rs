@@ -7,6 +7,8 @@ pub(super) const RATE_LIMITED: u32 = 1007;
 pub(super) const LINES_BUSY: u32 = 4002;
 /// The time in the signature is more than 300 s off.
 pub(super) const CLOCK: u32 = 2013;
+/// There is no such message.
+pub(super) const MESSAGE_UNKNOWN: u32 = 2003;
 /// The sender line is not this account's; sent with HTTP 400 or 403 (chert §17.5).
 const LINE_NOT_OURS: u32 = 2006;
 

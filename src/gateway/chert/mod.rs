@@ -8,6 +8,7 @@ mod find;
 mod lines;
 mod replies;
 mod sign;
+mod state;
 mod upload;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ use super::{Envelope, Gateway, GatewayError, Line, Now, Replies, Request, Sought
 use crate::domain::account::ChertAccount;
 use crate::domain::message::Media;
 use crate::domain::outcome::Outcome;
+use crate::domain::receipt::Receipt;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -161,6 +163,10 @@ impl Gateway for Chert {
 
     async fn find(&self, sought: &Sought<'_>) -> Result<Option<String>, Outcome> {
         self.find_in_chat(sought).await.map_err(answer::harmless)
+    }
+
+    async fn state(&self, message_id: &str) -> Result<Receipt, Outcome> {
+        self.state_of(message_id).await.map_err(answer::harmless)
     }
 
     async fn lines(&self) -> Result<Vec<Line>, Outcome> {

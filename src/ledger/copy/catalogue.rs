@@ -32,7 +32,8 @@ WHERE c.run_id = runs.id), 0)"];
                     lease_until: Integer, attempt: Integer, tries: Integer, revision: Integer,
                     fixed: Text, fixed_sum: Integer, first_attempt_at: Integer, begun_at: Integer,
                     unanswered_at: Integer, aged_ms: OrZero, code: Integer, message_id: Text,
-                    chat_id: Text, sent_at: Integer, delivered_at: Integer, read_at: Integer]
+                    chat_id: Text, sent_at: Integer, delivered_at: Integer, read_at: Integer,
+                    look_at: Integer]
                 sqlite [];
             Attempts: attempts, 4000
                 key [delivery_id: Integer, attempt: Integer]

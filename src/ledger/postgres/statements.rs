@@ -914,4 +914,18 @@ statements! {
         -- 'A' is the character after '@'; LIKE would take '_' in a name for any character
         WHERE run > $1 || '@' AND run < $1 || 'A'
         ORDER BY due_at DESC, run LIMIT $2";
+    RECEIPTS_DUE = "
+        SELECT id, message_id, sent_at FROM deliveries
+        WHERE run_id = $1 AND COALESCE(look_at, sent_at + 10000) <= $2
+          AND (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL
+        ORDER BY COALESCE(look_at, sent_at + 10000) LIMIT $3
+        FOR UPDATE SKIP LOCKED";
+    MOVE_LOOKS = "
+        UPDATE deliveries SET look_at = v.at
+        FROM unnest($1::bigint[], $2::bigint[]) AS v (id, at) WHERE deliveries.id = v.id";
+    KEEP_RECEIPT = "
+        UPDATE deliveries
+        SET state = $4::text, delivered_at = COALESCE(delivered_at, $5), read_at = $6
+        WHERE id = $1 AND run_id = $2 AND message_id = $3
+          AND (state = 'sent' OR (state = 'delivered' AND $4::text = 'read'))";
 }

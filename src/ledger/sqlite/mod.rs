@@ -12,6 +12,7 @@ mod history;
 mod opt_out;
 mod owners;
 mod place;
+mod receipts;
 mod runs;
 mod schedules;
 mod schema;
@@ -31,10 +32,11 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use self::statements as sql;
 use super::insight::Schema;
 use super::{
-    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Copied, DeliveryId, DeliveryRecord,
-    Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted, Lifting, Missed, NewReply,
-    NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry,
-    RunFacts, RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
+    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
+    DeliveryRecord, DueReceipt, Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted,
+    Lifting, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply,
+    ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression, Whom,
+    Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::cap::{Cap, Subject};
@@ -480,6 +482,24 @@ impl Ledger for SqliteLedger {
 
     async fn missed(&self, campaign: &str, most: u32) -> Result<Vec<Missed>, LedgerError> {
         schedules::missed(self, campaign, most).await
+    }
+
+    async fn receipts_due(
+        &self,
+        run: &RunRecord,
+        now: Timestamp,
+        jitter: u32,
+        most: u32,
+    ) -> Result<Vec<DueReceipt>, LedgerError> {
+        receipts::due(self, run, now, (jitter, most)).await
+    }
+
+    async fn keep_receipt(
+        &self,
+        run: &RunRecord,
+        confirmed: &Confirmed,
+    ) -> Result<bool, LedgerError> {
+        receipts::keep(self, run, confirmed).await
     }
 
     async fn take_place(&self) -> Result<Option<Copied>, LedgerError> {

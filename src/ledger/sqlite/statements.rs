@@ -880,4 +880,18 @@ statements! {
     SET_DUE = "
         UPDATE OR FAIL deliveries SET due_at = v.value ->> 1
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
+    /// The expressions are those of the index.
+    RECEIPTS_DUE = "
+        SELECT id, message_id, sent_at FROM deliveries
+        WHERE run_id = ?1 AND COALESCE(look_at, sent_at + 10000) <= ?2
+          AND (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL
+        ORDER BY COALESCE(look_at, sent_at + 10000) LIMIT ?3";
+    MOVE_LOOKS = "
+        UPDATE OR FAIL deliveries SET look_at = v.value ->> 1
+        FROM json_each(?) v WHERE deliveries.id = v.value ->> 0";
+    KEEP_RECEIPT = "
+        UPDATE deliveries
+        SET state = ?4, delivered_at = COALESCE(delivered_at, ?5), read_at = ?6
+        WHERE id = ?1 AND run_id = ?2 AND message_id = ?3
+          AND (state = 'sent' OR (state = 'delivered' AND ?4 = 'read'))";
 }

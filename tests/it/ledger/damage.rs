@@ -40,6 +40,7 @@ const TABLES: [(&str, &[&str], &[&str]); 7] = [
             "touch",
             "delivered_at",
             "read_at",
+            "look_at",
         ],
     ),
     ("attempts", &["delivery_id", "attempt"], &[]),

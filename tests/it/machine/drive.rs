@@ -15,6 +15,7 @@ use sendoff::domain::delivery::DeliveryState;
 use sendoff::domain::message::Media;
 use sendoff::domain::outcome::{Failure, Outcome, Scope};
 use sendoff::domain::pace::{Limit, Rate};
+use sendoff::domain::receipt::Receipt;
 use sendoff::domain::retry::RetryPolicy;
 use sendoff::domain::window::Window;
 use sendoff::engine::clock::Clock;
@@ -124,6 +125,10 @@ impl Gateway for Scripted {
 
     async fn upload(&self, _: &Media) -> Result<String, Outcome> {
         unreachable!("no message names a file")
+    }
+
+    async fn state(&self, _: &str) -> Result<Receipt, Outcome> {
+        Ok(Receipt::UnderWay)
     }
 
     async fn find(&self, _: &Sought<'_>) -> Result<Option<String>, Outcome> {

@@ -117,3 +117,18 @@ pub(super) async fn nothing_is_sent_while_answers_cannot_be_read(on: On) {
         (0, 2)
     );
 }
+
+pub(super) async fn a_sync_hears_what_was_said_after_the_run(on: On) {
+    let stage = Stage::on(on, 2, "", "").await;
+    let ended = stage.send().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    stage.provider.says(&phone(1), "Unsubscribe").await;
+    let sync = stage.project.run(&["sync"]).await;
+    assert_eq!(sync.code, Some(0), "{sync:?}");
+    assert!(sync.out.contains("chert: 1 new answer\n"), "{sync:?}");
+    let again = stage.project.run(&["sync"]).await;
+    assert!(!again.out.contains("answer"), "kept once: {again:?}");
+    let suppressed = stage.project.run(&["suppress", "list", "--format", "json"]).await;
+    assert_eq!(suppressed.json()["suppressions"][0]["phone"], phone(1), "{suppressed:?}");
+    assert_eq!(suppressed.json()["suppressions"][0]["run"], RUN);
+}

@@ -1,0 +1,160 @@
+//! `sync`: asks the provider once what people answered and what became of sent messages. Sends
+//! nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{App, Exit, Stop, open, preflight};
+use crate::domain::delivery::{Counts, DeliveryState};
+use crate::engine::limiter::Guard;
+use crate::engine::listener::Listener;
+use crate::engine::receipts::{Looker, Seen};
+use crate::ledger::{Ledger, RunRecord};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sendoff sync                       every run, for a line in crontab
+  sendoff sync review-request@once   this run alone
+
+Nothing is sent. What people answered since the last time is kept, and STOP obeyed. A message is looked at 10 seconds after it was sent, then at growing intervals, for
+three days; one that is not due yet is not asked about. Asking again later is always safe. A
+rehearsal has no receipts to ask for: its sandbox ended with it.")]
+pub(super) struct SyncArgs {
+    /// The run, such as review-request@once [default: every run]
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+}
+
+pub(super) async fn sync(app: &App, args: SyncArgs) -> Result<Exit, Stop> {
+    let found = open::settings(app)?;
+    let ledger = open::existing_ledger(app).await?;
+    let runs = match &args.run {
+        Some(text) => {
+            let run = open::run(&*ledger, text).await?;
+            if run.run.is_rehearsal() {
+                return Err(rehearsal(&run));
+            }
+            vec![(run, None)]
+        }
+        None => {
+            let all = ledger.runs().await?.into_iter();
+            let live = all.filter(|(run, _)| !run.run.is_rehearsal());
+            live.map(|(run, counts)| (run, Some(counts))).collect()
+        }
+    };
+    let mut lookers: BTreeMap<String, Looker> = BTreeMap::new();
+    let mut exit = Exit::Done;
+    let mut looked_at = 0;
+    for (run, counts) in &runs {
+        if args.run.is_none() && !found.settings.gateways.contains_key(&run.gateway) {
+            // It was taken out of the settings since; the others are asked all the same.
+            continue;
+        }
+        if !lookers.contains_key(&run.gateway) {
+            let looker = looker(app, &found, &ledger, &run.gateway).await?;
+            if hear(app, &looker, &run.gateway).await? == Heard::NotNow {
+                exit = Exit::Stopped;
+            }
+            lookers.insert(run.gateway.clone(), looker);
+        }
+        let (Some(looker), true) = (lookers.get(&run.gateway), may_get_receipts(counts)) else {
+            continue;
+        };
+        looked_at += 1;
+        let seen = looker.look(run, fastrand::u32(0..1_000)).await?;
+        app.out.data(&format!("{}: {}\n", run.run, words(&seen)))?;
+        if let Some(why) = &seen.stopped {
+            exit = Exit::Stopped;
+            app.out.note(&format!(
+                "The provider did not answer for all: {why}. `sendoff sync {}` goes on later.",
+                run.run
+            ));
+        }
+    }
+    if looked_at == 0 {
+        app.out
+            .note("Nothing was sent that a receipt could come for.");
+    }
+    Ok(exit)
+}
+
+/// `None`: the run was asked for by name.
+fn may_get_receipts(counts: &Option<Counts>) -> bool {
+    counts.as_ref().is_none_or(|counts| {
+        counts.of(DeliveryState::Sent) + counts.of(DeliveryState::Delivered) > 0
+    })
+}
+
+async fn looker(
+    app: &App,
+    found: &open::FoundSettings,
+    ledger: &Arc<dyn Ledger>,
+    gateway: &str,
+) -> Result<Looker, Stop> {
+    let ready = preflight::gateway(app, found, gateway)?;
+    preflight::same_account(&**ledger, &ready).await?;
+    Ok(Looker {
+        ledger: ledger.clone(),
+        gateway: ready.gateway,
+        clock: app.clock.clone(),
+        guard: Guard::of(ready.limit),
+    })
+}
+
+/// Whether everything that was answered is known now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    All,
+    NotNow,
+}
+
+/// Hears what people answered on a gateway since the last time.
+async fn hear(app: &App, looker: &Looker, gateway: &str) -> Result<Heard, Stop> {
+    let mut listener = Listener::new(looker.clone(), gateway, 0).await?;
+    match listener.once().await? {
+        Ok(0) => {}
+        Ok(1) => app.out.data(&format!("{gateway}: 1 new answer\n"))?,
+        Ok(new) => app.out.data(&format!("{gateway}: {new} new answers\n"))?,
+        Err(outcome) => {
+            let why = outcome.failure().map(|failure| failure.text.as_str());
+            app.out.note(&format!(
+                "The answers to '{gateway}' cannot be read: {}. `sendoff sync` goes on later.",
+                why.unwrap_or_default()
+            ));
+            return Ok(Heard::NotNow);
+        }
+    }
+    Ok(Heard::All)
+}
+
+fn rehearsal(run: &RunRecord) -> Stop {
+    Stop::could_not_start(format!(
+        "{} is a rehearsal; its sandbox is gone, and with it every receipt",
+        run.run
+    ))
+    .help("name a run that was sent for real")
+}
+
+/// What has changed, and then what has not.
+fn words(seen: &Seen) -> String {
+    if seen.looked == 0 {
+        return "no message is due to be looked at".to_owned();
+    }
+    let mut words = format!(
+        "{} looked at, {} newly delivered, {} newly read",
+        seen.looked, seen.delivered, seen.read
+    );
+    for (n, what) in [
+        (seen.failed, "given up by the provider"),
+        (seen.unknown, "not known to the provider"),
+        (seen.unanswered, "without an answer"),
+    ] {
+        if n > 0 {
+            words.push_str(&format!(", {n} {what}"));
+        }
+    }
+    words
+}

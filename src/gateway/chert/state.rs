@@ -1,0 +1,129 @@
+//! Reads how one message stands (chert §8.1). Its body was never documented, so that it is taken
+//! wrapped or bare, and what is not understood is a message that is still under way.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{Chert, answer, body, codes};
+use crate::domain::outcome::Outcome;
+use crate::domain::receipt::Receipt;
+
+impl Chert {
+    pub(super) async fn state_of(&self, message_id: &str) -> Result<Receipt, Outcome> {
+        let now = || self.signer.now();
+        let path = body::message(message_id);
+        let called = self.call(Method::GET, &path, Bytes::new());
+        let answer = called.await.map_err(|lost| answer::lost(lost, now))?;
+        if answer.is_success() {
+            return Ok(read(&answer.body, message_id));
+        }
+        let refused = answer::refused(&answer, now);
+        let code = refused.failure().and_then(|failure| failure.code);
+        if code == Some(codes::MESSAGE_UNKNOWN) {
+            return Ok(Receipt::Unknown);
+        }
+        Err(refused)
+    }
+}
+
+/// A time that is there counts more than a status that lags behind it.
+fn read(body: &[u8], message_id: &str) -> Receipt {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return Receipt::UnderWay;
+    };
+    let message = body.get("message").unwrap_or(&body);
+    let text = |name: &str| message.get(name).and_then(Value::as_str);
+    let time = |name: &str| text(name).and_then(|at| at.parse::<Timestamp>().ok());
+    let id = text("id").or_else(|| text("message_id"));
+    if id.is_some_and(|id| id != message_id) {
+        return Receipt::UnderWay;
+    }
+    let (delivered_at, read_at) = (time("delivered_at"), time("read_at"));
+    match (text("status"), delivered_at, read_at) {
+        (Some("read"), ..) | (_, _, Some(_)) => Receipt::Read {
+            delivered_at,
+            at: read_at,
+        },
+        (Some("delivered"), ..) | (_, Some(_), _) => Receipt::Delivered { at: delivered_at },
+        (Some("failed"), ..) => Receipt::Failed,
+        _ => Receipt::UnderWay,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELIVERED: &str = "2026-06-10T16:05:40Z";
+    const OPENED: &str = "2026-06-10T16:06:00Z";
+
+    fn look(body: &str) -> Receipt {
+        read(body.as_bytes(), "m1")
+    }
+
+    fn at(text: &str) -> Option<Timestamp> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn it_is_read_wrapped_and_bare() {
+        let bare = format!(r#"{{"id":"m1","status":"delivered","delivered_at":"{DELIVERED}"}}"#);
+        let wrapped = format!(r#"{{"message":{bare}}}"#);
+        let named = bare.replace("\"id\"", "\"message_id\"");
+        for body in [bare, wrapped, named] {
+            assert_eq!(
+                look(&body),
+                Receipt::Delivered { at: at(DELIVERED) },
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_time_counts_more_than_a_status_that_lags() {
+        let body = format!(r#"{{"id":"m1","status":"sent","delivered_at":"{DELIVERED}"}}"#);
+        assert_eq!(look(&body), Receipt::Delivered { at: at(DELIVERED) });
+        let body = format!(r#"{{"status":"delivered","delivered_at":null,"read_at":"{OPENED}"}}"#);
+        let opened = Receipt::Read {
+            delivered_at: None,
+            at: at(OPENED),
+        };
+        assert_eq!(look(&body), opened);
+        let body = format!(r#"{{"status":"failed","delivered_at":"{DELIVERED}"}}"#);
+        assert_eq!(look(&body), Receipt::Delivered { at: at(DELIVERED) });
+    }
+
+    #[test]
+    fn a_status_counts_without_a_time() {
+        let opened = Receipt::Read {
+            delivered_at: None,
+            at: None,
+        };
+        assert_eq!(look(r#"{"status":"read"}"#), opened);
+        let delivered = Receipt::Delivered { at: None };
+        assert_eq!(
+            look(r#"{"status":"delivered","delivered_at":7}"#),
+            delivered
+        );
+        assert_eq!(look(r#"{"status":"failed"}"#), Receipt::Failed);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_still_under_way() {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            "nonsense",
+            r#"{"message":3}"#,
+            r#"{"status":"queued"}"#,
+            r#"{"status":"sent","delivered_at":null}"#,
+            r#"{"status":"teleported"}"#,
+            r#"{"id":"another","status":"read"}"#,
+        ] {
+            assert_eq!(look(body), Receipt::UnderWay, "{body}");
+        }
+    }
+}
