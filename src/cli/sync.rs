@@ -8,7 +8,7 @@ use super::{App, Exit, Stop, open, preflight};
 use crate::domain::delivery::DeliveryState;
 use crate::engine::limiter::Guard;
 use crate::engine::receipts::{Looker, Seen};
-use crate::ledger::RunRecord;
+use crate::ledger::{Ledger, RunRecord};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -28,41 +28,26 @@ pub(super) struct SyncArgs {
 pub(super) async fn sync(app: &App, args: SyncArgs) -> Result<Exit, Stop> {
     let found = open::settings(app)?;
     let ledger = open::existing_ledger(app).await?;
-    let runs: Vec<RunRecord> = match &args.run {
-        Some(text) => {
-            let run = open::run(&*ledger, text).await?;
-            if run.run.is_rehearsal() {
-                return Err(rehearsal(&run));
-            }
-            vec![run]
-        }
-        None => {
-            let all = ledger.runs().await?.into_iter();
-            all.filter(|(run, counts)| {
-                let sent = counts.of(DeliveryState::Sent) + counts.of(DeliveryState::Delivered);
-                !run.run.is_rehearsal() && sent > 0
-            })
-            .map(|(run, _)| run)
-            .collect()
-        }
+    let runs = match &args.run {
+        Some(text) => vec![one(&*ledger, text).await?],
+        None => all(&*ledger).await?,
     };
     let mut lookers: BTreeMap<String, Looker> = BTreeMap::new();
     let mut exit = Exit::Done;
     for run in &runs {
-        let looker = match lookers.get(&run.gateway) {
-            Some(looker) => looker.clone(),
-            None => {
-                let ready = preflight::gateway(app, &found, &run.gateway)?;
-                preflight::same_account(&*ledger, &ready).await?;
-                let looker = Looker {
-                    ledger: ledger.clone(),
-                    gateway: ready.gateway,
-                    clock: app.clock.clone(),
-                    guard: Guard::of(ready.limit),
-                };
-                lookers.insert(run.gateway.clone(), looker.clone());
-                looker
-            }
+        if !lookers.contains_key(&run.gateway) {
+            let ready = preflight::gateway(app, &found, &run.gateway)?;
+            preflight::same_account(&*ledger, &ready).await?;
+            let looker = Looker {
+                ledger: ledger.clone(),
+                gateway: ready.gateway,
+                clock: app.clock.clone(),
+                guard: Guard::of(ready.limit),
+            };
+            lookers.insert(run.gateway.clone(), looker);
+        }
+        let Some(looker) = lookers.get(&run.gateway) else {
+            continue;
         };
         let seen = looker.look(run, fastrand::u32(0..1_000)).await?;
         app.out.data(&format!("{}: {}\n", run.run, words(&seen)))?;
@@ -79,6 +64,24 @@ pub(super) async fn sync(app: &App, args: SyncArgs) -> Result<Exit, Stop> {
             .note("Nothing was sent that a receipt could come for.");
     }
     Ok(exit)
+}
+
+async fn one(ledger: &dyn Ledger, text: &str) -> Result<RunRecord, Stop> {
+    let run = open::run(ledger, text).await?;
+    if run.run.is_rehearsal() {
+        return Err(rehearsal(&run));
+    }
+    Ok(run)
+}
+
+/// The runs that a receipt can come for.
+async fn all(ledger: &dyn Ledger) -> Result<Vec<RunRecord>, Stop> {
+    let all = ledger.runs().await?.into_iter();
+    let waiting = all.filter(|(run, counts)| {
+        let sent = counts.of(DeliveryState::Sent) + counts.of(DeliveryState::Delivered);
+        !run.run.is_rehearsal() && sent > 0
+    });
+    Ok(waiting.map(|(run, _)| run).collect())
 }
 
 fn rehearsal(run: &RunRecord) -> Stop {
@@ -98,14 +101,13 @@ fn words(seen: &Seen) -> String {
         "{} looked at, {} newly delivered, {} newly read",
         seen.looked, seen.delivered, seen.read
     );
-    for (n, what) in [
+    let rest = [
         (seen.failed, "given up by the provider"),
         (seen.unknown, "not known to the provider"),
         (seen.unanswered, "without an answer"),
-    ] {
-        if n > 0 {
-            words.push_str(&format!(", {n} {what}"));
-        }
+    ];
+    for (n, what) in rest.iter().filter(|(n, _)| *n > 0) {
+        words.extend([", ", &n.to_string(), " ", what]);
     }
     words
 }

@@ -180,13 +180,12 @@ impl Choice<'_> {
     /// The gateway of a run, or why there is none.
     async fn ready(&self, name: &str) -> Result<(Ready, Guard), Stop> {
         let known = self.gateways().get(name).cloned();
-        let (ready, guard) = match known {
-            Some(known) => known,
-            None => {
-                let ready = preflight::gateway(self.app, self.found, name)?;
-                let guard = Guard::of(ready.limit);
-                (ready, guard)
-            }
+        let (ready, guard) = if let Some(known) = known {
+            known
+        } else {
+            let ready = preflight::gateway(self.app, self.found, name)?;
+            let guard = Guard::of(ready.limit);
+            (ready, guard)
         };
         preflight::same_account(self.ledger, &ready).await?;
         self.gateways()
