@@ -33,18 +33,8 @@ pub(super) async fn sync(app: &App, args: SyncArgs) -> Result<Exit, Stop> {
     let found = open::settings(app)?;
     let ledger = open::existing_ledger(app).await?;
     let runs = match &args.run {
-        Some(text) => {
-            let run = open::run(&*ledger, text).await?;
-            if run.run.is_rehearsal() {
-                return Err(rehearsal(&run));
-            }
-            vec![(run, None)]
-        }
-        None => {
-            let all = ledger.runs().await?.into_iter();
-            let live = all.filter(|(run, _)| !run.run.is_rehearsal());
-            live.map(|(run, counts)| (run, Some(counts))).collect()
-        }
+        Some(text) => vec![(one(&*ledger, text).await?, None)],
+        None => all(&*ledger).await?,
     };
     let mut lookers: BTreeMap<String, Looker> = BTreeMap::new();
     let mut exit = Exit::Done;
@@ -61,7 +51,8 @@ pub(super) async fn sync(app: &App, args: SyncArgs) -> Result<Exit, Stop> {
             }
             lookers.insert(run.gateway.clone(), looker);
         }
-        let (Some(looker), true) = (lookers.get(&run.gateway), may_get_receipts(counts)) else {
+        let (Some(looker), true) = (lookers.get(&run.gateway), may_get_receipts(counts.as_ref()))
+        else {
             continue;
         };
         looked_at += 1;
@@ -82,9 +73,24 @@ pub(super) async fn sync(app: &App, args: SyncArgs) -> Result<Exit, Stop> {
     Ok(exit)
 }
 
+async fn one(ledger: &dyn Ledger, text: &str) -> Result<RunRecord, Stop> {
+    let run = open::run(ledger, text).await?;
+    if run.run.is_rehearsal() {
+        return Err(rehearsal(&run));
+    }
+    Ok(run)
+}
+
+/// Every run but rehearsals, with its counts.
+async fn all(ledger: &dyn Ledger) -> Result<Vec<(RunRecord, Option<Counts>)>, Stop> {
+    let all = ledger.runs().await?.into_iter();
+    let live = all.filter(|(run, _)| !run.run.is_rehearsal());
+    Ok(live.map(|(run, counts)| (run, Some(counts))).collect())
+}
+
 /// `None`: the run was asked for by name.
-fn may_get_receipts(counts: &Option<Counts>) -> bool {
-    counts.as_ref().is_none_or(|counts| {
+fn may_get_receipts(counts: Option<&Counts>) -> bool {
+    counts.is_none_or(|counts| {
         counts.of(DeliveryState::Sent) + counts.of(DeliveryState::Delivered) > 0
     })
 }
@@ -144,18 +150,19 @@ fn words(seen: &Seen) -> String {
     if seen.looked == 0 {
         return "no message is due to be looked at".to_owned();
     }
-    let mut words = format!(
-        "{} looked at, {} newly delivered, {} newly read",
-        seen.looked, seen.delivered, seen.read
-    );
+    let mut parts = vec![
+        format!("{} looked at", seen.looked),
+        format!("{} newly delivered", seen.delivered),
+        format!("{} newly read", seen.read),
+    ];
     for (n, what) in [
         (seen.failed, "given up by the provider"),
         (seen.unknown, "not known to the provider"),
         (seen.unanswered, "without an answer"),
     ] {
         if n > 0 {
-            words.push_str(&format!(", {n} {what}"));
+            parts.push(format!("{n} {what}"));
         }
     }
-    words
+    parts.join(", ")
 }
