@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod contract;
 mod examples;
 mod fuzz;
 mod gateway;

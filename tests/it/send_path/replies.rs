@@ -128,7 +128,14 @@ pub(super) async fn a_sync_hears_what_was_said_after_the_run(on: On) {
     assert!(sync.out.contains("chert: 1 new answer\n"), "{sync:?}");
     let again = stage.project.run(&["sync"]).await;
     assert!(!again.out.contains("answer"), "kept once: {again:?}");
-    let suppressed = stage.project.run(&["suppress", "list", "--format", "json"]).await;
-    assert_eq!(suppressed.json()["suppressions"][0]["phone"], phone(1), "{suppressed:?}");
+    let suppressed = stage
+        .project
+        .run(&["suppress", "list", "--format", "json"])
+        .await;
+    assert_eq!(
+        suppressed.json()["suppressions"][0]["phone"],
+        phone(1),
+        "{suppressed:?}"
+    );
     assert_eq!(suppressed.json()["suppressions"][0]["run"], RUN);
 }
