@@ -122,7 +122,7 @@ async fn request(stream: &mut TcpStream) -> Option<String> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum When {
     AtOnce,
-    /// It names its lines, and is to take a message.
+    /// It names its lines and says that nobody has answered, and is to take a message.
     AtAMessage,
 }
 
@@ -157,7 +157,11 @@ async fn run_against(madness: Madness, when: When) -> Ended {
                 while let Some(head) = request(&mut stream).await {
                     let sane = head.starts_with("GET ") && when == When::AtAMessage;
                     let answered = if sane {
-                        let body = format!(r#"{{"phone_numbers":[{{"id":"p1","phone_number":"{}","is_active":true}}]}}"#, LINES[0]);
+                        let body = if head.starts_with("GET /api/v1/events") {
+                            r#"{"events":[],"next_cursor":null,"count":0}"#.to_owned()
+                        } else {
+                            format!(r#"{{"phone_numbers":[{{"id":"p1","phone_number":"{}","is_active":true}}]}}"#, LINES[0])
+                        };
                         let text = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
                         stream.write_all(text.as_bytes()).await
                     } else {
