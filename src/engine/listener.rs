@@ -20,7 +20,7 @@ use super::receipts::Looker;
 use super::settle::later;
 use crate::domain::outcome::Outcome;
 use crate::gateway::{Replies, Reply};
-use crate::ledger::{Arrival, LedgerError, NewReply};
+use crate::ledger::{Arrival, Gate, Held, LedgerError, NewReply};
 
 /// Between two looks, and as much again by chance, so that processes do not look together.
 const EVERY: Duration = Duration::from_secs(4);
@@ -109,6 +109,7 @@ impl Listener {
                 "answers cannot be read, and nothing is sent until they are"
             );
             let wait = asked(&outcome).unwrap_or(pause);
+            self.tell(why, wait).await?;
             if when_idle == WhenIdle::Leave && begun.elapsed() + wait > PATIENCE {
                 let wait = SignedDuration::try_from(wait).unwrap_or_default();
                 let next_at = later(self.at.clock.now(), wait);
@@ -122,6 +123,20 @@ impl Listener {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Closes the account's gate for as long as it is waited, so that whoever asks how the run
+    /// stands is told why.
+    async fn tell(&self, why: &str, wait: Duration) -> Result<(), LedgerError> {
+        let now = self.at.clock.now();
+        let wait = SignedDuration::try_from(wait).unwrap_or_default();
+        let gate = Gate {
+            gateway: self.gateway.clone(),
+            held: Held::Account,
+            until: later(now, wait),
+            reason: why.to_owned(),
+        };
+        self.at.ledger.hold(&gate, now).await
     }
 
     /// Looks again and again until it is told to end. A look that fails is only late: the sends

@@ -24,10 +24,10 @@ use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
-    DeliveryRecord, DueReceipt, Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted,
-    Lifting, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply,
-    ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression, Whom,
-    Worker, Write, Written,
+    DeliveryRecord, DueReceipt, Freeze, Gate, History, KeptReply, KnownChat, Ledger, LedgerError,
+    Lifted, Lifting, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner,
+    Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression,
+    Whom, Worker, Write, Written,
 };
 
 /// Between two tries; doubled up to [`LONGEST_PAUSE`]. Each try may have waited for itself.
@@ -185,6 +185,7 @@ patiently! {
     stop bury(now: Timestamp) -> ();
     stop claim(request: &ClaimRequest<'_>, admit: Admit<'_>) -> Claimed;
     abort write(owner: &Owner, group: &[Write]) -> Vec<Written>;
+    stop hold(gate: &Gate, now: Timestamp) -> ();
     stop messages_to(gateway: &str, phone: &Phone) -> HashSet<String>;
     stop receipts_due(run: &RunRecord, now: Timestamp, jitter: u32, most: u32) -> Vec<DueReceipt>;
     abort keep_receipt(run: &RunRecord, confirmed: &Confirmed) -> bool;

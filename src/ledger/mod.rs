@@ -838,6 +838,9 @@ pub trait Ledger: Debug + Send + Sync {
     /// Commits a group of changes in one transaction, in order; one answer for each.
     async fn write(&self, owner: &Owner, group: &[Write]) -> Result<Vec<Written>, LedgerError>;
 
+    /// Keeps a wait that concerns no delivery alone; only ever extended.
+    async fn hold(&self, gate: &Gate, now: Timestamp) -> Result<(), LedgerError>;
+
     /// The provider's ids of messages to this person that deliveries of the gateway are known to
     /// have become.
     async fn messages_to(

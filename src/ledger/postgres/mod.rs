@@ -42,10 +42,10 @@ use super::insight::Schema;
 use super::rows::stored;
 use super::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
-    DeliveryRecord, DueReceipt, Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted,
-    Lifting, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply,
-    ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression, Whom,
-    Worker, Write, Written,
+    DeliveryRecord, DueReceipt, Freeze, Gate, History, KeptReply, KnownChat, Ledger, LedgerError,
+    Lifted, Lifting, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner,
+    Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression,
+    Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::cap::{Cap, Subject};
@@ -359,6 +359,10 @@ impl Ledger for PostgresLedger {
 
     async fn write(&self, owner: &Owner, group: &[Write]) -> Result<Vec<Written>, LedgerError> {
         write::write(self, owner, group).await
+    }
+
+    async fn hold(&self, gate: &Gate, now: Timestamp) -> Result<(), LedgerError> {
+        write::hold(self, gate, now).await
     }
 
     async fn messages_to(

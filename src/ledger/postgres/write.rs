@@ -399,3 +399,16 @@ fn attempt_text(one: &AttemptRow<'_>) -> usize {
 fn chat_text(chat: &NewChat) -> usize {
     chat.gateway.len() + chat.phone.expose().len() + chat.chat_id.len() + chat.line.len()
 }
+
+pub(super) async fn hold(
+    ledger: &PostgresLedger,
+    gate: &Gate,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    ledger
+        .transact_at(Limit::Short, now, |mut tx, now| async move {
+            tx.extend_gate(gate, now).await?;
+            Ok((tx, ()))
+        })
+        .await
+}

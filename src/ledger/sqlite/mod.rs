@@ -33,10 +33,10 @@ use self::statements as sql;
 use super::insight::Schema;
 use super::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
-    DeliveryRecord, DueReceipt, Freeze, History, KeptReply, KnownChat, Ledger, LedgerError, Lifted,
-    Lifting, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply,
-    ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression, Whom,
-    Worker, Write, Written,
+    DeliveryRecord, DueReceipt, Freeze, Gate, History, KeptReply, KnownChat, Ledger, LedgerError,
+    Lifted, Lifting, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner,
+    Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression,
+    Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::cap::{Cap, Subject};
@@ -370,6 +370,10 @@ impl Ledger for SqliteLedger {
 
     async fn write(&self, owner: &Owner, group: &[Write]) -> Result<Vec<Written>, LedgerError> {
         write::write(self, owner, group).await
+    }
+
+    async fn hold(&self, gate: &Gate, now: Timestamp) -> Result<(), LedgerError> {
+        write::hold(self, gate, now).await
     }
 
     async fn messages_to(

@@ -353,3 +353,13 @@ fn moved_row(one: &Moved<'_>) -> Value {
         one.release.attempt,
     ])
 }
+
+pub(super) async fn hold(
+    ledger: &SqliteLedger,
+    gate: &Gate,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let mut tx = ledger.begin().await?;
+    tx.extend_gate(gate, now).await?;
+    Ok(tx.commit().await?)
+}
