@@ -16,6 +16,7 @@ use serde_json::json;
 use super::Sandbox;
 use super::faults::FaultPlan;
 use super::journal::Filter;
+use super::turning::{Turn, parse_step};
 
 /// All routes of the control surface.
 pub(super) fn router(sandbox: Sandbox) -> Router {
@@ -28,6 +29,8 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
             "/_sandbox/faults",
             get(faults).post(set_faults).delete(clear_faults),
         )
+        .route("/_sandbox/clock", get(clock).put(turn_clock))
+        .route("/_sandbox/clock/step", post(step_clock))
         .with_state(sandbox)
 }
 
@@ -114,4 +117,20 @@ async fn set_faults(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Respo
 async fn clear_faults(State(sandbox): State<Sandbox>) -> Response {
     sandbox.set_faults(FaultPlan::default());
     off_thread(sandbox, Sandbox::faults).await
+}
+
+async fn clock(State(sandbox): State<Sandbox>) -> Response {
+    off_thread(sandbox, Sandbox::clock).await
+}
+
+async fn turn_clock(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
+    let turn = Turn::parse(&body).map_err(|error| refused(&error.to_string()))?;
+    let turned = sandbox.turn_clock(&turn);
+    turned.map_err(|error| refused(&error.to_string()))?;
+    Ok(clock(State(sandbox)).await)
+}
+
+async fn step_clock(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
+    let by = parse_step(&body).map_err(|error| refused(&error.to_string()))?;
+    Ok(off_thread(sandbox, move |sandbox| sandbox.step_clock(by)).await)
 }

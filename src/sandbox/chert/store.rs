@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
-
+use super::capacity::{Capacity, Touches};
 use super::errors::{Refusal, code};
 use super::ids::{self, Id};
 use super::keys::{Keys, Recall};
@@ -15,6 +14,8 @@ use super::tenants::TenantNo;
 use crate::domain::digest::Digest;
 use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
+use crate::sandbox::SandboxConfig;
+use crate::sandbox::time::micros;
 
 /// A sender line; every tenant may use every line.
 #[derive(Debug)]
@@ -79,6 +80,7 @@ struct Account {
     direct: HashMap<Phone, ChatNo>,
     keys: Keys,
     slots: Slots,
+    touches: Touches,
     /// The rate limit's stored arrival time.
     tat_us: Option<i64>,
 }
@@ -88,6 +90,8 @@ struct Account {
 pub(super) struct Store {
     seed: u64,
     retention_us: i64,
+    /// What a line can do; `None`: anything.
+    capacity: Option<Capacity>,
     /// How many resets came before.
     pub(super) epoch: u64,
     pub(super) lines: Vec<Line>,
@@ -99,16 +103,21 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(seed: u64, lines: &[Phone], retention: SignedDuration) -> Self {
+    pub(super) fn new(config: &SandboxConfig) -> Self {
         let line = |phone: &Phone| Line {
-            id: ids::line_text(ids::derive(seed, "line", &[phone.expose().as_bytes()])),
+            id: ids::line_text(ids::derive(
+                config.seed,
+                "line",
+                &[phone.expose().as_bytes()],
+            )),
             phone: phone.clone(),
         };
         Self {
-            seed,
-            retention_us: i64::try_from(retention.as_micros()).unwrap_or(i64::MAX),
+            seed: config.seed,
+            retention_us: micros(config.key_retention),
+            capacity: config.capacity.clone(),
             epoch: 0,
-            lines: lines.iter().map(line).collect(),
+            lines: config.lines.iter().map(line).collect(),
             accounts: Vec::new(),
             chats: Vec::new(),
             chat_ids: HashMap::new(),
@@ -141,6 +150,7 @@ impl Store {
         *self = Self {
             seed: self.seed,
             retention_us: self.retention_us,
+            capacity: self.capacity.take(),
             epoch: self.epoch + 1,
             lines: std::mem::take(&mut self.lines),
             accounts: Vec::new(),
@@ -214,6 +224,7 @@ impl Store {
             chat.messages.push(number);
             chat.line = line;
         }
+        self.count_touch(tenant, chat, now_us);
         if let Some(key) = key {
             self.keys(tenant).settle(key, now_us, number);
         }
@@ -231,6 +242,7 @@ impl Store {
         match target {
             Target::Direct { from, to } => {
                 let line = self.line_of(from).ok_or_else(not_ours)?;
+                self.room(tenant, std::slice::from_ref(to), line, now_us)?;
                 let chat = match self.account(tenant).direct.get(to) {
                     Some(chat) => *chat,
                     None => self.open_direct(tenant, to, None, (line, now_us)),
@@ -239,6 +251,7 @@ impl Store {
             }
             Target::Group { from, to, subject } => {
                 let line = self.line_of(from).ok_or_else(|| not_ours().status(403))?;
+                self.room(tenant, to, line, now_us)?;
                 let nth = self.chats.len().to_be_bytes();
                 let id = ids::derive(self.seed, "group", &[&tenant.to_be_bytes(), &nth]);
                 let chat = self.open(Chat {
@@ -256,7 +269,9 @@ impl Store {
                 let (number, chat) = self
                     .chat(tenant, id)
                     .ok_or_else(|| Refusal::new(code::CHAT_NOT_FOUND))?;
-                Ok((number, chat.line, Origin::FollowUp))
+                let (people, line) = (chat.people.clone(), chat.line);
+                self.room(tenant, &people, line, now_us)?;
+                Ok((number, line, Origin::FollowUp))
             }
             Target::Lead(lead) => self.place_lead(tenant, lead, now_us),
         }
@@ -274,15 +289,21 @@ impl Store {
         let known = self.account(tenant).direct.get(&lead.phone).copied();
         let pinned = known.and_then(|chat| Some(self.chats.get(chat)?.line));
         let line = match &lead.line_id {
-            Some(id) => self.lines.iter().position(|line| line.id == *id),
-            None => pinned.or_else(|| self.any_line(&lead.phone)),
+            Some(id) => Some(self.line_by_id(id).ok_or_else(not_ours)?),
+            None => pinned,
         };
-        let line = line.ok_or_else(not_ours)?;
+        if known.is_none() && lead.has_url == HasUrl::Yes {
+            return Err(Refusal::new(code::FIRST_MESSAGE_URL));
+        }
+        let line = match line {
+            Some(line) => {
+                self.room(tenant, std::slice::from_ref(&lead.phone), line, now_us)?;
+                line
+            }
+            None => self.any_line(tenant, &lead.phone, now_us)?,
+        };
         let (chat, lead_created) = match known {
             Some(chat) => (chat, LeadCreated::No),
-            None if lead.has_url == HasUrl::Yes => {
-                return Err(Refusal::new(code::FIRST_MESSAGE_URL));
-            }
             None => {
                 let name = lead.name.as_deref();
                 let chat = self.open_direct(tenant, &lead.phone, name, (line, now_us));
@@ -296,11 +317,73 @@ impl Store {
         self.lines.iter().position(|line| line.phone == *phone)
     }
 
-    /// The line of a first message that names none: spread over the lines by the person.
-    fn any_line(&self, phone: &Phone) -> Option<LineNo> {
+    fn line_by_id(&self, id: &str) -> Option<LineNo> {
+        self.lines.iter().position(|line| line.id == *id)
+    }
+
+    /// The line of a first message that names none: spread over the lines by the person, the
+    /// next one with room where lines have limits.
+    fn any_line(
+        &mut self,
+        tenant: TenantNo,
+        phone: &Phone,
+        now_us: i64,
+    ) -> Result<LineNo, Refusal> {
         let id = ids::derive(self.seed, "pin", &[phone.expose().as_bytes()]);
-        let count = Id::try_from(self.lines.len()).ok()?;
-        LineNo::try_from(id.checked_rem(count)?).ok()
+        let count = self.lines.len();
+        let first = Id::try_from(count)
+            .ok()
+            .and_then(|count| LineNo::try_from(id.checked_rem(count)?).ok())
+            .ok_or_else(|| Refusal::new(code::PHONE_NOT_ASSIGNED))?;
+        let mut soonest: Option<Refusal> = None;
+        for line in (0..count).map(|step| (first + step) % count) {
+            match self.room(tenant, std::slice::from_ref(phone), line, now_us) {
+                Ok(()) => return Ok(line),
+                Err(busy) => {
+                    let sooner = soonest
+                        .as_ref()
+                        .is_none_or(|soonest| busy.retry_after < soonest.retry_after);
+                    if sooner {
+                        soonest = Some(busy);
+                    }
+                }
+            }
+        }
+        Err(soonest.unwrap_or_else(|| Refusal::new(code::PHONE_NOT_ASSIGNED)))
+    }
+
+    /// Whether the line may write to these people now, or in how many whole seconds of the
+    /// provider it may (chert §4.2). Whom the tenant has written to before is always in order.
+    fn room(
+        &mut self,
+        tenant: TenantNo,
+        people: &[Phone],
+        line: LineNo,
+        now_us: i64,
+    ) -> Result<(), Refusal> {
+        let Some(capacity) = self.capacity.clone() else {
+            return Ok(());
+        };
+        let touches = &self.account(tenant).touches;
+        let next_us = touches.next_us(&capacity, line, now_us);
+        if next_us <= now_us || !touches.is_first(people) {
+            return Ok(());
+        }
+        let seconds = (next_us - now_us).unsigned_abs().div_ceil(1_000_000);
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        Err(Refusal::new(code::LINES_SATURATED).after(seconds))
+    }
+
+    /// Counts a message against its line, if it is the first to somebody.
+    fn count_touch(&mut self, tenant: TenantNo, chat: ChatNo, now_us: i64) {
+        let Some(capacity) = self.capacity.clone() else {
+            return;
+        };
+        if let Some(chat) = self.chats.get(chat) {
+            let (people, line) = (chat.people.clone(), chat.line);
+            let touches = &mut self.account(tenant).touches;
+            touches.count(&capacity, &people, line, now_us);
+        }
     }
 
     fn open_direct(
