@@ -1,9 +1,11 @@
 //! `sandbox`: the local providers, alone. Prints settings that are ready to paste.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +14,9 @@ use super::{App, Exit, Stop};
 use crate::domain::duration;
 use crate::domain::pace::{Limit, Rate};
 use crate::domain::phone::Phone;
-use crate::sandbox::{Clock, DEFAULT_LISTEN, Paste, Sandbox, SandboxConfig, default_rate};
+use crate::sandbox::{
+    Capacity, Clock, DEFAULT_LISTEN, Paste, Profile, Sandbox, SandboxConfig, default_rate,
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -41,10 +45,57 @@ pub(super) struct SandboxArgs {
     /// When a message counts as read
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
     read_after: SignedDuration,
+    /// `realistic`: 30 first touches per line and day, 10 minutes apart, and receipts after
+    /// seconds to hours, some never; --delivered-after and --read-after do not apply
+    #[arg(long, value_name = "PROFILE", value_enum, default_value = "instant")]
+    profile: ProfileName,
+    /// First touches per line and day [default: no limit, or 30 if realistic]
+    #[arg(long, value_name = "N")]
+    first_touches: Option<u32>,
+    /// Between two first touches of a line [default: none, or 10m if realistic]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    first_touch_gap: Option<SignedDuration>,
+    /// Where a line's day begins at midnight
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    day_zone: TimeZone,
+    /// How many seconds of the provider's time pass in one of this machine's
+    #[arg(long, value_name = "N", default_value = "1")]
+    clock_rate: NonZeroU32,
 }
 
 fn line(text: &str) -> Result<Phone, String> {
     Phone::from_e164(text).map_err(|error| error.to_string())
+}
+
+fn zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text).map_err(|_| format!("'{text}' is no time zone, such as America/Chicago"))
+}
+
+/// [`Profile`] as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProfileName {
+    Instant,
+    Realistic,
+}
+
+impl SandboxArgs {
+    /// What a line can do: as the profile has it, and the flags that differ from it.
+    fn capacity(&self, usual: Option<Capacity>) -> Option<Capacity> {
+        let given = self.first_touches.is_some() || self.first_touch_gap.is_some();
+        if usual.is_none() && !given {
+            return None;
+        }
+        let usual = usual.unwrap_or(Capacity {
+            per_day: u32::MAX,
+            gap: SignedDuration::ZERO,
+            zone: TimeZone::UTC,
+        });
+        Some(Capacity {
+            per_day: self.first_touches.unwrap_or(usual.per_day),
+            gap: self.first_touch_gap.unwrap_or(usual.gap),
+            zone: self.day_zone.clone(),
+        })
+    }
 }
 
 /// `10/s` or `none`.
@@ -77,8 +128,13 @@ pub(super) async fn serve(app: &App, args: SandboxArgs) -> Result<Exit, Stop> {
     let fault = |error: &dyn std::fmt::Display| Stop::could_not_start(error.to_string());
     let address = listener.local_addr().map_err(|error| fault(&error))?;
     let clock = app.clock.clone();
+    let profile = SandboxConfig::of(match args.profile {
+        ProfileName::Instant => Profile::Instant,
+        ProfileName::Realistic => Profile::Realistic,
+    });
     let config = SandboxConfig {
         seed: args.seed,
+        capacity: args.capacity(profile.capacity.clone()),
         lines: args.lines,
         rate: match args.rate {
             Throttle::Off => None,
@@ -87,7 +143,8 @@ pub(super) async fn serve(app: &App, args: SandboxArgs) -> Result<Exit, Stop> {
         delivered_after: Some(args.delivered_after),
         read_after: Some(args.read_after),
         clock: Clock::new(move || clock.now()),
-        ..SandboxConfig::default()
+        clock_rate: args.clock_rate,
+        ..profile
     };
     let sandbox = Sandbox::new(config, address).map_err(|error| fault(&error))?;
     app.out.data(&in_words(&sandbox, &sandbox.paste("chert")))?;

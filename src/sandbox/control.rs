@@ -17,6 +17,7 @@ use super::Sandbox;
 use super::chert::Incoming;
 use super::faults::FaultPlan;
 use super::journal::Filter;
+use super::turning::{Turn, parse_step};
 use crate::domain::phone::Phone;
 
 /// All routes of the control surface.
@@ -31,6 +32,8 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
             "/_sandbox/faults",
             get(faults).post(set_faults).delete(clear_faults),
         )
+        .route("/_sandbox/clock", get(clock).put(turn_clock))
+        .route("/_sandbox/clock/step", post(step_clock))
         .with_state(sandbox)
 }
 
@@ -144,4 +147,20 @@ async fn inbound(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response
     let event_id = sandbox.receive(&incoming);
     let event_id = event_id.map_err(|error| refused(&error.to_string()))?;
     Ok(Json(json!({ "event_id": event_id })).into_response())
+}
+
+async fn clock(State(sandbox): State<Sandbox>) -> Response {
+    off_thread(sandbox, Sandbox::clock).await
+}
+
+async fn turn_clock(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
+    let turn = Turn::parse(&body).map_err(|error| refused(&error.to_string()))?;
+    let turned = sandbox.turn_clock(&turn);
+    turned.map_err(|error| refused(&error.to_string()))?;
+    Ok(clock(State(sandbox)).await)
+}
+
+async fn step_clock(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
+    let by = parse_step(&body).map_err(|error| refused(&error.to_string()))?;
+    Ok(off_thread(sandbox, move |sandbox| sandbox.step_clock(by)).await)
 }

@@ -1,9 +1,8 @@
 //! What every provider of the sandbox stands on: the clock, the faults, the journal, the trace
 //! ids, and the tasks that outlive their connection. Knows no provider.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,36 +11,12 @@ use tokio_util::task::TaskTracker;
 
 use super::faults::{Desk, FaultPlan, Fired, Subject};
 use super::journal::{Entry, Journal};
-
-/// Where the sandbox reads the time. Tests step it by hand.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
-
-impl Clock {
-    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    /// The machine's own time.
-    pub fn system() -> Self {
-        Self::new(Timestamp::now)
-    }
-
-    pub fn now(&self) -> Timestamp {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Clock")
-    }
-}
+use super::time::Time;
 
 /// The provider-neutral half of the sandbox.
 #[derive(Debug)]
 pub(super) struct Host {
-    clock: Clock,
+    pub(super) time: Time,
     faults: Mutex<Desk>,
     /// Spares the requests of an ordinary run the look at the faults.
     faulty: AtomicBool,
@@ -58,9 +33,9 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(time: Time) -> Self {
         Self {
-            clock,
+            time,
             faults: Mutex::default(),
             faulty: AtomicBool::new(false),
             patient: AtomicBool::new(false),
@@ -72,13 +47,20 @@ impl Host {
         }
     }
 
-    pub(super) fn now(&self) -> Timestamp {
-        self.clock.now()
+    /// The provider's time, in microseconds since the epoch.
+    pub(super) fn now_us(&self) -> i64 {
+        self.time.now_us()
     }
 
-    /// Microseconds since the epoch.
-    pub(super) fn now_us(&self) -> i64 {
-        self.clock.now().as_microsecond()
+    /// The machine's own time, which a client shares: signatures, the `Date` header and the
+    /// request rate go by it, so that a real client works at any time of the provider's.
+    pub(super) fn machine(&self) -> Timestamp {
+        self.time.machine()
+    }
+
+    /// [`Host::machine`], in microseconds since the epoch.
+    pub(super) fn machine_us(&self) -> i64 {
+        self.machine().as_microsecond()
     }
 
     pub(super) fn next_trace(&self) -> u64 {

@@ -13,8 +13,10 @@ use crate::domain::digest::Digest;
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     /// When its last byte had arrived (of an upload: its headers), in microseconds since the
-    /// epoch.
+    /// epoch by the machine's clock.
     pub(super) at_us: i64,
+    /// The same moment by the provider's clock.
+    pub(super) provider_us: i64,
     pub(super) method: Box<str>,
     pub(super) path: Box<str>,
     pub(super) route: Option<RouteMatch>,
@@ -52,8 +54,10 @@ pub(super) struct Journal {
 pub struct RequestRecord {
     /// From 1, in the order of the answers.
     pub seq: u64,
-    /// When the request had arrived.
+    /// When the request had arrived, by the machine's clock.
     pub at: String,
+    /// The same moment by the provider's clock.
+    pub provider_at: String,
     pub method: String,
     pub path: String,
     pub tenant: Option<String>,
@@ -162,6 +166,7 @@ impl Entry {
         RequestRecord {
             seq,
             at: time_text(self.at_us),
+            provider_at: time_text(self.provider_us),
             method: self.method.to_string(),
             path: self.path.to_string(),
             tenant: self.tenant.as_deref().map(str::to_owned),
@@ -197,6 +202,7 @@ mod tests {
     fn post(at_us: i64) -> Entry {
         Entry {
             at_us,
+            provider_us: at_us,
             method: "POST".into(),
             path: "/api/v1/chats".into(),
             route: Some(RouteMatch::Chats),

@@ -12,6 +12,8 @@ mod host;
 mod journal;
 mod paste;
 mod received;
+mod time;
+mod turning;
 mod wire;
 
 use std::net::SocketAddr;
@@ -24,21 +26,24 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use chert::{
-    BadIncoming, FileRecord, Incoming, MessageRecord, Standing, Strangers, Tenant, TenantKind,
+    BadIncoming, Capacity, FileRecord, Incoming, MessageRecord, ReceiptStyle, Standing, Strangers,
+    Tenant, TenantKind,
 };
 pub use faults::{
     Answer, BadPlan, Fault, FaultPlan, FaultReport, Match, RouteMatch, Rule, RuleReport,
 };
-pub use host::Clock;
 pub use journal::{Filter, RequestRecord};
 pub use paste::{Paste, SECRET_VARIABLE};
 pub use received::{JournalReport, Person, ReceivedReport, Totals};
+pub use time::Clock;
+pub use turning::{BadTurn, ClockReport, Turn};
 
 use crate::domain::account::DEFAULT_RETENTION;
 use crate::domain::pace::{Limit, Rate};
 use crate::domain::phone::{Phone, PhoneError};
 use chert::Chert;
 use host::Host;
+use time::Time;
 use wire::{Cut, Doorway};
 
 /// Where `sendoff sandbox` listens when it is not told.
@@ -77,11 +82,18 @@ pub struct SandboxConfig {
     pub delivered_after: Option<SignedDuration>,
     /// When it counts as read, after it was accepted; `None`: never.
     pub read_after: Option<SignedDuration>,
+    /// Whether the two lengths above hold for all, or every message has its own.
+    pub receipts: ReceiptStyle,
+    /// What each line can do a day; `None`: anything.
+    pub capacity: Option<Capacity>,
     /// How long an idempotency key is remembered (chert §5).
     pub key_retention: SignedDuration,
     /// How long a request waits for another one with its key (chert §5).
     pub hold: SignedDuration,
+    /// The machine's time. The provider's follows it, as far as it is not turned.
     pub clock: Clock,
+    /// How many seconds of the provider pass in one of the machine's.
+    pub clock_rate: NonZeroU32,
 }
 
 impl Default for SandboxConfig {
@@ -94,9 +106,36 @@ impl Default for SandboxConfig {
             rate: Some(default_rate()),
             delivered_after: Some(SignedDuration::from_secs(2)),
             read_after: Some(SignedDuration::from_secs(10)),
+            receipts: ReceiptStyle::default(),
+            capacity: None,
             key_retention: DEFAULT_RETENTION,
             hold: SignedDuration::from_secs(30),
             clock: Clock::system(),
+            clock_rate: NonZeroU32::MIN,
+        }
+    }
+}
+
+/// Sets of choices with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// Lines without limits, receipts all alike and within seconds.
+    #[default]
+    Instant,
+    /// The capacity that the contract gives, and receipts as people make them.
+    Realistic,
+}
+
+impl SandboxConfig {
+    /// As a profile has it, and otherwise by default.
+    pub fn of(profile: Profile) -> Self {
+        match profile {
+            Profile::Instant => Self::default(),
+            Profile::Realistic => Self {
+                receipts: ReceiptStyle::Human,
+                capacity: Some(Capacity::default()),
+                ..Self::default()
+            },
         }
     }
 }
@@ -137,7 +176,10 @@ impl Sandbox {
         if config.tenants.is_empty() {
             config.tenants.push(Tenant::of_seed(config.seed));
         }
-        let host = Arc::new(Host::new(config.clock.clone()));
+        let host = Arc::new(Host::new(Time::new(
+            config.clock.clone(),
+            config.clock_rate,
+        )));
         let first = config.tenants.first().cloned();
         Ok(Self {
             chert: Arc::new(Chert::new(&config, Arc::clone(&host), address.to_string())),

@@ -75,7 +75,8 @@ impl Call {
     pub(super) fn new(chert: Arc<Chert>, cut: Cut, route: Route, head: &Parts) -> Self {
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
         let entry = Entry {
-            at_us: chert.host.now_us(),
+            at_us: chert.host.machine_us(),
+            provider_us: chert.host.now_us(),
             method: head.method.as_str().into(),
             path: head.uri.path().into(),
             route: route.named(),
@@ -235,8 +236,9 @@ impl Call {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if refusal.code == code::AUTH_TIMESTAMP_SKEW {
-            // The client sets its clock by this (chert §3.3), so it must be the sandbox's own.
-            let now = self.chert.host.now();
+            // The client sets its clock by this (chert §3.3), so it must be the clock by which
+            // signatures are judged: the machine's, wherever the provider's stands.
+            let now = self.chert.host.machine();
             let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
             headers.extend(
                 date.ok()

@@ -2,6 +2,7 @@
 //! it remembers; shares no code with the client, so that each side checks the other.
 
 mod auth;
+mod capacity;
 mod errors;
 mod exchange;
 mod ids;
@@ -9,8 +10,10 @@ mod inbound;
 mod keys;
 mod parts;
 mod post;
+mod receipts;
 mod records;
 mod render;
+mod room;
 mod routes;
 mod send_fields;
 mod slots;
@@ -23,7 +26,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use jiff::SignedDuration;
 
 pub use auth::Strangers;
+pub use capacity::Capacity;
 pub use inbound::{BadIncoming, Incoming};
+pub use receipts::ReceiptStyle;
 pub(super) use records::Receipt;
 pub use records::{FileRecord, MessageRecord};
 pub(super) use routes::router;
@@ -33,7 +38,7 @@ use super::SandboxConfig;
 use super::host::Host;
 use crate::domain::pace::Limit;
 use auth::Doorman;
-use render::Receipts;
+use receipts::Receipts;
 use store::Store;
 use tenants::Tenants;
 
@@ -59,9 +64,11 @@ impl Chert {
                 tenants: RwLock::new(Tenants::new(config.seed, &config.tenants)),
                 strangers: config.strangers,
             },
-            store: Mutex::new(Store::new(config.seed, &config.lines, config.key_retention)),
+            store: Mutex::new(Store::new(config)),
             limit: config.rate,
             receipts: Receipts {
+                seed: config.seed,
+                style: config.receipts,
                 delivered_after: config.delivered_after,
                 read_after: config.read_after,
             },
@@ -73,6 +80,12 @@ impl Chert {
     /// Held for a few microseconds at a time, never across an await.
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing has been received or announced since the start or the last reset.
+    pub(super) fn is_untouched(&self) -> bool {
+        let store = self.store();
+        store.chats.is_empty() && store.all_slots().all(slots::Slots::is_empty)
     }
 
     /// Forgets everything but the tenants and the lines.

@@ -129,7 +129,7 @@ impl Call {
             }
             Recall::Free => match store.accept(self.tenant, draft, now_us) {
                 Ok(number) => Submitted::Done(done(&store, number)),
-                Err(refusal) => Submitted::Refused(refusal),
+                Err(refusal) => Submitted::Refused(self.for_client(refusal)),
             },
         }
     }
@@ -143,8 +143,19 @@ impl Call {
                 Refusal::new(code::DELIVERY_UNAVAILABLE).because("The sandbox was reset meanwhile")
             );
         }
-        let number = store.accept(self.tenant, draft, now_us)?;
+        let accepted = store.accept(self.tenant, draft, now_us);
+        let number = accepted.map_err(|refusal| self.for_client(refusal))?;
         Ok(done(&store, number))
+    }
+
+    /// A line has room again at a moment of the provider's; the client waits by its own clock.
+    fn for_client(&self, refusal: Refusal) -> Refusal {
+        let wait = refusal.retry_after;
+        let time = &self.chert.host.time;
+        Refusal {
+            retry_after: wait.map(|seconds| time.client_seconds(seconds)),
+            ..refusal
+        }
     }
 
     /// Waits for the request that is using the key (chert §5).
@@ -173,7 +184,10 @@ impl Call {
         let (message, chat) = store
             .message(self.tenant, &self.id)
             .ok_or_else(|| Refusal::new(code::MESSAGE_NOT_FOUND))?;
-        let progress = self.chert.receipts.progress(message.at_us, now_us);
+        let progress = self
+            .chert
+            .receipts
+            .progress((message.id, message.at_us), now_us);
         Ok(Done::new(render::one(message, chat, progress)))
     }
 
@@ -189,7 +203,10 @@ impl Call {
             .iter()
             .filter_map(|number| store.messages.get(*number))
             .map(|message| {
-                let progress = self.chert.receipts.progress(message.at_us, now_us);
+                let progress = self
+                    .chert
+                    .receipts
+                    .progress((message.id, message.at_us), now_us);
                 (message.at_us, render::row(message, chat, progress))
             });
         let received = store

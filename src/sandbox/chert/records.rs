@@ -72,7 +72,10 @@ impl Chert {
                 key: message.key.as_deref().map(str::to_owned),
                 body_sha256: message.body,
                 parts: serde_json::from_str(&message.parts).unwrap_or_default(),
-                status: self.receipts.progress(message.at_us, now_us).status,
+                status: self
+                    .receipts
+                    .progress((message.id, message.at_us), now_us)
+                    .status,
             })
             .collect()
     }

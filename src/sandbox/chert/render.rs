@@ -1,62 +1,13 @@
-//! Chats and messages as JSON in Chert's forms (chert §6 to §8). Decides nothing but how far a
-//! message has come, which follows from its age.
+//! Chats and messages as JSON in Chert's forms (chert §6 to §8). Decides nothing.
 
 use std::fmt::{self, Display, Formatter};
 
-use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::ids;
+use super::receipts::Progress;
 use super::store::{Chat, LeadCreated, Line, Message, Origin};
 use crate::sandbox::journal::time_text;
-
-/// When a message counts as delivered and as read, after it was accepted.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Receipts {
-    pub(super) delivered_after: Option<SignedDuration>,
-    pub(super) read_after: Option<SignedDuration>,
-}
-
-/// How far a message has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Progress {
-    pub(super) status: &'static str,
-    delivered_at_us: Option<i64>,
-    read_at_us: Option<i64>,
-}
-
-impl Progress {
-    /// As every message begins, and as the answer to a repeated request says for ever.
-    pub(super) const SENT: Self = Self {
-        status: "sent",
-        delivered_at_us: None,
-        read_at_us: None,
-    };
-}
-
-impl Receipts {
-    /// Worked out from the message's age: no timer runs, and no message is ever behind. What
-    /// was not delivered is not read, whatever its age.
-    pub(super) fn progress(&self, at_us: i64, now_us: i64) -> Progress {
-        let passed = |after: Option<SignedDuration>| {
-            let after_us = i64::try_from(after?.as_micros()).ok()?;
-            Some(at_us.saturating_add(after_us)).filter(|moment| *moment <= now_us)
-        };
-        let delivered_at_us = passed(self.delivered_after);
-        let read_at_us =
-            delivered_at_us.and_then(|delivered| Some(passed(self.read_after)?.max(delivered)));
-        let status = match (delivered_at_us, read_at_us) {
-            (_, Some(_)) => "read",
-            (Some(_), None) => "delivered",
-            (None, None) => "sent",
-        };
-        Progress {
-            status,
-            delivered_at_us,
-            read_at_us,
-        }
-    }
-}
 
 /// The answer to the request that brought the message, and to each repetition of it.
 pub(super) fn accepted(message: &Message, chat: &Chat, lines: &[Line]) -> String {
@@ -182,33 +133,5 @@ impl Display for MessageJson<'_> {
             }
         }
         f.write_str(",\"service\":\"imessage\"}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_goes_from_sent_to_delivered_to_read_and_keeps_its_moments() {
-        let receipts = Receipts {
-            delivered_after: Some(SignedDuration::from_secs(1)),
-            read_after: Some(SignedDuration::from_secs(3)),
-        };
-        let at = |now_us| receipts.progress(0, now_us);
-        assert_eq!(at(999_999), Progress::SENT);
-        assert_eq!(at(1_000_000).status, "delivered");
-        assert_eq!(at(3_000_000).status, "read");
-        assert_eq!(at(9_000_000).delivered_at_us, Some(1_000_000));
-        assert_eq!(at(9_000_000).read_at_us, Some(3_000_000));
-    }
-
-    #[test]
-    fn what_is_never_delivered_is_never_read() {
-        let receipts = Receipts {
-            delivered_after: None,
-            read_after: Some(SignedDuration::ZERO),
-        };
-        assert_eq!(receipts.progress(0, i64::MAX), Progress::SENT);
     }
 }

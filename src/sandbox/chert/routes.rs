@@ -158,7 +158,8 @@ async fn read(call: &mut Call, body: Body) -> Result<Bytes, Ending> {
             [whole, chunk].concat().into()
         };
     }
-    call.entry.at_us = call.chert.host.now_us();
+    call.entry.at_us = call.chert.host.machine_us();
+    call.entry.provider_us = call.chert.host.now_us();
     call.entry.bytes = whole.len() as u64;
     call.entry.body = Some(Digest::of(&whole));
     Ok(whole)

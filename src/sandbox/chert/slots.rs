@@ -105,6 +105,10 @@ pub(super) struct Made {
 }
 
 impl Slots {
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     pub(super) fn make(&mut self, seed: u64, announced: Announced, now_us: i64) -> Made {
         self.made += 1;
         let subject = [announced.filename.as_bytes(), &self.made.to_be_bytes()];

@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
-
+use super::capacity::{Capacity, Touches};
 use super::errors::{Refusal, code};
 use super::ids::{self, Id};
 use super::inbound::Inbound;
@@ -16,6 +15,8 @@ use super::tenants::TenantNo;
 use crate::domain::digest::Digest;
 use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
+use crate::sandbox::SandboxConfig;
+use crate::sandbox::time::micros;
 
 /// A sender line; every tenant may use every line.
 #[derive(Debug)]
@@ -82,10 +83,11 @@ pub(super) struct Message {
 
 /// One tenant's side of the store.
 #[derive(Debug, Default)]
-struct Account {
+pub(super) struct Account {
     direct: HashMap<Phone, ChatNo>,
     keys: Keys,
     slots: Slots,
+    pub(super) touches: Touches,
     /// The rate limit's stored arrival time.
     tat_us: Option<i64>,
 }
@@ -95,6 +97,8 @@ struct Account {
 pub(super) struct Store {
     seed: u64,
     retention_us: i64,
+    /// What a line can do; `None`: anything.
+    pub(super) capacity: Option<Capacity>,
     /// How many resets came before.
     pub(super) epoch: u64,
     pub(super) lines: Vec<Line>,
@@ -108,16 +112,21 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(seed: u64, lines: &[Phone], retention: SignedDuration) -> Self {
+    pub(super) fn new(config: &SandboxConfig) -> Self {
         let line = |phone: &Phone| Line {
-            id: ids::line_text(ids::derive(seed, "line", &[phone.expose().as_bytes()])),
+            id: ids::line_text(ids::derive(
+                config.seed,
+                "line",
+                &[phone.expose().as_bytes()],
+            )),
             phone: phone.clone(),
         };
         Self {
-            seed,
-            retention_us: i64::try_from(retention.as_micros()).unwrap_or(i64::MAX),
+            seed: config.seed,
+            retention_us: micros(config.key_retention),
+            capacity: config.capacity.clone(),
             epoch: 0,
-            lines: lines.iter().map(line).collect(),
+            lines: config.lines.iter().map(line).collect(),
             accounts: Vec::new(),
             chats: Vec::new(),
             chat_ids: HashMap::new(),
@@ -127,7 +136,7 @@ impl Store {
         }
     }
 
-    fn account(&mut self, tenant: TenantNo) -> &mut Account {
+    pub(super) fn account(&mut self, tenant: TenantNo) -> &mut Account {
         if self.accounts.len() <= tenant {
             self.accounts.resize_with(tenant + 1, Account::default);
         }
@@ -151,6 +160,7 @@ impl Store {
         *self = Self {
             seed: self.seed,
             retention_us: self.retention_us,
+            capacity: self.capacity.take(),
             epoch: self.epoch + 1,
             lines: std::mem::take(&mut self.lines),
             accounts: Vec::new(),
@@ -225,6 +235,7 @@ impl Store {
             chat.messages.push(number);
             chat.line = line;
         }
+        self.count_touch(tenant, chat, now_us);
         if let Some(key) = key {
             self.keys(tenant).settle(key, now_us, number);
         }
@@ -242,6 +253,7 @@ impl Store {
         match target {
             Target::Direct { from, to } => {
                 let line = self.line_of(from).ok_or_else(not_ours)?;
+                self.room(tenant, std::slice::from_ref(to), line, now_us)?;
                 let chat = match self.account(tenant).direct.get(to) {
                     Some(chat) => *chat,
                     None => self.open_direct(tenant, to, None, (line, now_us)),
@@ -250,6 +262,7 @@ impl Store {
             }
             Target::Group { from, to, subject } => {
                 let line = self.line_of(from).ok_or_else(|| not_ours().status(403))?;
+                self.room(tenant, to, line, now_us)?;
                 let nth = self.chats.len().to_be_bytes();
                 let id = ids::derive(self.seed, "group", &[&tenant.to_be_bytes(), &nth]);
                 let chat = self.open(Chat {
@@ -267,7 +280,9 @@ impl Store {
                 let (number, chat) = self
                     .chat(tenant, id)
                     .ok_or_else(|| Refusal::new(code::CHAT_NOT_FOUND))?;
-                Ok((number, chat.line, Origin::FollowUp))
+                let (people, line) = (chat.people.clone(), chat.line);
+                self.room(tenant, &people, line, now_us)?;
+                Ok((number, line, Origin::FollowUp))
             }
             Target::Lead(lead) => self.place_lead(tenant, lead, now_us),
         }
@@ -285,20 +300,25 @@ impl Store {
         let known = self.account(tenant).direct.get(&lead.phone).copied();
         let pinned = known.and_then(|chat| Some(self.chats.get(chat)?.line));
         let line = match &lead.line_id {
-            Some(id) => self.lines.iter().position(|line| line.id == *id),
-            None => pinned.or_else(|| self.any_line(&lead.phone)),
+            Some(id) => Some(self.line_by_id(id).ok_or_else(not_ours)?),
+            None => pinned,
         };
-        let line = line.ok_or_else(not_ours)?;
-        let (chat, lead_created) = match known {
-            Some(chat) => (chat, LeadCreated::No),
-            None if lead.has_url == HasUrl::Yes => {
-                return Err(Refusal::new(code::FIRST_MESSAGE_URL));
+        if known.is_none() && lead.has_url == HasUrl::Yes {
+            return Err(Refusal::new(code::FIRST_MESSAGE_URL));
+        }
+        let line = match line {
+            Some(line) => {
+                self.room(tenant, std::slice::from_ref(&lead.phone), line, now_us)?;
+                line
             }
-            None => {
-                let name = lead.name.as_deref();
-                let chat = self.open_direct(tenant, &lead.phone, name, (line, now_us));
-                (chat, LeadCreated::Yes)
-            }
+            None => self.line_with_room(tenant, &lead.phone, now_us)?,
+        };
+        let (chat, lead_created) = if let Some(chat) = known {
+            (chat, LeadCreated::No)
+        } else {
+            let name = lead.name.as_deref();
+            let chat = self.open_direct(tenant, &lead.phone, name, (line, now_us));
+            (chat, LeadCreated::Yes)
         };
         Ok((chat, line, Origin::Send { lead_created }))
     }
@@ -328,7 +348,11 @@ impl Store {
         self.lines.iter().position(|line| line.phone == *phone)
     }
 
-    /// The line of a first message that names none: spread over the lines by the person.
+    pub(super) fn line_by_id(&self, id: &str) -> Option<LineNo> {
+        self.lines.iter().position(|line| line.id == *id)
+    }
+
+    /// The line of somebody whom nobody has written to: spread over the lines by the person.
     pub(super) fn any_line(&self, phone: &Phone) -> Option<LineNo> {
         let id = ids::derive(self.seed, "pin", &[phone.expose().as_bytes()]);
         let count = Id::try_from(self.lines.len()).ok()?;

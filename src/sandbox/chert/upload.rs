@@ -33,9 +33,10 @@ fn open(call: &mut Call, head: &Parts, body: &Body) -> Result<u64, Refusal> {
     call.enter(head, Proof::BearerOnly)?;
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let mut store = call.chert.store();
-    let most = store
-        .slots(call.tenant)
-        .open(&call.id, header(CONTENT_TYPE), call.entry.at_us)?;
+    let most =
+        store
+            .slots(call.tenant)
+            .open(&call.id, header(CONTENT_TYPE), call.entry.provider_us)?;
     let announced = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     let announced = announced.or(body.size_hint().exact());
     if announced.is_some_and(|announced| announced > most) {

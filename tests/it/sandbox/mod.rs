@@ -3,6 +3,8 @@
 
 mod access;
 mod attachments;
+mod capacity;
+mod clock;
 mod control;
 mod faults;
 mod fields;

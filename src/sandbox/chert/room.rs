@@ -1,0 +1,71 @@
+//! Which line has room for a first message, and counting those that were sent (chert §4.2). How
+//! much room a line has is [`super::capacity`]'s to say.
+
+use super::errors::{Refusal, code};
+use super::store::{ChatNo, LineNo, Store};
+use super::tenants::TenantNo;
+use crate::domain::phone::Phone;
+
+impl Store {
+    /// The line of a first message that names none: the person's own, or the next one with room
+    /// where lines have limits.
+    pub(super) fn line_with_room(
+        &mut self,
+        tenant: TenantNo,
+        phone: &Phone,
+        now_us: i64,
+    ) -> Result<LineNo, Refusal> {
+        let count = self.lines.len();
+        let none = || Refusal::new(code::PHONE_NOT_ASSIGNED);
+        let first = self.any_line(phone).ok_or_else(none)?;
+        let mut soonest: Option<Refusal> = None;
+        for line in (0..count).map(|step| (first + step) % count) {
+            match self.room(tenant, std::slice::from_ref(phone), line, now_us) {
+                Ok(()) => return Ok(line),
+                Err(busy) => {
+                    let sooner = soonest
+                        .as_ref()
+                        .is_none_or(|soonest| busy.retry_after < soonest.retry_after);
+                    if sooner {
+                        soonest = Some(busy);
+                    }
+                }
+            }
+        }
+        Err(soonest.unwrap_or_else(none))
+    }
+
+    /// Whether the line may write to these people now, or in how many whole seconds of the
+    /// provider it may. Whom the tenant has written to before is always in order.
+    pub(super) fn room(
+        &mut self,
+        tenant: TenantNo,
+        people: &[Phone],
+        line: LineNo,
+        now_us: i64,
+    ) -> Result<(), Refusal> {
+        let Some(capacity) = self.capacity.clone() else {
+            return Ok(());
+        };
+        let touches = &self.account(tenant).touches;
+        let next_us = touches.next_us(&capacity, line, now_us);
+        if next_us <= now_us || !touches.is_first(people) {
+            return Ok(());
+        }
+        let seconds = (next_us - now_us).unsigned_abs().div_ceil(1_000_000);
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        Err(Refusal::new(code::LINES_SATURATED).after(seconds))
+    }
+
+    /// Counts a message against its line, if it is the first to somebody.
+    pub(super) fn count_touch(&mut self, tenant: TenantNo, chat: ChatNo, now_us: i64) {
+        let Some(capacity) = self.capacity.clone() else {
+            return;
+        };
+        if let Some(chat) = self.chats.get(chat) {
+            let (people, line) = (chat.people.clone(), chat.line());
+            let touches = &mut self.account(tenant).touches;
+            touches.count(&capacity, &people, line, now_us);
+        }
+    }
+}
