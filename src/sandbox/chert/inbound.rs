@@ -179,7 +179,9 @@ impl Inbound {
 impl Chert {
     /// A person writes to a line of the tenant that they were last written to by, or of the first.
     pub(in crate::sandbox) fn receive(&self, incoming: &Incoming) -> Result<String, BadIncoming> {
-        let at = (self.host.now_us(), self.host.next_trace());
+        // To the millisecond, as it is shown: `since` cuts where a client sees the cut.
+        let now_us = self.host.now_us();
+        let at = (now_us - now_us.rem_euclid(1_000), self.host.next_trace());
         let mut store = self.store();
         let tenant = store.tenant_of(&incoming.from).unwrap_or(0);
         let number = store.receive(tenant, incoming, at)?;

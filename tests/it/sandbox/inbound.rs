@@ -87,6 +87,8 @@ async fn somebody_nobody_wrote_to_may_write_first() {
 #[tokio::test]
 async fn the_log_is_read_by_pages_newest_first_and_from_a_moment_on() {
     let stage = Stage::new().await;
+    // Between two milliseconds: what is shown is what is compared.
+    stage.step(SignedDuration::from_micros(1));
     for n in 0..5 {
         stage.hear(DANA, &format!("answer {n}"));
         stage.step(SignedDuration::from_secs(1));
