@@ -162,11 +162,12 @@ pub(super) async fn one_that_was_stopped_past_its_lease_sends_nothing_more_of_wh
 }
 
 pub(super) async fn two_processes_both_send_and_neither_sends_what_the_other_has(on: On) {
-    let stage = Stage::on(on, 300, "pace: { rate: 150/s, burst: 10 }", "").await;
-    let slow = json!([{ "kind": "slow_after_accept", "delay_ms": 100 }]);
-    stage.provider.faults(1, &slow).await;
+    let stage = Stage::on(on, 1_000, "pace: { rate: 150/s, burst: 10 }", "").await;
+    // More than one process takes in hand, and none of it is through before the second has its part.
+    let held = json!([{ "kind": "slow", "delay_ms": 20_000 }]);
+    stage.provider.faults(1, &held).await;
     let one = stage.start(&[]);
-    stage.provider.until_posts(1).await;
+    stage.provider.until_waiting(1).await;
     let other = stage
         .project
         .spawn(&["resume", crate::support::RUN, "--yes"]);
@@ -174,16 +175,18 @@ pub(super) async fn two_processes_both_send_and_neither_sends_what_the_other_has
         (sending(&stage).await.len() == 2).then_some(())
     })
     .await;
+    let slow = json!([{ "kind": "slow_after_accept", "delay_ms": 100 }]);
+    stage.provider.faults(1, &slow).await;
     for process in [one, other] {
         let ended = process.end().await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
     }
     let journal = stage.assert_everybody_once().await;
-    assert_eq!(journal.posts().len(), 300, "each was asked for once");
+    assert_eq!(journal.posts().len(), 1_000, "each was asked for once");
     let books = Books::of(&stage).await;
     books.assert_whole(&journal);
     // On a machine that stands still an attempt may miss its slot; then it is put back unsent.
     let sent = |one: &&Attempt| one.outcome != "not_sent";
-    assert_eq!(books.all_attempts().filter(sent).count(), 300);
+    assert_eq!(books.all_attempts().filter(sent).count(), 1_000);
     assert!(books.all_attempts().all(|one| !one.late));
 }
