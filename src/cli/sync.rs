@@ -126,10 +126,9 @@ async fn hear(app: &App, looker: &Looker, gateway: &str) -> Result<Heard, Stop> 
         Ok(1) => app.out.data(&format!("{gateway}: 1 new answer\n"))?,
         Ok(new) => app.out.data(&format!("{gateway}: {new} new answers\n"))?,
         Err(outcome) => {
-            let why = outcome.failure().map(|failure| failure.text.as_str());
             app.out.note(&format!(
                 "The answers to '{gateway}' cannot be read: {}. `sendoff sync` goes on later.",
-                why.unwrap_or_default()
+                outcome.why()
             ));
             return Ok(Heard::NotNow);
         }

@@ -118,6 +118,24 @@ impl Outcome {
         }
     }
 
+    /// The wait that the provider asked for.
+    pub fn asked_wait(&self) -> Option<SignedDuration> {
+        match self {
+            Self::Retry { after, .. } => *after,
+            Self::LineBusy { after, .. } => Some(*after),
+            Self::Accepted { .. }
+            | Self::Permanent { .. }
+            | Self::Uncertain { .. }
+            | Self::StopRun { .. }
+            | Self::MediaLost { .. } => None,
+        }
+    }
+
+    /// What went wrong, in one sentence; empty where nothing did.
+    pub fn why(&self) -> &str {
+        self.failure().map_or("", |failure| &failure.text)
+    }
+
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Accepted { .. } => None,

@@ -90,7 +90,10 @@ impl Listener {
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
-            let outcome = match self.read().await {
+            let Some(read) = self.read_until(stop).await else {
+                return Ok(Heard::Stopped);
+            };
+            let outcome = match read {
                 Ok(Some(replies)) => {
                     self.keep(replies).await?;
                     return Ok(Heard::All);
@@ -102,8 +105,7 @@ impl Listener {
                 }
                 Err(outcome) => outcome,
             };
-            let why = outcome.failure().map(|failure| failure.text.as_str());
-            let why = why.unwrap_or_default();
+            let why = outcome.why();
             tracing::warn!(
                 why,
                 "answers cannot be read, and nothing is sent until they are"
@@ -115,11 +117,8 @@ impl Listener {
                 let next_at = later(self.at.clock.now(), wait);
                 return Ok(Heard::NotYet { next_at });
             }
-            tokio::select! {
-                // cancel-safe: nothing is held while waiting
-                () = stop.cancelled() => return Ok(Heard::Stopped),
-                // cancel-safe: a timer
-                () = sleep(wait) => {}
+            if !rest(wait, stop).await {
+                return Ok(Heard::Stopped);
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -147,7 +146,10 @@ impl Listener {
             if !rest(wait, &end).await {
                 return;
             }
-            match self.read().await {
+            let Some(read) = self.read_until(&end).await else {
+                return;
+            };
+            match read {
                 Ok(Some(replies)) => {
                     if let Err(error) = self.keep(replies).await {
                         tracing::warn!(%error, "answers could not be kept; they are read again");
@@ -155,8 +157,7 @@ impl Listener {
                 }
                 Ok(None) => return,
                 Err(outcome) => {
-                    let why = outcome.failure().map(|failure| failure.text.as_str());
-                    tracing::warn!(why = why.unwrap_or_default(), "answers cannot be read");
+                    tracing::warn!(why = outcome.why(), "answers cannot be read");
                     if !rest(asked(&outcome).unwrap_or_default(), &end).await {
                         return;
                     }
@@ -169,6 +170,19 @@ impl Listener {
     async fn read(&self) -> Result<Option<Replies>, Outcome> {
         self.at.guard.ready().await;
         self.at.gateway.replies(self.since).await
+    }
+
+    /// The same, unless it is told to end before: a provider that hangs must not hold up a stop.
+    async fn read_until(
+        &self,
+        end: &CancellationToken,
+    ) -> Option<Result<Option<Replies>, Outcome>> {
+        tokio::select! {
+            // cancel-safe: nothing is held while waiting
+            () = end.cancelled() => None,
+            // cancel-safe: what was only read is read again
+            read = self.read() => Some(read),
+        }
     }
 
     /// Oldest first; where that breaks off, the rest is read again.
@@ -203,18 +217,8 @@ fn before(at: Timestamp) -> Timestamp {
     at.checked_sub(OVERLAP).unwrap_or(Timestamp::MIN)
 }
 
-/// The wait that the provider asked for.
 fn asked(outcome: &Outcome) -> Option<Duration> {
-    let asked = match outcome {
-        Outcome::Retry { after, .. } => *after,
-        Outcome::LineBusy { after, .. } => Some(*after),
-        Outcome::Accepted { .. }
-        | Outcome::Permanent { .. }
-        | Outcome::Uncertain { .. }
-        | Outcome::StopRun { .. }
-        | Outcome::MediaLost { .. } => None,
-    };
-    asked.and_then(|asked| Duration::try_from(asked).ok())
+    Duration::try_from(outcome.asked_wait()?).ok()
 }
 
 fn new_reply(gateway: &str, reply: Reply) -> NewReply {

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::clock::Clock;
-use super::limiter::{Guard, Limiter};
+use super::limiter::Guard;
 use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
 use crate::gateway::Gateway;
-use crate::ledger::{Confirmed, DueReceipt, Ledger, LedgerError, Limits, RunRecord};
+use crate::ledger::{Confirmed, DueReceipt, Ledger, LedgerError, RunRecord};
 
 /// Looks that are on the wire at once, and how many are taken from the ledger in one step: what a
 /// crash makes wait for its next look.
@@ -52,7 +52,6 @@ impl Looker {
     /// # Errors
     /// The ledger's; what was kept by then stays.
     pub async fn look(&self, run: &RunRecord, jitter: u32) -> Result<Seen, LedgerError> {
-        let limiter = Arc::new(Limiter::new(&Limits::default(), &self.guard));
         // One moment for all: what falls due meanwhile is for the next time.
         let now = self.clock.now();
         let mut seen = Seen::default();
@@ -63,9 +62,9 @@ impl Looker {
             }
             let mut asked = JoinSet::new();
             for one in due {
-                let (gateway, limiter) = (self.gateway.clone(), limiter.clone());
+                let (gateway, guard) = (self.gateway.clone(), self.guard.clone());
                 asked.spawn(async move {
-                    limiter.ready("").await;
+                    guard.ready().await;
                     let answer = gateway.state(&one.message_id).await;
                     (one, answer)
                 });
@@ -105,8 +104,7 @@ impl Looker {
             }
             Err(Outcome::Permanent { .. }) => seen.unanswered += 1,
             Err(outcome) => {
-                let why = outcome.failure().map(|failure| failure.text.clone());
-                seen.stopped.get_or_insert(why.unwrap_or_default());
+                seen.stopped.get_or_insert_with(|| outcome.why().to_owned());
                 seen.unanswered += 1;
             }
         }

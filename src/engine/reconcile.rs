@@ -53,15 +53,7 @@ impl Shop {
             self.halt(failure.text.clone());
         }
         let now = self.clock.now();
-        let asked = match outcome {
-            Outcome::LineBusy { after, .. } => Some(*after),
-            Outcome::Retry { after, .. } => *after,
-            Outcome::Accepted { .. }
-            | Outcome::Permanent { .. }
-            | Outcome::Uncertain { .. }
-            | Outcome::StopRun { .. }
-            | Outcome::MediaLost { .. } => None,
-        };
+        let asked = outcome.asked_wait();
         let wait = asked.unwrap_or(self.run.terms.retry.backoff(claim.tries.max(1), 1.0));
         let next = Next::Unanswered {
             again_at: later(now, wait),

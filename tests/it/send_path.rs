@@ -128,6 +128,7 @@ on_both! {
         one_signal_finishes_what_is_on_the_wire_and_exits_4,
         a_second_signal_gives_up_the_wire_at_once_and_resume_mends_it,
         a_run_that_waits_for_the_provider_stops_at_once,
+        a_run_that_waits_for_what_people_answered_stops_at_once,
     }
     uploads::{
         a_picture_is_uploaded_once_however_many_people_get_it,

@@ -81,6 +81,15 @@ pub(super) fn harmless(outcome: Outcome) -> Outcome {
     }
 }
 
+/// Where no recipient is concerned, a refusal for good is the account's, or its address's.
+pub(super) fn of_the_account(outcome: Outcome) -> Outcome {
+    if let Outcome::Permanent { failure } = outcome {
+        Outcome::StopRun { failure }
+    } else {
+        outcome
+    }
+}
+
 /// Whether the refusal is code 2013 (chert §3.2).
 pub(super) fn blames_the_clock(answer: &Answer) -> bool {
     parse(&answer.body).is_some_and(|refusal| refusal.code == Some(codes::CLOCK))

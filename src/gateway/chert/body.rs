@@ -19,10 +19,12 @@ pub(super) const CHATS: &str = "/chats";
 pub(super) fn messages_of(chat_id: &str) -> String {
     format!("{CHATS}/{}/messages", in_path(chat_id))
 }
+
 /// The path of one message (chert §8.1).
 pub(super) fn message(message_id: &str) -> String {
     format!("/messages/{}", in_path(message_id))
 }
+
 /// Room for the fields around the parts, so that most bodies are written without growing.
 const FRAME: usize = 256;
 

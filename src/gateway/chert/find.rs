@@ -1,9 +1,7 @@
 //! Looks for one message among those of its chat (chert §8.2): the 200 newest, without paging.
 //! That it is not there proves nothing; what follows from either is decided elsewhere.
 
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::Method;
 use serde_json::Value;
 
 use super::super::Sought;
@@ -19,13 +17,8 @@ impl Chert {
         &self,
         sought: &Sought<'_>,
     ) -> Result<Option<String>, Outcome> {
-        let now = || self.signer.now();
         let path = body::messages_of(sought.chat_id);
-        let called = self.call(Method::GET, &path, Bytes::new());
-        let answer = called.await.map_err(|lost| answer::lost(lost, now))?;
-        if !answer.is_success() {
-            return Err(answer::refused(&answer, now));
-        }
+        let answer = self.get(&path, &[]).await?;
         Ok(read(&answer.body, sought))
     }
 }

@@ -1,8 +1,6 @@
 //! The sender lines of the account (chert §12). Which of them a message leaves by is decided
 //! elsewhere.
 
-use bytes::Bytes;
-use reqwest::Method;
 use serde_json::Value;
 
 use super::super::Line;
@@ -13,18 +11,8 @@ use crate::domain::phone::Phone;
 
 impl Chert {
     pub(super) async fn list_lines(&self) -> Result<Vec<Line>, Outcome> {
-        let now = || self.signer.now();
-        let called = self.call(Method::GET, "/phone-numbers", Bytes::new());
-        let answer = called.await.map_err(|lost| answer::lost(lost, now))?;
-        if !answer.is_success() {
-            let refused = answer::refused(&answer, now);
-            return Err(if let Outcome::Permanent { failure } = refused {
-                // No recipient is concerned: it is the account or its address.
-                Outcome::StopRun { failure }
-            } else {
-                refused
-            });
-        }
+        let asked = self.get("/phone-numbers", &[]).await;
+        let answer = asked.map_err(answer::of_the_account)?;
         read(&answer).ok_or_else(|| Outcome::StopRun {
             failure: Failure {
                 http: Some(answer.status),

@@ -93,7 +93,19 @@ impl Chert {
         self.ask(method, (path, &[]), body).await
     }
 
-    /// The same with a query, which is not signed (chert §2).
+    /// Reads something; `Err`: what became of that where the answer is no success.
+    async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Answer, Outcome> {
+        let now = || self.signer.now();
+        let called = self.ask(Method::GET, (path, query), Bytes::new());
+        let answer = called.await.map_err(|lost| answer::lost(lost, now))?;
+        if answer.is_success() {
+            Ok(answer)
+        } else {
+            Err(answer::refused(&answer, now))
+        }
+    }
+
+    /// [`Chert::call`] with a query, which is not signed (chert §2).
     async fn ask(
         &self,
         method: Method,

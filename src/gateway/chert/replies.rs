@@ -4,9 +4,7 @@
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use reqwest::Method;
 use serde_json::Value;
 
 use super::super::http::Answer;
@@ -62,33 +60,24 @@ impl Chert {
         since: Option<Timestamp>,
         cursor: Option<&str>,
     ) -> Result<Option<Page>, Outcome> {
-        let now = || self.signer.now();
         let mut query = vec![
             ("type", "message.received".to_owned()),
             ("limit", PAGE.to_string()),
         ];
         query.extend(since.map(|since| ("since", format!("{since:.3}"))));
         query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
-        let called = self.ask(Method::GET, ("/events", &query), Bytes::new());
-        let answer = called.await.map_err(|lost| answer::lost(lost, now))?;
-        if answer.is_success() {
-            let read = read(&answer).map(Some);
-            return read.ok_or_else(|| {
-                unusable(
-                    Some(answer.status),
-                    "the provider's event log cannot be read",
-                )
-            });
-        }
-        let outcome = answer::refused(&answer, now);
-        if let Outcome::Permanent { failure } = outcome {
-            if is_no_log(&failure) {
-                return Ok(None);
-            }
-            // No recipient is concerned.
-            return Err(Outcome::StopRun { failure });
-        }
-        Err(outcome)
+        let answer = match self.get("/events", &query).await {
+            Ok(answer) => answer,
+            Err(Outcome::Permanent { failure }) if is_no_log(&failure) => return Ok(None),
+            Err(outcome) => return Err(answer::of_the_account(outcome)),
+        };
+        let read = read(&answer).map(Some);
+        read.ok_or_else(|| {
+            unusable(
+                Some(answer.status),
+                "the provider's event log cannot be read",
+            )
+        })
     }
 }
 

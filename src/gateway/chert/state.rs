@@ -1,30 +1,24 @@
 //! Reads how one message stands (chert §8.1). Its body was never documented, so that it is taken
 //! wrapped or bare, and what is not understood is a message that is still under way.
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use reqwest::Method;
 use serde_json::Value;
 
-use super::{Chert, answer, body, codes};
+use super::{Chert, body, codes};
 use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
 
 impl Chert {
     pub(super) async fn state_of(&self, message_id: &str) -> Result<Receipt, Outcome> {
-        let now = || self.signer.now();
-        let path = body::message(message_id);
-        let called = self.call(Method::GET, &path, Bytes::new());
-        let answer = called.await.map_err(|lost| answer::lost(lost, now))?;
-        if answer.is_success() {
-            return Ok(read(&answer.body, message_id));
-        }
-        let refused = answer::refused(&answer, now);
-        let code = refused.failure().and_then(|failure| failure.code);
+        let outcome = match self.get(&body::message(message_id), &[]).await {
+            Ok(answer) => return Ok(read(&answer.body, message_id)),
+            Err(outcome) => outcome,
+        };
+        let code = outcome.failure().and_then(|failure| failure.code);
         if code == Some(codes::MESSAGE_UNKNOWN) {
             return Ok(Receipt::Unknown);
         }
-        Err(refused)
+        Err(outcome)
     }
 }
 

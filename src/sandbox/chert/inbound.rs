@@ -75,7 +75,7 @@ impl Store {
             None => None,
         };
         let known = self.direct(tenant, &incoming.from);
-        let usual = known.and_then(|chat| Some(self.chats.get(chat)?.line()));
+        let usual = known.and_then(|chat| Some(self.chats.get(chat)?.line));
         let line = asked
             .or(usual)
             .or_else(|| self.any_line(&incoming.from))

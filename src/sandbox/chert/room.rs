@@ -63,7 +63,7 @@ impl Store {
             return;
         };
         if let Some(chat) = self.chats.get(chat) {
-            let (people, line) = (chat.people.clone(), chat.line());
+            let (people, line) = (chat.people.clone(), chat.line);
             let touches = &mut self.account(tenant).touches;
             touches.count(&capacity, &people, line, now_us);
         }

@@ -38,14 +38,8 @@ pub(super) struct Chat {
     pub(super) display_name: Box<str>,
     pub(super) at_us: i64,
     /// The line of the next message that names none (chert §4.3).
-    line: LineNo,
+    pub(super) line: LineNo,
     pub(super) messages: Vec<MessageNo>,
-}
-
-impl Chat {
-    pub(super) fn line(&self) -> LineNo {
-        self.line
-    }
 }
 
 /// By which route a message came in; its answer has that route's form.

@@ -80,3 +80,17 @@ pub(super) async fn a_run_that_waits_for_the_provider_stops_at_once(on: On) {
     assert!(begun.elapsed() < PROMPT, "{:?}", begun.elapsed());
     assert_eq!(ended.code, Some(4), "{ended:?}");
 }
+
+pub(super) async fn a_run_that_waits_for_what_people_answered_stops_at_once(on: On) {
+    let stage = Stage::on(on, 10, "", "").await;
+    let hangs = json!([{ "kind": "slow", "delay_ms": 20_000, "match": { "route": "events" } }]);
+    stage.provider.faults(1, &hangs).await;
+    let process = stage.start(&[]);
+    stage.provider.until_waiting(1).await;
+    process.signal("INT");
+    let begun = Instant::now();
+    let ended = process.end().await;
+    assert!(begun.elapsed() < PROMPT, "{:?}", begun.elapsed());
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert_eq!(stage.provider.totals().await.message_posts, 0);
+}
