@@ -4,17 +4,17 @@
 use std::future::{Ready, ready};
 
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Sandbox;
-use super::chert::Incoming;
+use super::chert::{Incoming, LineChange};
 use super::faults::FaultPlan;
 use super::journal::Filter;
 use super::turning::{Turn, parse_step};
@@ -26,6 +26,9 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .route("/_sandbox/journal", get(journal))
         .route("/_sandbox/received", get(received))
         .route("/_sandbox/totals", get(totals))
+        .route("/_sandbox/chats", get(chats))
+        .route("/_sandbox/lines", get(lines))
+        .route("/_sandbox/lines/{phone}", put(change_line))
         .route("/_sandbox/reset", post(reset))
         .route("/_sandbox/inbound", post(inbound))
         .route(
@@ -96,6 +99,36 @@ async fn journal(State(sandbox): State<Sandbox>, asked: Asked) -> Result<Respons
 async fn received(State(sandbox): State<Sandbox>, asked: Asked) -> Result<Response, Refused> {
     let filter = filter(asked)?;
     Ok(off_thread(sandbox, move |sandbox| sandbox.received(&filter)).await)
+}
+
+async fn chats(State(sandbox): State<Sandbox>, asked: Asked) -> Result<Response, Refused> {
+    let filter = filter(asked)?;
+    let make = move |sandbox: &Sandbox| json!({ "chats": sandbox.chats(&filter) });
+    Ok(off_thread(sandbox, make).await)
+}
+
+fn lines(State(sandbox): State<Sandbox>) -> Ready<Json<serde_json::Value>> {
+    ready(Json(json!({ "lines": sandbox.line_reports() })))
+}
+
+fn change_line(
+    State(sandbox): State<Sandbox>,
+    Path(phone): Path<String>,
+    body: Bytes,
+) -> Ready<Result<Response, Refused>> {
+    ready(changed(&sandbox, &phone, &body))
+}
+
+fn changed(sandbox: &Sandbox, phone: &str, body: &[u8]) -> Result<Response, Refused> {
+    let shape = "a change is {\"is_active\": false} or {\"capabilities\": [\"groups\"]}, or both";
+    let change: LineChange = serde_json::from_slice(body)
+        .map_err(|error| refused(&format!("{shape}; this is not one: {error}")))?;
+    let phone = Phone::from_e164(phone).map_err(|error| refused(&error.to_string()))?;
+    let report = sandbox.change_line(&phone, change).ok_or_else(|| {
+        let none = json!({ "error": "the sandbox has no such line" });
+        (StatusCode::NOT_FOUND, Json(none))
+    })?;
+    Ok(Json(report).into_response())
 }
 
 async fn totals(State(sandbox): State<Sandbox>) -> Response {

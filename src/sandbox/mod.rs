@@ -26,8 +26,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use chert::{
-    BadIncoming, Capacity, FileRecord, Incoming, MessageRecord, ReceiptStyle, Standing, Strangers,
-    Tenant, TenantKind,
+    ActionRecord, BadIncoming, Capability, Capacity, ChatRecord, FileRecord, Incoming, LineChange,
+    LineReport, MessageRecord, ReceiptStyle, Standing, Strangers, Tenant, TenantKind,
 };
 pub use faults::{
     Answer, BadPlan, Fault, FaultPlan, FaultReport, Match, RouteMatch, Rule, RuleReport,
@@ -255,7 +255,18 @@ impl Sandbox {
         self.chert.receive(incoming)
     }
 
-    /// Forgets chats, messages, keys, uploads, faults and the journal; tenants and lines stay.
+    /// Every sender line, and what it can do now.
+    pub fn line_reports(&self) -> Vec<LineReport> {
+        self.chert.line_reports()
+    }
+
+    /// Changes whether a line is active, or what it can do. `None`: there is no such line.
+    pub fn change_line(&self, phone: &Phone, change: LineChange) -> Option<LineReport> {
+        self.chert.change_line(phone, change)
+    }
+
+    /// Forgets chats, messages, keys, uploads, faults and the journal; tenants stay, and so do
+    /// the lines, as they were at first.
     pub fn reset(&self) {
         self.host.set_faults(FaultPlan::default());
         self.chert.reset();

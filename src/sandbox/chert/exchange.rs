@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::Chert;
+use super::actions::About;
 use super::auth::Proof;
 use super::errors::{Refusal, Shape, code};
 use super::ids::Id;
@@ -35,6 +36,8 @@ pub(super) struct Call {
     pub(super) route: Route,
     /// The id in the path; empty where the route has none.
     pub(super) id: String,
+    /// The participant in the path, behind the id; empty where the route has none.
+    pub(super) member: String,
     /// What stands behind the `?`.
     pub(super) query: String,
     pub(super) tenant: TenantNo,
@@ -59,6 +62,7 @@ pub(super) struct Done {
     pub(super) body: String,
     pub(super) message_id: Option<Id>,
     pub(super) replay: bool,
+    pub(super) status: u16,
 }
 
 impl Done {
@@ -67,6 +71,7 @@ impl Done {
             body,
             message_id: None,
             replay: false,
+            status: 200,
         }
     }
 }
@@ -92,6 +97,7 @@ impl Call {
             cut,
             route,
             id: String::new(),
+            member: String::new(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             tenant: 0,
             host: host.map(str::to_owned),
@@ -119,14 +125,25 @@ impl Call {
         self.entry.to = send_fields::person_of(json).map(Into::into);
     }
 
-    /// The same for a follow-up, which names a chat instead of a person.
+    /// The same for what goes to a chat, which names it, or a message of it, instead of a person.
     fn note_chat(&mut self) {
-        if self.route == Route::Messages {
-            let store = self.chert.store();
-            let chat = store.chat(self.tenant, &self.id);
-            let person = chat.and_then(|(_, chat)| chat.people.first());
-            self.entry.to = person.map(|person| person.expose().into());
+        let about = self.route.about();
+        if about == About::Nobody {
+            return;
         }
+        let store = self.chert.store();
+        let chat = match about {
+            About::Message => {
+                let spot = store.spot(self.tenant, &self.id);
+                spot.and_then(|spot| store.chats.get(spot.chat))
+            }
+            About::Chat | About::Nobody => {
+                let found = store.chat(self.tenant, &self.id);
+                found.map(|(_, chat)| chat)
+            }
+        };
+        let person = chat.and_then(|chat| chat.people.first());
+        self.entry.to = person.map(|person| person.expose().into());
     }
 
     /// Everything after the caller was let in and the body read.
@@ -192,7 +209,7 @@ impl Call {
         let trace = self.entry.trace;
         let response = match ending {
             Ending::Done(done) => {
-                let mut response = respond(200, trace, done.body);
+                let mut response = respond(done.status, trace, done.body);
                 if done.replay {
                     let headers = response.headers_mut();
                     headers.insert("x-idempotent-replay", HeaderValue::from_static("true"));

@@ -12,7 +12,8 @@ use super::Chert;
 use super::errors::{Refusal, code, invalid};
 use super::exchange::{Call, Done};
 use super::ids::{self, Id};
-use super::store::{Chat, ChatNo, Line, LineNo, Store};
+use super::lines::Line;
+use super::store::{Chat, ChatNo, LineNo, Store};
 use super::tenants::TenantNo;
 use crate::domain::message::MAX_TEXT_CHARS;
 use crate::domain::phone::Phone;
@@ -34,6 +35,8 @@ pub(super) struct Inbound {
     pub(super) from: Phone,
     pub(super) text: Box<str>,
     pub(super) at_us: i64,
+    /// When the tenant marked it as read.
+    pub(super) read_at_us: Option<i64>,
     event_id: Box<str>,
     trace: u64,
 }
@@ -97,6 +100,7 @@ impl Store {
             from: incoming.from.clone(),
             text: incoming.text.as_str().into(),
             at_us: now_us,
+            read_at_us: None,
             event_id: event_id.into(),
             trace,
         });
@@ -117,11 +121,11 @@ impl Inbound {
             "id": self.id_text(),
             "chat_id": ids::chat_text(chat.id),
             "parts": [{ "type": "text", "value": &*self.text }],
-            "status": "delivered",
+            "status": if self.read_at_us.is_some() { "read" } else { "delivered" },
             "direction": "inbound",
             "created_at": at,
             "delivered_at": at,
-            "read_at": null,
+            "read_at": self.read_at_us.map(time_text),
             "service": "imessage",
         })
     }

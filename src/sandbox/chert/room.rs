@@ -1,10 +1,13 @@
 //! Which line has room for a first message, and counting those that were sent (chert §4.2). How
-//! much room a line has is [`super::capacity`]'s to say.
+//! much room a line has is [`super::capacity`]'s to say; an inactive one has none for anybody.
 
 use super::errors::{Refusal, code};
 use super::store::{ChatNo, LineNo, Store};
 use super::tenants::TenantNo;
 use crate::domain::phone::Phone;
+
+/// What an inactive line tells, in seconds: when it will be active again nobody knows.
+const INACTIVE_S: u32 = 60;
 
 impl Store {
     /// The line of a first message that names none: the person's own, or the next one with room
@@ -44,6 +47,11 @@ impl Store {
         line: LineNo,
         now_us: i64,
     ) -> Result<(), Refusal> {
+        if !self.lines.get(line).is_some_and(|line| line.is_active) {
+            return Err(Refusal::new(code::LINES_SATURATED)
+                .because("The line is inactive")
+                .after(INACTIVE_S));
+        }
         let Some(capacity) = self.capacity.clone() else {
             return Ok(());
         };
@@ -63,7 +71,7 @@ impl Store {
             return;
         };
         if let Some(chat) = self.chats.get(chat) {
-            let (people, line) = (chat.people.clone(), chat.line);
+            let (people, line) = (chat.phones(), chat.line);
             let touches = &mut self.account(tenant).touches;
             touches.count(&capacity, &people, line, now_us);
         }
