@@ -111,24 +111,20 @@ fn lines(State(sandbox): State<Sandbox>) -> Ready<Json<serde_json::Value>> {
     ready(Json(json!({ "lines": sandbox.line_reports() })))
 }
 
-fn change_line(
+async fn change_line(
     State(sandbox): State<Sandbox>,
     Path(phone): Path<String>,
     body: Bytes,
-) -> Ready<Result<Response, Refused>> {
-    ready(changed(&sandbox, &phone, &body))
-}
-
-fn changed(sandbox: &Sandbox, phone: &str, body: &[u8]) -> Result<Response, Refused> {
+) -> Result<Response, Refused> {
     let shape = "a change is {\"is_active\": false} or {\"capabilities\": [\"groups\"]}, or both";
-    let change: LineChange = serde_json::from_slice(body)
+    let change: LineChange = serde_json::from_slice(&body)
         .map_err(|error| refused(&format!("{shape}; this is not one: {error}")))?;
-    let phone = Phone::from_e164(phone).map_err(|error| refused(&error.to_string()))?;
+    let phone = Phone::from_e164(&phone).map_err(|error| refused(&error.to_string()))?;
     let report = sandbox.change_line(&phone, change).ok_or_else(|| {
         let none = json!({ "error": "the sandbox has no such line" });
         (StatusCode::NOT_FOUND, Json(none))
     })?;
-    Ok(Json(report).into_response())
+    Ok(off_thread(sandbox, move |_| report).await)
 }
 
 async fn totals(State(sandbox): State<Sandbox>) -> Response {

@@ -137,8 +137,13 @@ impl Store {
                 sent: Some(number),
             });
         }
-        let mut received = self.inbound.iter().filter(|one| one.tenant == tenant);
-        let one = received.find(|one| one.id_text() == id)?;
+        let received = ids::parse_chat(&id.to_lowercase())?;
+        let mut inbound = self.inbound.iter();
+        let one = inbound.find(|one| one.id == received && one.tenant == tenant)?;
+        // Ids go back as they came: in capitals (chert §1).
+        if one.id_text() != id {
+            return None;
+        }
         Some(Spot {
             chat: one.chat,
             sent: None,

@@ -14,9 +14,9 @@ type Place = (ChatNo, LineNo, Origin);
 
 /// What the chat's line must be able to do, and when it is asked.
 #[derive(Debug, Clone, Copy)]
-struct Terms {
-    need: Option<Need>,
-    now_us: i64,
+pub(super) struct Terms {
+    pub(super) need: Option<Need>,
+    pub(super) now_us: i64,
 }
 
 impl Store {
@@ -105,16 +105,11 @@ impl Store {
         if known.is_none() && lead.has_url == HasUrl::Yes {
             return Err(Refusal::new(code::FIRST_MESSAGE_URL));
         }
-        let line = match line {
-            Some(line) => {
-                self.allows(tenant, std::slice::from_ref(&lead.phone), line, terms)?;
-                line
-            }
-            None => {
-                let line = self.line_with_room(tenant, &lead.phone, terms.now_us)?;
-                self.able(line, terms.need)?;
-                line
-            }
+        let line = if let Some(line) = line {
+            self.allows(tenant, std::slice::from_ref(&lead.phone), line, terms)?;
+            line
+        } else {
+            self.line_for(tenant, &lead.phone, terms)?
         };
         let (chat, lead_created) = if let Some(chat) = known {
             (chat, LeadCreated::No)

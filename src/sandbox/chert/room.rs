@@ -2,6 +2,7 @@
 //! much room a line has is [`super::capacity`]'s to say; an inactive one has none for anybody.
 
 use super::errors::{Refusal, code};
+use super::place::Terms;
 use super::store::{ChatNo, LineNo, Store};
 use super::tenants::TenantNo;
 use crate::domain::phone::Phone;
@@ -10,20 +11,24 @@ use crate::domain::phone::Phone;
 const INACTIVE_S: u32 = 60;
 
 impl Store {
-    /// The line of a first message that names none: the person's own, or the next one with room
-    /// where lines have limits.
-    pub(super) fn line_with_room(
+    /// The line of a first message that names none: the person's own, or the next one that can
+    /// do what is asked and has room.
+    pub(super) fn line_for(
         &mut self,
         tenant: TenantNo,
         phone: &Phone,
-        now_us: i64,
+        terms: Terms,
     ) -> Result<LineNo, Refusal> {
         let count = self.lines.len();
         let none = || Refusal::new(code::PHONE_NOT_ASSIGNED);
         let first = self.any_line(phone).ok_or_else(none)?;
-        let mut soonest: Option<Refusal> = None;
+        let (mut soonest, mut unable): (Option<Refusal>, Option<Refusal>) = (None, None);
         for line in (0..count).map(|step| (first + step) % count) {
-            match self.room(tenant, std::slice::from_ref(phone), line, now_us) {
+            if let Err(refusal) = self.able(line, terms.need) {
+                unable = Some(refusal);
+                continue;
+            }
+            match self.room(tenant, std::slice::from_ref(phone), line, terms.now_us) {
                 Ok(()) => return Ok(line),
                 Err(busy) => {
                     let sooner = soonest
@@ -35,7 +40,7 @@ impl Store {
                 }
             }
         }
-        Err(soonest.unwrap_or_else(none))
+        Err(soonest.or(unable).unwrap_or_else(none))
     }
 
     /// Whether the line may write to these people now, or in how many whole seconds of the

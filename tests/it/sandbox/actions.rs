@@ -118,6 +118,8 @@ async fn every_reaction_is_another_one_on_whatever_was_written() {
         stage.refused(&path, &body, (1002, 400)).await;
     }
     let love = json!({ "reaction": "love" });
+    let small = format!("/messages/{}/react", received.to_lowercase());
+    stage.refused(&small, &love, (2003, 404)).await;
     stage
         .refused("/messages/nope/react", &love, (2003, 404))
         .await;

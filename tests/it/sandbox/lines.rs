@@ -111,6 +111,32 @@ async fn a_line_is_changed_over_http_shown_to_clients_and_made_whole_by_a_reset(
 }
 
 #[tokio::test]
+async fn what_names_no_line_goes_by_one_that_can() {
+    let stage = two_lines().await;
+    let pin = |person: &str| json!({ "phone": person, "latitude": 48.8584, "longitude": 2.2945 });
+    let people = [
+        "+12025550145",
+        "+12025550146",
+        "+12025550147",
+        "+12025550148",
+    ];
+    stage.set(LINE, &json!({ "capabilities": [] })).await;
+    for person in people {
+        let pinned = stage.post("/locations", &pin(person)).await;
+        assert_eq!(pinned.status, 202, "{}", pinned.text);
+    }
+    assert_eq!(
+        stage.totals().lines,
+        [(OTHER.to_owned(), people.len())].into()
+    );
+    stage.set(OTHER, &json!({ "is_active": false })).await;
+    stage.refused("/locations", &pin(SAM), (4002, 503)).await;
+    stage.set(OTHER, &json!({ "capabilities": [] })).await;
+    stage.refused("/locations", &pin(SAM), (4099, 422)).await;
+    stage.close().await;
+}
+
+#[tokio::test]
 async fn the_chats_are_shown_as_they_are_now() {
     let stage = Stage::new().await;
     let sent = stage.greet(DANA, "k1").await;
