@@ -11,7 +11,7 @@ use serde_json::json;
 use super::*;
 
 /// The table: code, status, retryable.
-const TABLE: [(u64, u16, bool); 38] = [
+pub(super) const TABLE: [(u64, u16, bool); 38] = [
     (1001, 400, false),
     (1002, 400, false),
     (1003, 400, false),

@@ -340,6 +340,11 @@ async fn send_fails_flat() {
             1011,
         ),
         (
+            "a live photo by word",
+            json!({ "phone": SAM, "body": "Hi", "attachments": [{ "id": "a", "live_photo": "yes" }] }),
+            1002,
+        ),
+        (
             "no list",
             json!({ "phone": SAM, "body": "Hi", "attachments": "x" }),
             1002,

@@ -13,6 +13,7 @@ mod edits;
 mod faults;
 mod fields;
 mod groups;
+mod hostile;
 mod inbound;
 mod keys;
 mod lines;
