@@ -21,13 +21,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use chert::{
-    ActionRecord, BadIncoming, Capability, Capacity, ChatRecord, FileRecord, Incoming, LineChange,
-    LineReport, MessageRecord, ReceiptStyle, Standing, Strangers, Tenant, TenantKind,
+    ActionRecord, BadFile, BadIncoming, Capability, Capacity, ChatRecord, FileRecord, Incoming,
+    LineChange, LineReport, MessageRecord, ReceiptStyle, Standing, Strangers, Tenant, TenantKind,
 };
 pub use faults::{
     Answer, BadPlan, Fault, FaultPlan, FaultReport, Match, RouteMatch, Rule, RuleReport,
@@ -248,6 +249,11 @@ impl Sandbox {
     /// The plan in force, and how often each rule has fired.
     pub fn faults(&self) -> FaultReport {
         self.host.faults().report()
+    }
+
+    /// Keeps a file that a person is to send; answers the id by which [`Incoming`] names it.
+    pub fn keep_file(&self, content_type: &str, bytes: Bytes) -> Result<String, BadFile> {
+        self.chert.keep_file(content_type, bytes)
     }
 
     /// A person writes to a line: the event log tells of it from now on. Answers the event's name.

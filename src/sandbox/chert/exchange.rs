@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, DATE, HOST, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response, StatusCode};
+use bytes::Bytes;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +64,8 @@ pub(super) struct Done {
     pub(super) message_id: Option<Id>,
     pub(super) replay: bool,
     pub(super) status: u16,
+    /// In place of a body in JSON: a file of this type.
+    pub(super) file: Option<(HeaderValue, Bytes)>,
 }
 
 impl Done {
@@ -72,6 +75,7 @@ impl Done {
             message_id: None,
             replay: false,
             status: 200,
+            file: None,
         }
     }
 }
@@ -210,6 +214,10 @@ impl Call {
         let response = match ending {
             Ending::Done(done) => {
                 let mut response = respond(done.status, trace, done.body);
+                if let Some((content_type, bytes)) = done.file {
+                    response.headers_mut().insert(CONTENT_TYPE, content_type);
+                    *response.body_mut() = Body::from(bytes);
+                }
                 if done.replay {
                     let headers = response.headers_mut();
                     headers.insert("x-idempotent-replay", HeaderValue::from_static("true"));

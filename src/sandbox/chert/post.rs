@@ -66,6 +66,7 @@ impl Call {
             (Route::Message, _) => self.message(),
             (Route::Events, _) => self.events(),
             (Route::Event, _) => self.event(),
+            (Route::Download, _) => self.content(),
             (Route::PhoneNumbers, _) => {
                 Ok(Done::new(render::phone_numbers(&self.chert.store().lines)))
             }

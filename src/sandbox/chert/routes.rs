@@ -41,6 +41,8 @@ pub(super) enum Route {
     History,
     Attachments,
     Upload,
+    /// A file that a person sent.
+    Download,
     Message,
     PhoneNumbers,
     Events,
@@ -63,6 +65,7 @@ impl Route {
             Self::History => &[M::History, M::Any],
             Self::Attachments => &[M::Attachments, M::Any],
             Self::Upload => &[M::Upload, M::Any],
+            Self::Download => &[M::Download, M::Any],
             Self::Message => &[M::Message, M::Any],
             Self::PhoneNumbers => &[M::PhoneNumbers, M::Any],
             Self::Events | Self::Event => &[M::Events, M::Any],
@@ -83,6 +86,7 @@ impl Route {
             | Self::History
             | Self::Attachments
             | Self::Upload
+            | Self::Download
             | Self::Message
             | Self::PhoneNumbers
             | Self::Events
@@ -127,6 +131,7 @@ fn on(
             | Route::Messages
             | Route::History
             | Route::Attachments
+            | Route::Download
             | Route::Message
             | Route::PhoneNumbers
             | Route::Events
@@ -166,6 +171,7 @@ const ROUTES: &[Row] = &[
     (MethodFilter::POST, "/api/v1/messages/{id}/edit", Route::Act(Action::Edit)),
     (MethodFilter::POST, "/api/v1/attachments", Route::Attachments),
     (MethodFilter::PUT, "/api/v1/attachments/{id}/upload", Route::Upload),
+    (MethodFilter::GET, "/api/v1/attachments/{id}/content", Route::Download),
     (MethodFilter::GET, "/api/v1/phone-numbers", Route::PhoneNumbers),
     (MethodFilter::GET, "/api/v1/events", Route::Events),
     (MethodFilter::GET, "/api/v1/events/{id}", Route::Event),
@@ -263,6 +269,7 @@ fn prepare(call: &mut Call, head: &Parts, bytes: &[u8]) -> Result<Payload, Refus
         | Route::Locations
         | Route::Act(_) => parse(bytes).map(Payload::Json),
         Route::History
+        | Route::Download
         | Route::Message
         | Route::PhoneNumbers
         | Route::Events

@@ -13,6 +13,7 @@ use super::ids::{self, Id};
 use super::inbound::Inbound;
 use super::keys::{Keys, Recall};
 use super::lines::Line;
+use super::pictures::Pictures;
 use super::send_fields::{Draft, Look};
 use super::slots::Slots;
 use super::tenants::TenantNo;
@@ -121,6 +122,7 @@ pub(super) struct Store {
     pub(super) inbound: Vec<Inbound>,
     /// What was done in chats besides sending.
     pub(super) deeds: Vec<Deed>,
+    pub(super) pictures: Pictures,
 }
 
 impl Store {
@@ -139,6 +141,7 @@ impl Store {
             message_ids: HashMap::new(),
             inbound: Vec::new(),
             deeds: Vec::new(),
+            pictures: Pictures::default(),
         }
     }
 
@@ -176,6 +179,7 @@ impl Store {
             message_ids: HashMap::new(),
             inbound: Vec::new(),
             deeds: Vec::new(),
+            pictures: Pictures::default(),
         };
         self.lines.iter_mut().for_each(Line::restore);
     }

@@ -153,6 +153,8 @@ pub enum RouteMatch {
     Attachments,
     /// `PUT` of the bytes.
     Upload,
+    /// `GET /attachments/{id}/content`.
+    Download,
     /// `GET /messages/{id}`.
     Message,
     PhoneNumbers,

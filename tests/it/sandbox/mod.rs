@@ -195,6 +195,7 @@ impl Stage {
         let incoming = Incoming {
             from: Phone::from_e164(from).unwrap(),
             text: text.to_owned(),
+            files: Vec::new(),
             to: None,
             event_id: None,
         };
