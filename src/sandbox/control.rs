@@ -155,17 +155,17 @@ async fn clear_faults(State(sandbox): State<Sandbox>) -> Response {
     off_thread(sandbox, Sandbox::faults).await
 }
 
-fn keep_file(
+async fn keep_file(
     State(sandbox): State<Sandbox>,
     headers: HeaderMap,
     body: Bytes,
-) -> Ready<Result<Response, Refused>> {
+) -> Result<Response, Refused> {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
     let kept = sandbox.keep_file(kind.unwrap_or_default(), body);
-    let told = kept.map(|id| Json(json!({ "attachment_id": id })).into_response());
-    ready(told.map_err(|error| refused(&error.to_string())))
+    let id = kept.map_err(|error| refused(&error.to_string()))?;
+    Ok(off_thread(sandbox, move |_| json!({ "attachment_id": id })).await)
 }
 
 /// A person writes.

@@ -80,8 +80,8 @@ async fn whatever_comes_in_is_taken_or_refused_with_a_code_of_the_table() {
     let mut seen = 0;
     for path in paths.as_array().unwrap() {
         let path = path.as_str().unwrap().strip_prefix("/api/v1").unwrap();
-        let named = if path.contains('{') { names.len() } else { 1 };
-        for name in names.iter().take(named) {
+        let count = if path.contains('{') { names.len() } else { 1 };
+        for name in names.iter().take(count) {
             let path = path.replace("{id}", name).replace("{address}", name);
             for (n, body) in bodies.iter().enumerate() {
                 let method = match n % 4 {
