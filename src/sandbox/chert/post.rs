@@ -61,6 +61,7 @@ impl Call {
             (Route::Message, _) => self.message(),
             (Route::Events, _) => self.events(),
             (Route::Event, _) => self.event(),
+            (Route::EventStream, _) => self.stream(),
             (Route::PhoneNumbers, _) => {
                 Ok(Done::new(render::phone_numbers(&self.chert.store().lines)))
             }
@@ -261,6 +262,7 @@ fn done(store: &Store, number: MessageNo) -> Done {
     store.entry(number).map_or_else(
         || Done::new(String::new()),
         |(message, chat)| Done {
+            stream: None,
             body: render::accepted(message, chat, &store.lines),
             message_id: Some(message.id),
             replay: false,

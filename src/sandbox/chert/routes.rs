@@ -43,6 +43,7 @@ pub(super) enum Route {
     PhoneNumbers,
     Events,
     Event,
+    EventStream,
     /// No such route, or not by that method.
     Unknown,
 }
@@ -61,6 +62,7 @@ impl Route {
             Self::Message => &[M::Message, M::Any],
             Self::PhoneNumbers => &[M::PhoneNumbers, M::Any],
             Self::Events | Self::Event => &[M::Events, M::Any],
+            Self::EventStream => &[M::EventStream, M::Any],
             Self::Register | Self::Unknown => &[],
         }
     }
@@ -102,6 +104,7 @@ fn on(
             | Route::PhoneNumbers
             | Route::Events
             | Route::Event
+            | Route::EventStream
             | Route::Unknown => Box::pin(handle(call, head, body)),
         }
     }
@@ -122,6 +125,7 @@ pub(in crate::sandbox) fn router(chert: Arc<Chert>) -> Router {
         .route("/api/v1/messages/{id}", get(on(Route::Message)))
         .route("/api/v1/phone-numbers", get(on(Route::PhoneNumbers)))
         .route("/api/v1/events", get(on(Route::Events)))
+        .route("/api/v1/events/stream", get(on(Route::EventStream)))
         .route("/api/v1/events/{id}", get(on(Route::Event)))
         .method_not_allowed_fallback(unknown)
         .fallback(unknown)
@@ -196,6 +200,7 @@ fn prepare(call: &mut Call, head: &Parts, bytes: &[u8]) -> Result<Payload, Refus
         | Route::PhoneNumbers
         | Route::Events
         | Route::Event
+        | Route::EventStream
         | Route::Register
         | Route::Upload
         | Route::Unknown => Ok(Payload::Empty),
@@ -241,7 +246,7 @@ fn registration(chert: &Chert, json: &Value) -> Result<Done, Refusal> {
         "endpoints_available": [
             "/api/v1/send", "/api/v1/chats", "/api/v1/chats/{id}/messages",
             "/api/v1/attachments", "/api/v1/messages/{id}", "/api/v1/phone-numbers",
-            "/api/v1/events", "/api/v1/events/{id}",
+            "/api/v1/events", "/api/v1/events/{id}", "/api/v1/events/stream",
         ],
     });
     Ok(Done::new(body.to_string()))

@@ -157,6 +157,8 @@ pub enum RouteMatch {
     PhoneNumbers,
     /// `GET /events` and `GET /events/{id}`.
     Events,
+    /// `GET /events/stream`.
+    EventStream,
 }
 
 /// Which requests a rule is about; what is left out matches all.

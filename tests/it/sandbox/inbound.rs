@@ -8,7 +8,7 @@ use super::*;
 
 impl Stage {
     /// A person writes; answers the event's name.
-    fn hear(&self, from: &str, text: &str) -> String {
+    pub(super) fn hear(&self, from: &str, text: &str) -> String {
         let incoming = Incoming {
             from: Phone::from_e164(from).unwrap(),
             text: text.to_owned(),

@@ -11,6 +11,7 @@ mod fields;
 mod inbound;
 mod keys;
 mod reading;
+mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
