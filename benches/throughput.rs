@@ -29,6 +29,7 @@ use sendoff::domain::recipient::{Chunk, Recipient, Row, Verdict};
 use sendoff::domain::run::RunId;
 use sendoff::engine::clock::SystemClock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
+use sendoff::engine::ears::Ears;
 use sendoff::engine::limiter::Guard;
 use sendoff::engine::plan::{Reading, read_in};
 use sendoff::engine::tally::Tally;
@@ -147,6 +148,7 @@ async fn engine_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> 
         run,
         limits: Limits::default(),
         guard: Guard::default(),
+        ears: Ears::default(),
         tally: tally.clone(),
     };
     let session = Session {

@@ -12,6 +12,7 @@ use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 use crate::engine::dispatch::{self, Ended, Engine, Session, Shutdown, WhenIdle};
+use crate::engine::ears::Ears;
 use crate::engine::limiter::Guard;
 use crate::engine::tally::Tally;
 use crate::ledger::{Ledger, LedgerError, Limits, Owner, RunFacts, RunRecord, Worker};
@@ -71,6 +72,7 @@ pub(super) async fn drive(
         clock: app.clock.clone(),
         limits: limits(&run, ready),
         guard: Guard::of(ready.limit),
+        ears: Ears::default(),
         run: run.clone(),
         tally: tally.clone(),
     };

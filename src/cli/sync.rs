@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::{App, Exit, Stop, open, preflight};
 use crate::domain::delivery::{Counts, DeliveryState};
+use crate::engine::ears::Ears;
 use crate::engine::limiter::Guard;
 use crate::engine::listener::Listener;
 use crate::engine::receipts::{Looker, Seen};
@@ -120,7 +121,7 @@ enum Heard {
 
 /// Hears what people answered on a gateway since the last time.
 async fn hear(app: &App, looker: &Looker, gateway: &str) -> Result<Heard, Stop> {
-    let mut listener = Listener::new(looker.clone(), gateway, 0).await?;
+    let listener = Listener::new(looker.clone(), gateway, &Ears::default(), 0).await?;
     match listener.once().await? {
         Ok(0) => {}
         Ok(1) => app.out.data(&format!("{gateway}: 1 new answer\n"))?,

@@ -17,6 +17,7 @@ use super::{App, Exit, Stop, drive, faults, open, schedule_words};
 use crate::domain::run::{RunId, RunState};
 use crate::engine::crew::{self, Choose, Crew, Leaving, News, Outfit};
 use crate::engine::dispatch::{Ended, Share, Shutdown, WhenIdle};
+use crate::engine::ears::Ears;
 use crate::engine::limiter::Guard;
 use crate::engine::patient::{self, Patient};
 use crate::ledger::{Ledger, RunRecord, Running};
@@ -127,6 +128,7 @@ async fn work_until_told(
         found,
         ledger: &ledger,
         gateways: Mutex::default(),
+        ears: Ears::default(),
     };
     crew::work(&crew, &choice, shutdown).await.map(Some)
 }
@@ -170,6 +172,7 @@ struct Choice<'a> {
     found: &'a FoundSettings,
     ledger: &'a Patient,
     gateways: Mutex<Known>,
+    ears: Ears,
 }
 
 impl Choice<'_> {
@@ -227,6 +230,7 @@ impl Choose for Choice<'_> {
             limits: drive::limits(run, &ready),
             gateway: ready.gateway,
             guard,
+            ears: self.ears.clone(),
             owner: drive::owner(),
             seed: fastrand::u64(..),
         }))

@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::clock::Clock;
 use super::dispatch::{Ended, Engine, Session, Share, Shutdown, WhenIdle, dispatch};
+use super::ears::Ears;
 use super::floor::SHORT_WAIT;
 use super::heard::Heard;
 use super::leases::Leases;
@@ -49,6 +50,7 @@ pub struct Outfit {
     pub gateway: Arc<dyn Gateway>,
     pub limits: Limits,
     pub guard: Guard,
+    pub ears: Ears,
     pub owner: Owner,
     pub seed: u64,
 }
@@ -249,6 +251,7 @@ impl<'a, C: Choose> Hands<'a, C> {
             run: record,
             limits: outfit.limits,
             guard: outfit.guard,
+            ears: outfit.ears,
             tally: tally.clone(),
         };
         let session = Session {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::clock::Clock;
+use super::ears::Ears;
 use super::floor::{Floor, Writer};
 use super::gates::Gates;
 use super::heard::Heard;
@@ -52,6 +53,8 @@ pub struct Engine {
     pub limits: Limits,
     /// The account's limit at the wire, for all runs of this process that use the gateway.
     pub guard: Guard,
+    /// What this process hears people answer.
+    pub ears: Ears,
     pub tally: Arc<Tally>,
 }
 
@@ -197,13 +200,11 @@ async fn send(
         clock: engine.clock.clone(),
         guard: engine.guard.clone(),
     };
-    let mut listener = Listener::new(at, &engine.run.gateway, session.seed).await?;
+    let (gateway, ears) = (&engine.run.gateway, &engine.ears);
+    let listener = Listener::new(at, gateway, ears, session.seed).await?;
     let heard = listener.catch_up(&shutdown.stop, session.when_idle).await?;
-    let deaf = CancellationToken::new();
     let listening = match heard {
-        listener::Heard::All => Some(AbortOnDropHandle::new(tokio::spawn(
-            listener.listen(deaf.clone()),
-        ))),
+        listener::Heard::All => Some(ears.join(gateway, listener)),
         // The loop ends by itself, in the way in which it always does.
         listener::Heard::NoLog | listener::Heard::Stopped => None,
         listener::Heard::Refused { reason } => return Ok(Ended::Halted { reason }),
@@ -211,9 +212,8 @@ async fn send(
     };
     let floor = Floor::new(engine, session, shop);
     let ended = floor.drive(shutdown, writer).await;
-    deaf.cancel();
     if let Some(listening) = listening {
-        listening.await.ok();
+        listening.leave().await;
     }
     ended
 }
@@ -266,6 +266,7 @@ fn shop(
         recorder,
         limiter: Limiter::new(&engine.limits, &engine.guard),
         limits: engine.limits.clone(),
+        ears: engine.ears.clone(),
         uploads: Uploads::new(
             engine.ledger.clone(),
             engine.gateway.clone(),

@@ -1,14 +1,17 @@
 //! Hears what people answer while messages go out: whoever says STOP must be known before the next
 //! one to them. Reads the provider's log up to now before the first message, and again every few
-//! seconds. What an answer means, and that nobody is written to afterwards, is the ledger's.
+//! seconds, whatever its stream tells meanwhile (`follow`). What an answer means, and that nobody is written to afterwards, is the ledger's.
 //!
 //! | crash | leaves |
 //! |---|---|
 //! | between reading and keeping | what was not kept is read again: the ledger tells from where on |
 //! | among several | they are kept oldest first, so those that are missing are later than the last |
 //!
-//! Several processes may listen to one gateway; an answer is kept once.
+//! Several processes may listen to one gateway, and each hears an answer by its stream and in the
+//! log; it is kept once, by its event's name.
 
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::WhenIdle;
+use super::ears::Ears;
 use super::receipts::Looker;
 use super::settle::later;
 use crate::domain::outcome::Outcome;
@@ -24,7 +28,7 @@ use crate::ledger::{Arrival, Gate, Held, LedgerError, NewReply};
 
 /// Between two looks, and as much again by chance, so that processes do not look together.
 const EVERY: Duration = Duration::from_secs(4);
-const JITTER_MS: u64 = 2_000;
+const JITTER: Duration = Duration::from_secs(2);
 /// What was written so long before the newest answer is read again: the provider may tell of
 /// answers in another order than they were written in.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
@@ -33,6 +37,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Who is not to wait leaves when the log could not be read for so long.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// So many answers are remembered as kept, so that the ledger is not asked about them again each
+/// time that they are read again.
+const REMEMBERED: usize = 8_192;
 
 /// What the first look came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,29 +60,79 @@ pub(super) enum Heard {
 /// Listens to one gateway.
 #[derive(Debug)]
 pub struct Listener {
-    at: Looker,
+    pub(super) at: Looker,
     /// The gateway's name in the ledger.
     gateway: String,
-    /// From when on the log is read next.
+    ears: Ears,
+    memory: Mutex<Memory>,
+}
+
+/// What has been heard already.
+#[derive(Debug)]
+struct Memory {
+    /// From when on answers are read next.
     since: Option<Timestamp>,
+    /// The newest that are in the ledger, and the order in which they came there.
+    kept: HashSet<String>,
+    order: VecDeque<String>,
     chance: fastrand::Rng,
+}
+
+impl Memory {
+    fn keep(&mut self, event_id: &str, at: Timestamp) {
+        self.since = self.since.max(Some(before(at)));
+        if !self.kept.insert(event_id.to_owned()) {
+            return;
+        }
+        self.order.push_back(event_id.to_owned());
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.kept.remove(&oldest);
+        }
+    }
 }
 
 impl Listener {
     /// Goes on where the ledger has come to with the gateway of this name.
-    pub async fn new(at: Looker, gateway: &str, seed: u64) -> Result<Self, LedgerError> {
+    pub async fn new(
+        at: Looker,
+        gateway: &str,
+        ears: &Ears,
+        seed: u64,
+    ) -> Result<Self, LedgerError> {
         let newest = at.ledger.newest_reply(gateway).await?;
         Ok(Self {
             at,
             gateway: gateway.to_owned(),
-            since: newest.map(before),
-            chance: fastrand::Rng::with_seed(seed),
+            ears: ears.clone(),
+            memory: Mutex::new(Memory {
+                since: newest.map(before),
+                kept: HashSet::new(),
+                order: VecDeque::new(),
+                chance: fastrand::Rng::with_seed(seed),
+            }),
         })
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From when on answers are read.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.memory().since
+    }
+
+    /// A length by chance, up to `most`.
+    pub(super) fn chance(&self, most: Duration) -> Duration {
+        let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(self.memory().chance.u64(..=most))
     }
 
     /// Reads the log up to now and keeps what is new; says how many that are. `Err` within: the
     /// provider's word on why it could not be read; then nothing is changed.
-    pub async fn once(&mut self) -> Result<Result<u64, Outcome>, LedgerError> {
+    pub async fn once(&self) -> Result<Result<u64, Outcome>, LedgerError> {
         match self.read().await {
             Ok(replies) => Ok(Ok(self.keep(replies.unwrap_or_default()).await?)),
             Err(outcome) => Ok(Err(outcome)),
@@ -83,7 +141,7 @@ impl Listener {
 
     /// Reads the log up to now. Nothing may be sent before: somebody in it may have said STOP.
     pub(super) async fn catch_up(
-        &mut self,
+        &self,
         stop: &CancellationToken,
         when_idle: WhenIdle,
     ) -> Result<Heard, LedgerError> {
@@ -138,15 +196,19 @@ impl Listener {
         self.at.ledger.hold(&gate, now).await
     }
 
+    /// Listens until it is told to end: follows the stream, and looks at the log beside it.
+    pub(super) async fn listen(self, end: CancellationToken) {
+        tokio::join!(self.follow(&end), self.look(&end));
+    }
+
     /// Looks again and again until it is told to end. A look that fails is only late: the sends
     /// themselves meet the same provider.
-    pub(super) async fn listen(mut self, end: CancellationToken) {
+    async fn look(&self, end: &CancellationToken) {
         loop {
-            let wait = EVERY + Duration::from_millis(self.chance.u64(..=JITTER_MS));
-            if !rest(wait, &end).await {
+            if !rest(EVERY + self.chance(JITTER), end).await {
                 return;
             }
-            let Some(read) = self.read_until(&end).await else {
+            let Some(read) = self.read_until(end).await else {
                 return;
             };
             match read {
@@ -158,7 +220,7 @@ impl Listener {
                 Ok(None) => return,
                 Err(outcome) => {
                     tracing::warn!(why = outcome.why(), "answers cannot be read");
-                    if !rest(asked(&outcome).unwrap_or_default(), &end).await {
+                    if !rest(asked(&outcome).unwrap_or_default(), end).await {
                         return;
                     }
                 }
@@ -169,7 +231,7 @@ impl Listener {
     /// Takes its place among the requests of this process, which the provider counts together.
     async fn read(&self) -> Result<Option<Replies>, Outcome> {
         self.at.guard.ready().await;
-        self.at.gateway.replies(self.since).await
+        self.at.gateway.replies(self.since()).await
     }
 
     /// The same, unless it is told to end before: a provider that hangs must not hold up a stop.
@@ -186,25 +248,29 @@ impl Listener {
     }
 
     /// Oldest first; where that breaks off, the rest is read again.
-    async fn keep(&mut self, heard: Replies) -> Result<u64, LedgerError> {
+    pub(super) async fn keep(&self, heard: Replies) -> Result<u64, LedgerError> {
         let mut new = 0;
         if heard.unreadable > 0 {
             tracing::warn!(count = heard.unreadable, "answers that cannot be read");
         }
         let (ledger, gateway) = (&self.at.ledger, &self.gateway);
         for reply in heard.replies {
-            let at = reply.at;
+            if self.memory().kept.contains(&reply.event_id) {
+                continue;
+            }
             let reply = new_reply(gateway, reply);
+            let word = self.ears.keeping();
             let kept = ledger.keep_reply(&reply, self.at.clock.now()).await?;
+            drop(word);
+            self.memory().keep(&reply.event_id, reply.at);
             new += u64::from(kept.arrival == Arrival::New);
-            self.since = self.since.max(Some(before(at)));
         }
         Ok(new)
     }
 }
 
 /// Waits; says whether it is to go on.
-async fn rest(wait: Duration, end: &CancellationToken) -> bool {
+pub(super) async fn rest(wait: Duration, end: &CancellationToken) -> bool {
     tokio::select! {
         // cancel-safe: nothing is held while waiting
         () = end.cancelled() => false,
@@ -217,7 +283,7 @@ fn before(at: Timestamp) -> Timestamp {
     at.checked_sub(OVERLAP).unwrap_or(Timestamp::MIN)
 }
 
-fn asked(outcome: &Outcome) -> Option<Duration> {
+pub(super) fn asked(outcome: &Outcome) -> Option<Duration> {
     Duration::try_from(outcome.asked_wait()?).ok()
 }
 

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::admit;
 use super::clock::Clock;
 use super::dispatch::Share;
+use super::ears::{Ears, Mark};
 use super::gates::Gates;
 use super::heard::Heard;
 use super::leases::Leases;
@@ -52,6 +53,7 @@ pub(super) struct Shop {
     pub(super) recorder: Recorder,
     pub(super) limiter: Limiter,
     pub(super) limits: Limits,
+    pub(super) ears: Ears,
     pub(super) uploads: Uploads,
     pub(super) tally: Arc<Tally>,
     /// Deliveries begun or on the wire; a little more than the wire takes, so that a commit is
@@ -92,6 +94,20 @@ impl From<NotWritten> for Broken {
     }
 }
 
+/// A commit that was made so long before its request can leave says nothing about what others have
+/// heard since: whether the person still may be written to is asked once more.
+const STILL: Duration = Duration::from_millis(100);
+
+/// When an attempt was begun.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    at: Timestamp,
+    /// The same by a clock that nobody sets.
+    instant: Instant,
+    /// What had been heard by then.
+    mark: Mark,
+}
+
 /// Takes a claimed delivery as far as it goes for now.
 pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken> {
     if let Some(why) = shop.unrepeatable(&claim) {
@@ -121,7 +137,8 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
         return shop.other_body(&claim).await;
     }
     crash_points::reach("begin.before").await;
-    let (begun_at, asked) = (shop.clock.now(), Instant::now());
+    let begun = shop.begun();
+    let begun_at = begun.at;
     match shop.begin(&claim, &fixed, begun_at).await? {
         Written::Done => {}
         Written::Held { until } => {
@@ -143,11 +160,11 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
         }
     }
     crash_points::reach("begin.committed").await;
-    if shop.missed(asked) {
+    if shop.missed(begun.instant) {
         let next = put_back(&claim, shop.clock.now(), Hold::Retry);
         return shop.take_back(&claim, begun_at, next).await;
     }
-    let outcome = shop.send(&claim, &request, begun_at).await;
+    let outcome = shop.send(&claim, &request, begun).await;
     drop(ahead);
     match outcome {
         Ok(outcome) => shop.record(&claim, fixed, begun_at, outcome).await,
@@ -241,6 +258,14 @@ impl Shop {
         )))
     }
 
+    fn begun(&self) -> Begun {
+        Begun {
+            at: self.clock.now(),
+            instant: Instant::now(),
+            mark: self.ears.mark(),
+        }
+    }
+
     /// Commits that an attempt is about to be made.
     async fn begin(
         &self,
@@ -273,12 +298,7 @@ impl Shop {
 
     /// The one HTTP exchange. Never inside a `select!`: it ends by its own timeout. The inner
     /// error is where the delivery goes instead when nothing may leave any more.
-    async fn send(
-        &self,
-        claim: &Claim,
-        request: &Request,
-        begun_at: Timestamp,
-    ) -> Result<Outcome, Next> {
+    async fn send(&self, claim: &Claim, request: &Request, begun: Begun) -> Result<Outcome, Next> {
         let _wire = tokio::select! {
             biased;
             // cancel-safe: nothing is held while waiting; what follows finds the door barred
@@ -287,10 +307,32 @@ impl Shop {
             places = self.places() => places,
         };
         self.limiter.ready(&claim.line).await;
-        match self.barred(claim).or_else(|| self.stale(claim, begun_at)) {
+        if let Some(next) = self.recalled(claim, begun).await {
+            return Err(next);
+        }
+        match self.barred(claim).or_else(|| self.stale(claim, begun.at)) {
             Some(next) => Err(next),
             None => Ok(self.gateway.send(request).await),
         }
+    }
+
+    /// An attempt that was begun before the person opted out, and whose request is not on the wire
+    /// yet, does not leave any more: it goes back, and the next claim finds out why. One that may be
+    /// out already is not taken back, since only the provider can tell what became of it.
+    async fn recalled(&self, claim: &Claim, begun: Begun) -> Option<Next> {
+        let is_fresh = begun.instant.elapsed() < STILL && !self.ears.heard_since(begun.mark);
+        if claim.unanswered_since.is_some() || is_fresh {
+            return None;
+        }
+        let people = [&claim.phone];
+        let listed = self.ledger.suppressed(&self.run.gateway, &people).await;
+        let stays = listed
+            .as_ref()
+            .is_ok_and(std::collections::HashMap::is_empty);
+        if let Err(error) = listed {
+            tracing::warn!(%error, row = claim.row, "nobody can say whether the person has opted out");
+        }
+        (!stays).then(|| put_back(claim, self.clock.now(), Hold::Retry))
     }
 
     /// A place on the run's own wire, then one on that of the process: so no run stands in the

@@ -26,6 +26,10 @@ const MAX_IDLE: usize = 1_024;
 /// meets a connection that is being closed under it.
 const IDLE: Duration = Duration::from_secs(45);
 
+/// A stream that lasts longer is opened anew, which costs a request; a provider ends its own far
+/// earlier (chert §14).
+const LONGEST_STREAM: Duration = Duration::from_mins(30);
+
 /// A pool of connections to one provider.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -41,6 +45,15 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+}
+
+/// What came of asking for a stream of events.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// It has begun. Its reader bounds how long it may be silent.
+    Stream(Response),
+    /// A whole answer instead.
+    Answer(Answer),
 }
 
 /// An exchange that gave no whole answer.
@@ -91,11 +104,47 @@ impl Wire {
     /// Sends `request` once and reads the answer to its end.
     pub(super) async fn exchange(&self, request: Request) -> Result<Answer, Lost> {
         let limit = request.timeout().copied().unwrap_or(self.timeout);
-        let mut response = match self.client.execute(request).await {
+        let response = match self.client.execute(request).await {
             Ok(response) => response,
             Err(error) => return Err(self.lost(&error, limit)),
         };
         self.outage.over();
+        self.whole(response, limit).await
+    }
+
+    /// Sends `request` once and leaves the answer open when it is a stream of events. What is no
+    /// stream is read to its end, within the same time as any answer.
+    pub(super) async fn open(&self, mut request: Request) -> Result<Opened, Lost> {
+        let limit = self.timeout;
+        *request.timeout_mut() = Some(LONGEST_STREAM);
+        let opening = tokio::time::timeout(limit, self.client.execute(request));
+        let response = match opening.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(self.lost(&error, limit)),
+            Err(_) => return Err(Lost::Unanswered(self.silent(limit))),
+        };
+        self.outage.over();
+        let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if response.status().is_success() && kind.starts_with("text/event-stream") {
+            return Ok(Opened::Stream(response));
+        }
+        let reading = tokio::time::timeout(limit, self.whole(response, limit));
+        match reading.await {
+            Ok(read) => read.map(Opened::Answer),
+            Err(_) => Err(Lost::Unanswered(self.silent(limit))),
+        }
+    }
+
+    fn silent(&self, limit: Duration) -> Failure {
+        Failure {
+            text: format!("'{}' gave no answer within {limit:?}", self.host),
+            ..Failure::default()
+        }
+    }
+
+    /// Reads an answer to its end.
+    async fn whole(&self, mut response: Response, limit: Duration) -> Result<Answer, Lost> {
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         let why = match read(response, &headers).await {

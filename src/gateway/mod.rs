@@ -6,6 +6,7 @@
 pub mod chert;
 mod http;
 mod outage;
+mod sse;
 mod wait;
 mod words;
 
@@ -63,6 +64,33 @@ pub trait Gateway: Debug + Send + Sync {
     /// `None`. No answer at all: this provider keeps no log of them. What went wrong is `Retry`,
     /// `LineBusy` or `StopRun`; then nothing may be concluded.
     async fn replies(&self, since: Option<Timestamp>) -> Result<Option<Replies>, Outcome>;
+
+    /// Opens a stream of what people answer: everything after `since`, then as it is said; only
+    /// what comes where it is `None`. No stream: this provider has none. What went wrong is
+    /// `Retry`, `LineBusy` or `StopRun`. May be given up at any moment.
+    async fn stream(&self, _since: Option<Timestamp>) -> Result<Option<Box<dyn Telling>>, Outcome> {
+        Ok(None)
+    }
+}
+
+/// An open stream of answers.
+#[async_trait]
+pub trait Telling: Debug + Send {
+    /// Waits for what is told next, and ends by itself when the provider is silent for longer than
+    /// a living one is. Cancel-safe: what was not returned comes the next time.
+    async fn next(&mut self) -> Told;
+}
+
+/// What a stream tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    Reply(Box<Reply>),
+    /// An event that cannot be read.
+    Unreadable,
+    /// The provider ends the stream as it said it would; it is to be opened again.
+    Closed,
+    /// It broke, for this reason: nothing more comes.
+    Broken(&'static str),
 }
 
 /// Where a gateway reads the time of its signatures and of waits that are given as a date.

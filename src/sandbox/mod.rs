@@ -28,7 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use chert::{
     ActionRecord, BadFile, BadIncoming, Capability, Capacity, ChatRecord, FileRecord, Incoming,
-    LineChange, LineReport, MessageRecord, ReceiptStyle, Standing, Strangers, Tenant, TenantKind,
+    LineChange, LineReport, MessageRecord, ReceiptStyle, Standing, Strangers, StreamTiming, Tenant,
+    TenantKind,
 };
 pub use faults::{
     Answer, BadPlan, Fault, FaultPlan, FaultReport, Match, RouteMatch, Rule, RuleReport,
@@ -91,6 +92,8 @@ pub struct SandboxConfig {
     pub key_retention: SignedDuration,
     /// How long a request waits for another one with its key (chert §5).
     pub hold: SignedDuration,
+    /// How the event stream keeps itself alive, and when it ends (chert §14).
+    pub stream: StreamTiming,
     /// The machine's time. The provider's follows it, as far as it is not turned.
     pub clock: Clock,
     /// How many seconds of the provider pass in one of the machine's.
@@ -111,6 +114,7 @@ impl Default for SandboxConfig {
             capacity: None,
             key_retention: DEFAULT_RETENTION,
             hold: SignedDuration::from_secs(30),
+            stream: StreamTiming::default(),
             clock: Clock::system(),
             clock_rate: NonZeroU32::MIN,
         }

@@ -9,6 +9,7 @@ mod lines;
 mod replies;
 mod sign;
 mod state;
+mod stream;
 mod upload;
 
 use std::time::Duration;
@@ -24,7 +25,7 @@ use tokio::time::Instant;
 pub use self::body::request;
 use self::sign::Signer;
 use super::http::{self, Answer, Lost, Wire};
-use super::{Envelope, Gateway, GatewayError, Line, Now, Replies, Request, Sought};
+use super::{Envelope, Gateway, GatewayError, Line, Now, Replies, Request, Sought, Telling};
 use crate::domain::account::ChertAccount;
 use crate::domain::message::Media;
 use crate::domain::outcome::Outcome;
@@ -187,5 +188,9 @@ impl Gateway for Chert {
 
     async fn replies(&self, since: Option<Timestamp>) -> Result<Option<Replies>, Outcome> {
         self.read_replies(since).await.map_err(answer::harmless)
+    }
+
+    async fn stream(&self, since: Option<Timestamp>) -> Result<Option<Box<dyn Telling>>, Outcome> {
+        self.open_stream(since).await.map_err(answer::harmless)
     }
 }

@@ -82,11 +82,11 @@ impl Chert {
 }
 
 /// There is no event log at this address.
-fn is_no_log(failure: &Failure) -> bool {
+pub(super) fn is_no_log(failure: &Failure) -> bool {
     failure.http == Some(404) || failure.code == Some(codes::NO_SUCH_RESOURCE)
 }
 
-fn unusable(http: Option<u16>, text: &str) -> Outcome {
+pub(super) fn unusable(http: Option<u16>, text: &str) -> Outcome {
     Outcome::Uncertain {
         failure: Failure {
             http,
@@ -118,7 +118,7 @@ fn read(answer: &Answer) -> Option<Page> {
 }
 
 #[derive(Debug)]
-enum Event {
+pub(super) enum Event {
     Reply(Box<Reply>),
     /// Something else than an answer, or one that says nothing in words.
     Other,
@@ -126,7 +126,7 @@ enum Event {
 }
 
 /// A row of the log, or the bare envelope that it holds.
-fn event(row: &Value) -> Event {
+pub(super) fn event(row: &Value) -> Event {
     let envelope = row.get("payload").filter(|one| one.is_object());
     let envelope = envelope.unwrap_or(row);
     let kinds = [(row, "type"), (envelope, "event_type"), (envelope, "event")];

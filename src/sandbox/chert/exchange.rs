@@ -19,6 +19,7 @@ use super::errors::{Refusal, Shape, code};
 use super::ids::Id;
 use super::routes::Route;
 use super::send_fields;
+use super::stream::Tail;
 use super::tenants::TenantNo;
 use crate::domain::digest::Digest;
 use crate::sandbox::faults::{Answer, Delay, Fault, Fired, Subject};
@@ -66,6 +67,8 @@ pub(super) struct Done {
     pub(super) status: u16,
     /// In place of a body in JSON: a file of this type.
     pub(super) file: Option<(HeaderValue, Bytes)>,
+    /// In place of a body: one that goes on.
+    pub(super) stream: Option<Box<Tail>>,
 }
 
 impl Done {
@@ -76,6 +79,7 @@ impl Done {
             replay: false,
             status: 200,
             file: None,
+            stream: None,
         }
     }
 }
@@ -213,11 +217,15 @@ impl Call {
         let trace = self.entry.trace;
         let response = match ending {
             Ending::Done(done) => {
-                let mut response = respond(done.status, trace, done.body);
-                if let Some((content_type, bytes)) = done.file {
-                    response.headers_mut().insert(CONTENT_TYPE, content_type);
-                    *response.body_mut() = Body::from(bytes);
-                }
+                let mut response = match (done.stream, done.file) {
+                    (Some(tail), _) => traced(tail.response(), trace),
+                    (None, Some((content_type, bytes))) => {
+                        let mut response = traced(Response::new(Body::from(bytes)), trace);
+                        response.headers_mut().insert(CONTENT_TYPE, content_type);
+                        response
+                    }
+                    (None, None) => respond(done.status, trace, done.body),
+                };
                 if done.replay {
                     let headers = response.headers_mut();
                     headers.insert("x-idempotent-replay", HeaderValue::from_static("true"));
@@ -319,7 +327,11 @@ fn before(fault: &Fault) -> Option<Ending> {
 }
 
 /// What a fault makes of the answer once the route has acted.
-fn after(fault: Option<&Fault>, done: Done) -> Ending {
+fn after(fault: Option<&Fault>, mut done: Done) -> Ending {
+    if let (Some(Fault::HalfAnswer {}), Some(tail)) = (fault, &mut done.stream) {
+        tail.break_off();
+        return Ending::Done(done);
+    }
     match fault {
         Some(Fault::ErrorAfterAccept(answer)) => Ending::Refuse(refusal_of(answer)),
         Some(Fault::NonJsonAfterAccept { status }) => Ending::Html(*status),
@@ -359,10 +371,14 @@ fn respond(status: u16, trace: u64, body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    traced(response, trace)
+}
+
+fn traced(mut response: Response<Body>, trace: u64) -> Response<Body> {
     if let Ok(trace) = HeaderValue::try_from(trace_text(trace)) {
-        headers.insert("x-trace-id", trace);
+        response.headers_mut().insert("x-trace-id", trace);
     }
     response
 }

@@ -156,7 +156,7 @@ impl Inbound {
     }
 
     /// The row of the event log; its payload is what a webhook would get (chert §13).
-    fn row(&self, number: usize, slug: &str, chat: &Chat, lines: &[Line]) -> Value {
+    pub(super) fn row(&self, number: usize, slug: &str, chat: &Chat, lines: &[Line]) -> Value {
         let at = time_text(self.at_us);
         let handle = |phone: &str, is_me: bool| json!({ "handle": phone, "service": "imessage", "is_me": is_me });
         let line = lines.get(self.line).map(|line| line.phone.expose());
@@ -214,6 +214,8 @@ impl Chert {
             .inbound
             .get(number)
             .map(|one| one.event_id.to_string());
+        drop(store);
+        self.tell_news();
         Ok(event.unwrap_or_default())
     }
 }
@@ -233,9 +235,7 @@ struct Wanted {
 
 impl Wanted {
     fn parse(query: &str) -> Result<Self, Refusal> {
-        let uri = format!("/?{query}").parse::<Uri>().ok();
-        let pairs = uri.and_then(|uri| Query::<HashMap<String, String>>::try_from_uri(&uri).ok());
-        let Query(pairs) = pairs.ok_or_else(|| invalid("query", "cannot be read"))?;
+        let pairs = pairs(query)?;
         let text = |name: &str| pairs.get(name).cloned();
         let status = text("status");
         let known = ["pending", "delivered", "failed", "dev_inbox"];
@@ -248,14 +248,7 @@ impl Wanted {
                 "is pending, delivered, failed or dev_inbox",
             ));
         }
-        let since_us = match text("since") {
-            None => None,
-            Some(since) => {
-                let since = since.parse::<jiff::Timestamp>();
-                let since = since.map_err(|_| invalid("since", "must be a time in ISO 8601"))?;
-                Some(since.as_microsecond())
-            }
-        };
+        let since_us = since_us(&pairs)?;
         let limit = match text("limit") {
             None => PAGE,
             Some(limit) => {
@@ -290,6 +283,25 @@ impl Wanted {
             && self.since_us.is_none_or(|since| one.at_us > since)
             && (self.lead_id.as_deref()).is_none_or(|lead| lead == ids::chat_text(chat.id))
     }
+}
+
+/// What stands behind the `?`.
+pub(super) fn pairs(query: &str) -> Result<HashMap<String, String>, Refusal> {
+    let uri = format!("/?{query}").parse::<Uri>().ok();
+    let pairs = uri.and_then(|uri| Query::<HashMap<String, String>>::try_from_uri(&uri).ok());
+    let Query(pairs) = pairs.ok_or_else(|| invalid("query", "cannot be read"))?;
+    Ok(pairs)
+}
+
+/// Events that were kept later than this are asked for, in microseconds; `None`: the request does
+/// not say.
+pub(super) fn since_us(pairs: &HashMap<String, String>) -> Result<Option<i64>, Refusal> {
+    let Some(since) = pairs.get("since") else {
+        return Ok(None);
+    };
+    let since = since.parse::<jiff::Timestamp>();
+    let since = since.map_err(|_| invalid("since", "must be a time in ISO 8601"))?;
+    Ok(Some(since.as_microsecond()))
 }
 
 /// The event that a cursor or an event's id names.

@@ -25,12 +25,14 @@ mod routes;
 mod send_fields;
 mod slots;
 mod store;
+mod stream;
 mod tenants;
 mod upload;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::SignedDuration;
+use tokio::sync::watch;
 
 pub use auth::Strangers;
 pub use capacity::Capacity;
@@ -42,6 +44,7 @@ pub use receipts::ReceiptStyle;
 pub(super) use records::Receipt;
 pub use records::{ActionRecord, ChatRecord, FileRecord, MessageRecord};
 pub(super) use routes::router;
+pub use stream::StreamTiming;
 pub use tenants::{Standing, Tenant, TenantKind};
 
 use super::SandboxConfig;
@@ -58,6 +61,9 @@ pub(super) struct Chert {
     host: Arc<Host>,
     doorman: Doorman,
     store: Mutex<Store>,
+    /// Changes whenever the event log does; outlives a reset, as the open streams do.
+    news: watch::Sender<u64>,
+    stream: StreamTiming,
     limit: Option<Limit>,
     receipts: Receipts,
     /// How long a request is held while another with its key is being handled.
@@ -75,6 +81,8 @@ impl Chert {
                 strangers: config.strangers,
             },
             store: Mutex::new(Store::new(config)),
+            news: watch::Sender::new(0),
+            stream: config.stream,
             limit: config.rate,
             receipts: Receipts {
                 seed: config.seed,
@@ -101,5 +109,11 @@ impl Chert {
     /// Forgets everything but the tenants and the lines.
     pub(super) fn reset(&self) {
         self.store().reset();
+        self.tell_news();
+    }
+
+    /// Wakes whoever follows the event log.
+    fn tell_news(&self) {
+        self.news.send_modify(|news| *news = news.wrapping_add(1));
     }
 }

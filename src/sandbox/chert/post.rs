@@ -67,6 +67,7 @@ impl Call {
             (Route::Events, _) => self.events(),
             (Route::Event, _) => self.event(),
             (Route::Download, _) => self.content(),
+            (Route::EventStream, _) => self.stream(),
             (Route::PhoneNumbers, _) => {
                 Ok(Done::new(render::phone_numbers(&self.chert.store().lines)))
             }

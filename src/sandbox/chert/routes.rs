@@ -47,6 +47,7 @@ pub(super) enum Route {
     PhoneNumbers,
     Events,
     Event,
+    EventStream,
     Locations,
     /// Something done in a chat besides sending.
     Act(Action),
@@ -69,6 +70,7 @@ impl Route {
             Self::Message => &[M::Message, M::Any],
             Self::PhoneNumbers => &[M::PhoneNumbers, M::Any],
             Self::Events | Self::Event => &[M::Events, M::Any],
+            Self::EventStream => &[M::EventStream, M::Any],
             Self::Locations => &[M::Locations, M::Posts, M::Any],
             Self::Act(action) => action.names(),
             Self::Register | Self::Unknown => &[],
@@ -91,6 +93,7 @@ impl Route {
             | Self::PhoneNumbers
             | Self::Events
             | Self::Event
+            | Self::EventStream
             | Self::Locations
             | Self::Unknown => About::Nobody,
         }
@@ -136,6 +139,7 @@ fn on(
             | Route::PhoneNumbers
             | Route::Events
             | Route::Event
+            | Route::EventStream
             | Route::Locations
             | Route::Act(_)
             | Route::Unknown => Box::pin(handle(call, head, body)),
@@ -174,6 +178,7 @@ const ROUTES: &[Row] = &[
     (MethodFilter::GET, "/api/v1/attachments/{id}/content", Route::Download),
     (MethodFilter::GET, "/api/v1/phone-numbers", Route::PhoneNumbers),
     (MethodFilter::GET, "/api/v1/events", Route::Events),
+    (MethodFilter::GET, "/api/v1/events/stream", Route::EventStream),
     (MethodFilter::GET, "/api/v1/events/{id}", Route::Event),
 ];
 
@@ -274,6 +279,7 @@ fn prepare(call: &mut Call, head: &Parts, bytes: &[u8]) -> Result<Payload, Refus
         | Route::PhoneNumbers
         | Route::Events
         | Route::Event
+        | Route::EventStream
         | Route::Register
         | Route::Upload
         | Route::Unknown => Ok(Payload::Empty),

@@ -160,6 +160,8 @@ pub enum RouteMatch {
     PhoneNumbers,
     /// `GET /events` and `GET /events/{id}`.
     Events,
+    /// `GET /events/stream`.
+    EventStream,
     Locations,
     Typing,
     MarkRead,

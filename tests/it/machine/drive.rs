@@ -20,6 +20,7 @@ use sendoff::domain::retry::RetryPolicy;
 use sendoff::domain::window::Window;
 use sendoff::engine::clock::Clock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
+use sendoff::engine::ears::Ears;
 use sendoff::engine::limiter::Guard;
 use sendoff::engine::tally::Tally;
 use sendoff::gateway::{Envelope, Gateway, Line, Replies, Request, Sought};
@@ -232,6 +233,7 @@ impl Drive {
                 ..Limits::default()
             },
             guard: Guard::of(Some(limit)),
+            ears: Ears::default(),
             tally: Arc::new(Tally::new(counts)),
         };
         let session = Session {

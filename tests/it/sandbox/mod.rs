@@ -18,6 +18,7 @@ mod inbound;
 mod keys;
 mod lines;
 mod reading;
+mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -16,6 +16,7 @@ use sendoff::domain::cap::Cap;
 use sendoff::domain::phone::Phone;
 use sendoff::engine::clock::Clock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
+use sendoff::engine::ears::Ears;
 use sendoff::engine::limiter::Guard;
 use sendoff::engine::tally::Tally;
 use sendoff::gateway::chert::Chert;
@@ -146,6 +147,7 @@ impl World {
             run: run.clone(),
             limits: limits.clone(),
             guard: Guard::of(None),
+            ears: Ears::default(),
             tally: Arc::new(Tally::default()),
         };
         let session = Session {
