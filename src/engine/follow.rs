@@ -28,6 +28,7 @@ impl Listener {
     pub(super) async fn follow(&self, end: &CancellationToken) {
         let mut pause = FIRST_PAUSE;
         let mut is_told = false;
+        let mut is_first = true;
         loop {
             let begun = Instant::now();
             let opening = async {
@@ -45,6 +46,9 @@ impl Listener {
                 Ok(None) => return,
                 Ok(Some(stream)) => {
                     is_told = false;
+                    if !std::mem::replace(&mut is_first, false) {
+                        self.look_soon();
+                    }
                     if let Parted::Stopped = self.hear_out(stream, end).await {
                         return;
                     }

@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +65,8 @@ pub struct Listener {
     /// The gateway's name in the ledger.
     gateway: String,
     ears: Ears,
+    /// The log is to be looked at now: what was said while no stream was open is there alone.
+    look_now: Notify,
     memory: Mutex<Memory>,
 }
 
@@ -106,6 +109,7 @@ impl Listener {
             at,
             gateway: gateway.to_owned(),
             ears: ears.clone(),
+            look_now: Notify::new(),
             memory: Mutex::new(Memory {
                 since: newest.map(before),
                 kept: HashSet::new(),
@@ -117,6 +121,10 @@ impl Listener {
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn look_soon(&self) {
+        self.look_now.notify_one();
     }
 
     /// From when on answers are read.
@@ -205,8 +213,13 @@ impl Listener {
     /// themselves meet the same provider.
     async fn look(&self, end: &CancellationToken) {
         loop {
-            if !rest(EVERY + self.chance(JITTER), end).await {
-                return;
+            tokio::select! {
+                // cancel-safe: a timer and a token
+                goes_on = rest(EVERY + self.chance(JITTER), end) => if !goes_on {
+                    return;
+                },
+                // cancel-safe: a word that was not taken stays
+                () = self.look_now.notified() => {}
             }
             let Some(read) = self.read_until(end).await else {
                 return;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::admission::admit;
@@ -33,7 +33,7 @@ use crate::domain::key::IdempotencyKey;
 use crate::domain::outcome::Outcome;
 use crate::domain::pace;
 use crate::domain::phone::Phone;
-use crate::gateway::{Envelope, Gateway, Request};
+use crate::gateway::{Envelope, Gateway, Recall, Request};
 use crate::ledger::{
     Admission, Begin, Candidate, Claim, Fixed, Ledger, LedgerError, Limits, Next, RunRecord, Write,
     Written,
@@ -97,6 +97,9 @@ impl From<NotWritten> for Broken {
 /// A commit that was made so long before its request can leave says nothing about what others have
 /// heard since: whether the person still may be written to is asked once more.
 const STILL: Duration = Duration::from_millis(100);
+
+/// Between two such questions about one attempt.
+const SOON: Duration = Duration::from_millis(1);
 
 /// When an attempt was begun.
 #[derive(Debug, Clone, Copy)]
@@ -307,32 +310,46 @@ impl Shop {
             places = self.places() => places,
         };
         self.limiter.ready(&claim.line).await;
-        if let Some(next) = self.recalled(claim, begun).await {
-            return Err(next);
-        }
-        match self.barred(claim).or_else(|| self.stale(claim, begun.at)) {
-            Some(next) => Err(next),
-            None => Ok(self.gateway.send(request).await),
+        let mut mark = begun.mark;
+        let mut is_old = begun.instant.elapsed() >= STILL;
+        loop {
+            // What may be out already is not taken back: only the provider can tell what became of it.
+            let may_go_back = claim.unanswered_since.is_none();
+            if may_go_back && (is_old || self.ears.heard_since(mark)) {
+                mark = self.ears.mark();
+                if self.may_have_opted_out(claim).await {
+                    return Err(put_back(claim, self.clock.now(), Hold::Retry));
+                }
+            }
+            if let Some(next) = self.barred(claim).or_else(|| self.stale(claim, begun.at)) {
+                return Err(next);
+            }
+            if !may_go_back {
+                return Ok(self.gateway.send(request).await);
+            }
+            let ears = self.ears.clone();
+            let recall = Recall::new(move || ears.heard_since(mark));
+            if let Some(outcome) = self.gateway.send_unless(request, &recall).await {
+                return Ok(outcome);
+            }
+            // Something was heard while it waited for its connection; a word that is on its way
+            // to the ledger is there soon.
+            is_old = false;
+            sleep(SOON).await;
         }
     }
 
-    /// An attempt that was begun before the person opted out, and whose request is not on the wire
-    /// yet, does not leave any more: it goes back, and the next claim finds out why. One that may be
-    /// out already is not taken back, since only the provider can tell what became of it.
-    async fn recalled(&self, claim: &Claim, begun: Begun) -> Option<Next> {
-        let is_fresh = begun.instant.elapsed() < STILL && !self.ears.heard_since(begun.mark);
-        if claim.unanswered_since.is_some() || is_fresh {
-            return None;
-        }
+    /// Whether the ledger has the person on its list by now, or cannot say. An attempt that was
+    /// begun before, and is not on the wire yet, goes back then: the next claim finds out why.
+    async fn may_have_opted_out(&self, claim: &Claim) -> bool {
         let people = [&claim.phone];
-        let listed = self.ledger.suppressed(&self.run.gateway, &people).await;
-        let stays = listed
-            .as_ref()
-            .is_ok_and(std::collections::HashMap::is_empty);
-        if let Err(error) = listed {
-            tracing::warn!(%error, row = claim.row, "nobody can say whether the person has opted out");
+        match self.ledger.suppressed(&self.run.gateway, &people).await {
+            Ok(listed) => !listed.is_empty(),
+            Err(error) => {
+                tracing::warn!(%error, row = claim.row, "nobody can say whether they opted out");
+                true
+            }
         }
-        (!stays).then(|| put_back(claim, self.clock.now(), Hold::Retry))
     }
 
     /// A place on the run's own wire, then one on that of the process: so no run stands in the

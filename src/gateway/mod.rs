@@ -6,6 +6,7 @@
 pub mod chert;
 mod http;
 mod outage;
+mod recall;
 mod sse;
 mod wait;
 mod words;
@@ -43,6 +44,16 @@ pub trait Gateway: Debug + Send + Sync {
     /// but for one signature that the provider refused because of this machine's clock.
     async fn send(&self, request: &Request) -> Outcome;
 
+    /// [`Gateway::send`], unless `recall` holds when the request's first byte is to leave: a
+    /// connection may have been waited for by then. `None`: nothing of it has left.
+    async fn send_unless(&self, request: &Request, recall: &Recall) -> Option<Outcome> {
+        if recall.holds() {
+            None
+        } else {
+            Some(self.send(request).await)
+        }
+    }
+
     /// Uploads one file and returns the provider's id for it. No message leaves, so what went
     /// wrong is `Retry`, `LineBusy`, `Permanent` or `StopRun`.
     async fn upload(&self, media: &Media) -> Result<String, Outcome>;
@@ -70,6 +81,26 @@ pub trait Gateway: Debug + Send + Sync {
     /// `Retry`, `LineBusy` or `StopRun`. May be given up at any moment.
     async fn stream(&self, _since: Option<Timestamp>) -> Result<Option<Box<dyn Telling>>, Outcome> {
         Ok(None)
+    }
+}
+
+/// Whether a request is to stay here after all. Asked once, at the last moment; must not wait.
+#[derive(Clone)]
+pub struct Recall(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Recall {
+    pub fn new(holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(holds))
+    }
+
+    pub fn holds(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl Debug for Recall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recall")
     }
 }
 

@@ -2,6 +2,7 @@
 //! stopped, throttled and lied to. The sandbox's record is the oracle; what the program says of
 //! itself is only compared with it.
 
+mod answered;
 mod books;
 mod caps;
 mod control;
@@ -18,6 +19,7 @@ mod replies;
 mod soak;
 mod soak_of_many;
 mod stop;
+mod stream;
 mod uploads;
 mod waits;
 mod work;
@@ -129,6 +131,18 @@ on_both! {
         a_second_signal_gives_up_the_wire_at_once_and_resume_mends_it,
         a_run_that_waits_for_the_provider_stops_at_once,
         a_run_that_waits_for_what_people_answered_stops_at_once,
+    }
+    answered::{
+        soon_after_a_stop_nothing_leaves_any_more_however_fast_the_campaign_is,
+        a_stop_told_by_a_stream_that_breaks_in_the_middle_of_it_is_heard_all_the_same,
+    }
+    stream::{
+        what_was_begun_and_is_not_on_the_wire_is_taken_back_by_a_stop,
+        answers_count_once_in_whatever_order_and_by_whichever_ear,
+        a_stream_that_ends_is_opened_again_from_where_it_was_and_the_log_is_read,
+        without_a_stream_or_with_one_that_says_nothing_the_log_is_enough,
+        a_stream_does_not_hold_up_a_stop_of_the_process,
+        the_parts_of_a_process_share_one_listener_until_the_last_has_left,
     }
     uploads::{
         a_picture_is_uploaded_once_however_many_people_get_it,

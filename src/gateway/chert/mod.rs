@@ -25,7 +25,10 @@ use tokio::time::Instant;
 pub use self::body::request;
 use self::sign::Signer;
 use super::http::{self, Answer, Lost, Wire};
-use super::{Envelope, Gateway, GatewayError, Line, Now, Replies, Request, Sought, Telling};
+use super::recall::Hand;
+use super::{
+    Envelope, Gateway, GatewayError, Line, Now, Recall, Replies, Request, Sought, Telling,
+};
 use crate::domain::account::ChertAccount;
 use crate::domain::message::Media;
 use crate::domain::outcome::Outcome;
@@ -106,6 +109,13 @@ impl Chert {
         }
     }
 
+    async fn of_send(&self, exchange: impl Future<Output = Result<Answer, Lost>>) -> Outcome {
+        match exchange.await {
+            Ok(answer) => answer::of_send(&answer, || self.signer.now()),
+            Err(lost) => answer::lost(lost, || self.signer.now()),
+        }
+    }
+
     /// [`Chert::call`] with a query, which is not signed (chert §2).
     async fn ask(
         &self,
@@ -113,8 +123,25 @@ impl Chert {
         place: (&str, &[(&str, String)]),
         body: Bytes,
     ) -> Result<Answer, Lost> {
+        self.ask_by(method, place, body, None).await
+    }
+
+    /// The same, where the body may be kept back at the last moment.
+    async fn ask_by(
+        &self,
+        method: Method,
+        place: (&str, &[(&str, String)]),
+        body: Bytes,
+        hand: Option<&Hand>,
+    ) -> Result<Answer, Lost> {
         let begun = Instant::now();
-        let request = self.signed(&method, place, body.clone());
+        let give = |request: &mut reqwest::Request| {
+            if let Some(hand) = hand {
+                *request.body_mut() = Some(hand.give(body.clone()));
+            }
+        };
+        let mut request = self.signed(&method, place, body.clone());
+        give(&mut request);
         let answer = self.wire.exchange(request).await?;
         if answer.is_success()
             || !answer::blames_the_clock(&answer)
@@ -123,7 +150,8 @@ impl Chert {
             return Ok(answer);
         }
         let left = self.wire.timeout().saturating_sub(begun.elapsed());
-        let mut request = self.signed(&method, place, body);
+        let mut request = self.signed(&method, place, body.clone());
+        give(&mut request);
         *request.timeout_mut() = Some(left);
         self.wire.exchange(request).await
     }
@@ -163,11 +191,16 @@ impl Gateway for Chert {
     }
 
     async fn send(&self, request: &Request) -> Outcome {
-        let exchange = self.call(Method::POST, &request.path, request.body.clone());
-        match exchange.await {
-            Ok(answer) => answer::of_send(&answer, || self.signer.now()),
-            Err(lost) => answer::lost(lost, || self.signer.now()),
-        }
+        self.of_send(self.call(Method::POST, &request.path, request.body.clone()))
+            .await
+    }
+
+    async fn send_unless(&self, request: &Request, recall: &Recall) -> Option<Outcome> {
+        let place = (&*request.path, [].as_slice());
+        let hand = Hand::new(recall);
+        let exchange = self.ask_by(Method::POST, place, request.body.clone(), Some(&hand));
+        let outcome = self.of_send(exchange).await;
+        (!hand.has_kept_back()).then_some(outcome)
     }
 
     async fn upload(&self, media: &Media) -> Result<String, Outcome> {

@@ -118,3 +118,46 @@ fn read(event: &Event) -> Option<Told> {
         replies::Event::Unreadable => Some(Told::Unreadable),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    #[tokio::test]
+    async fn a_stream_without_a_sign_of_life_is_dead_and_any_sign_is_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let (response, mut server) = tokio::join!(client.get(url).send(), async {
+            let mut server = listener.accept().await.unwrap().0;
+            assert_ne!(server.read(&mut [0; 4096]).await.unwrap(), 0);
+            let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+            server.write_all(head).await.unwrap();
+            server
+        });
+        let silence = Duration::from_millis(300);
+        let mut stream = Stream {
+            response: response.unwrap(),
+            parser: Parser::default(),
+            events: VecDeque::new(),
+            silence,
+        };
+        let begun = Instant::now();
+        let alive = async {
+            for _ in 0..5 {
+                tokio::time::sleep(silence / 3).await;
+                server.write_all(b": alive\n\n").await.unwrap();
+            }
+            Instant::now()
+        };
+        let (told, last_sign) = tokio::join!(stream.next(), alive);
+        assert_eq!(told, Told::Broken("it was silent for too long"));
+        assert!(
+            last_sign - begun > silence,
+            "it was longer than any silence"
+        );
+    }
+}

@@ -132,6 +132,8 @@ impl Tail {
         match self.end {
             End::Closed => return None,
             End::Broken => {
+                // What was written leaves while there is nothing to write.
+                tokio::task::yield_now().await;
                 self.end = End::Closed;
                 return Some(Err(io::ErrorKind::ConnectionAborted.into()));
             }

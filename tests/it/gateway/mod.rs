@@ -5,6 +5,7 @@
 mod answers;
 mod requests;
 pub(crate) mod server;
+mod stream;
 mod uploads;
 
 use std::collections::BTreeMap;

@@ -172,7 +172,7 @@ async fn an_open_stream_ends_with_the_sandbox() {
 async fn who_may_not_read_the_log_may_not_follow_it() {
     let stage = stage(FOR_EVER, FOR_EVER).await;
     let stranger = answer(stage.bare(Method::GET, "/events/stream")).await;
-    assert_eq!((stranger.status, stranger.code()), (401, 2000));
+    assert_eq!((stranger.status, stranger.code()), (401, 2012));
     let mistaken = stage.get("/events/stream?since=x").await;
     assert_eq!((mistaken.status, mistaken.code()), (400, 1002));
     stage.close().await;
