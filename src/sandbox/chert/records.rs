@@ -118,10 +118,7 @@ impl Chert {
                 parts: serde_json::from_str(message.shown()).unwrap_or_default(),
                 effect: message.look.effect,
                 grouped: message.look.grouped,
-                status: self
-                    .receipts
-                    .progress((message.id, message.at_us), now_us)
-                    .status,
+                status: self.receipts.of(message, chat, now_us).status,
             })
             .collect()
     }

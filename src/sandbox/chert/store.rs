@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::actions::Deed;
+use super::agenda::Agenda;
 use super::capacity::{Capacity, Touches};
 use super::edits::Edited;
 use super::errors::Refusal;
@@ -16,11 +17,12 @@ use super::lines::Line;
 use super::send_fields::{Draft, Look};
 use super::slots::Slots;
 use super::tenants::TenantNo;
+use super::trials::Trials;
 use crate::domain::digest::Digest;
 use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
-use crate::sandbox::SandboxConfig;
 use crate::sandbox::time::micros;
+use crate::sandbox::{Numbers, SandboxConfig};
 
 pub(super) type LineNo = usize;
 pub(super) type ChatNo = usize;
@@ -121,6 +123,10 @@ pub(super) struct Store {
     pub(super) inbound: Vec<Inbound>,
     /// What was done in chats besides sending.
     pub(super) deeds: Vec<Deed>,
+    /// Whether the lab's numbers are people of their own.
+    pub(super) numbers: bool,
+    pub(super) trials: Trials,
+    pub(super) agenda: Agenda,
 }
 
 impl Store {
@@ -132,6 +138,7 @@ impl Store {
             capacity: config.capacity.clone(),
             epoch: 0,
             lines: config.lines.iter().map(line).collect(),
+            numbers: config.numbers == Numbers::Lab,
             accounts: Vec::new(),
             chats: Vec::new(),
             chat_ids: HashMap::new(),
@@ -139,6 +146,8 @@ impl Store {
             message_ids: HashMap::new(),
             inbound: Vec::new(),
             deeds: Vec::new(),
+            trials: Trials::default(),
+            agenda: Agenda::default(),
         }
     }
 
@@ -169,6 +178,7 @@ impl Store {
             capacity: self.capacity.take(),
             epoch: self.epoch + 1,
             lines: std::mem::take(&mut self.lines),
+            numbers: self.numbers,
             accounts: Vec::new(),
             chats: Vec::new(),
             chat_ids: HashMap::new(),
@@ -176,6 +186,8 @@ impl Store {
             message_ids: HashMap::new(),
             inbound: Vec::new(),
             deeds: Vec::new(),
+            trials: Trials::default(),
+            agenda: Agenda::default(),
         };
         self.lines.iter_mut().for_each(Line::restore);
     }
@@ -252,6 +264,7 @@ impl Store {
         if let Some(key) = key {
             self.keys(tenant).settle(key, now_us, number);
         }
+        self.arrange(number);
         Ok(number)
     }
 

@@ -15,6 +15,7 @@ mod fields;
 mod groups;
 mod inbound;
 mod keys;
+mod lab;
 mod lines;
 mod reading;
 
