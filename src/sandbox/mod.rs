@@ -5,6 +5,7 @@
 //! the ground, `faults` and `journal` what happens to a request and what is kept of it,
 //! `chert` the provider, `control` the surface under `/_sandbox/`.
 
+mod asserting;
 mod chert;
 mod control;
 mod faults;
@@ -25,6 +26,7 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use asserting::{Assertion, BadAssertion, By, Counted, Lines, Pace, Sameness, Verdict};
 pub use chert::{
     ActionRecord, BadIncoming, Capability, Capacity, ChatRecord, FileRecord, Incoming, LabNumber,
     LineChange, LineReport, MessageRecord, ReceiptStyle, Standing, Strangers, Tenant, TenantKind,

@@ -40,8 +40,8 @@ pub use inbound::{BadIncoming, Incoming};
 pub use lines::{Capability, LineChange, LineReport};
 pub use numbers::{LabNumber, lab_numbers};
 pub use receipts::ReceiptStyle;
-pub(super) use records::Receipt;
 pub use records::{ActionRecord, ChatRecord, FileRecord, MessageRecord};
+pub(super) use records::{Receipt, Written};
 pub(super) use routes::router;
 pub use tenants::{Standing, Tenant, TenantKind};
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod actions;
+mod asserting;
 mod attachments;
 mod capacity;
 mod cards;
