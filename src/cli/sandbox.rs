@@ -15,7 +15,7 @@ use crate::domain::duration;
 use crate::domain::pace::{Limit, Rate};
 use crate::domain::phone::Phone;
 use crate::sandbox::{
-    Capacity, Clock, DEFAULT_LISTEN, Paste, Profile, Sandbox, SandboxConfig, default_rate,
+    Capacity, Clock, DEFAULT_LISTEN, Numbers, Paste, Profile, Sandbox, SandboxConfig, default_rate,
 };
 
 #[derive(Debug, Args)]
@@ -58,6 +58,9 @@ pub(super) struct SandboxArgs {
     /// Where a line's day begins at midnight
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     day_zone: TimeZone,
+    /// `lab`: +17755550100 to +17755550139 always behave in one way each; `plain`: as everybody
+    #[arg(long, value_name = "KIND", value_enum, default_value = "lab")]
+    numbers: NumbersName,
     /// How many seconds of the provider's time pass in one of this machine's
     #[arg(long, value_name = "N", default_value = "1")]
     clock_rate: NonZeroU32,
@@ -76,6 +79,13 @@ fn zone(text: &str) -> Result<TimeZone, String> {
 enum ProfileName {
     Instant,
     Realistic,
+}
+
+/// [`Numbers`] as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum NumbersName {
+    Lab,
+    Plain,
 }
 
 impl SandboxArgs {
@@ -142,6 +152,10 @@ pub(super) async fn serve(app: &App, args: SandboxArgs) -> Result<Exit, Stop> {
         },
         delivered_after: Some(args.delivered_after),
         read_after: Some(args.read_after),
+        numbers: match args.numbers {
+            NumbersName::Lab => Numbers::Lab,
+            NumbersName::Plain => Numbers::Plain,
+        },
         clock: Clock::new(move || clock.now()),
         clock_rate: args.clock_rate,
         ..profile

@@ -4,7 +4,7 @@
 use std::future::{Ready, ready};
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Sandbox;
+use super::asserting::Assertion;
 use super::chert::{Incoming, LONGEST_FILE, LineChange};
 use super::faults::FaultPlan;
 use super::journal::Filter;
@@ -26,6 +27,7 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .route("/_sandbox/journal", get(journal))
         .route("/_sandbox/received", get(received))
         .route("/_sandbox/totals", get(totals))
+        .route("/_sandbox/assert/{what}", get(assert))
         .route("/_sandbox/chats", get(chats))
         .route("/_sandbox/lines", get(lines))
         .route("/_sandbox/lines/{phone}", put(change_line))
@@ -129,6 +131,26 @@ async fn change_line(
         (StatusCode::NOT_FOUND, Json(none))
     })?;
     Ok(off_thread(sandbox, move |_| report).await)
+}
+
+/// 200: it is so; 417: it is not; so that a CI's curl fails with it.
+async fn assert(
+    State(sandbox): State<Sandbox>,
+    Path(what): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refused> {
+    let assertion = Assertion::parse(&what, query.as_deref().unwrap_or_default());
+    let assertion = assertion.map_err(|error| refused(&error.to_string()))?;
+    let judged = tokio::task::spawn_blocking(move || sandbox.assert(&assertion)).await;
+    let Ok(verdict) = judged else {
+        return Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+    };
+    let status = if verdict.pass {
+        StatusCode::OK
+    } else {
+        StatusCode::EXPECTATION_FAILED
+    };
+    Ok((status, Json(verdict)).into_response())
 }
 
 async fn totals(State(sandbox): State<Sandbox>) -> Response {

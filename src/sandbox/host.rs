@@ -6,12 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::faults::{Desk, FaultPlan, Fired, Subject};
 use super::journal::{Entry, Journal};
-use super::time::Time;
+use super::time::{Course, Time};
 
 /// The provider-neutral half of the sandbox.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) struct Host {
     journal: Mutex<Journal>,
     traces: AtomicU64,
     waiting: AtomicUsize,
+    /// Something was arranged, or the clock was turned: what falls due next may have changed.
+    pub(super) stirred: Notify,
     /// The server is to stop.
     pub(super) stop: CancellationToken,
     /// Requests that may wait; they end whether or not their client is still there, as they
@@ -42,6 +45,7 @@ impl Host {
             journal: Mutex::default(),
             traces: AtomicU64::new(1),
             waiting: AtomicUsize::new(0),
+            stirred: Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }
@@ -61,6 +65,12 @@ impl Host {
     /// [`Host::machine`], in microseconds since the epoch.
     pub(super) fn machine_us(&self) -> i64 {
         self.machine().as_microsecond()
+    }
+
+    /// Turns the provider's clock, and has what falls due by it looked at.
+    pub(super) fn turn(&self, change: impl FnOnce(&mut Course)) {
+        self.time.turn(change);
+        self.stirred.notify_one();
     }
 
     pub(super) fn next_trace(&self) -> u64 {

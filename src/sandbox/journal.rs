@@ -89,6 +89,17 @@ pub struct Filter {
     pub limit: Option<usize>,
 }
 
+/// When a request came, and what it brought.
+#[derive(Debug, Clone)]
+pub(super) struct Moment {
+    pub(super) at_us: i64,
+    pub(super) provider_us: i64,
+    /// It was to send a message.
+    pub(super) is_post: bool,
+    pub(super) message_id: Option<String>,
+    pub(super) replay: bool,
+}
+
 impl Filter {
     pub(super) fn wants(&self, to: Option<&str>) -> bool {
         self.to.is_none() || self.to.as_deref() == to
@@ -132,18 +143,19 @@ impl Journal {
 
     /// Every POST of a message, whatever came of it.
     fn posts(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| {
-            matches!(
-                entry.route,
-                Some(
-                    RouteMatch::Send
-                        | RouteMatch::Chats
-                        | RouteMatch::Messages
-                        | RouteMatch::Locations
-                        | RouteMatch::SendContact
-                )
-            )
-        })
+        self.entries.iter().filter(|entry| entry.is_post())
+    }
+
+    /// Every request, in few words.
+    pub(super) fn moments(&self) -> Vec<Moment> {
+        let moment = |entry: &Entry| Moment {
+            at_us: entry.at_us,
+            provider_us: entry.provider_us,
+            is_post: entry.is_post(),
+            message_id: entry.answer.message_id.map(|id| format!("{id:032x}")),
+            replay: entry.answer.replay,
+        };
+        self.entries.iter().map(moment).collect()
     }
 
     pub(super) fn post_count(&self) -> usize {
@@ -173,6 +185,20 @@ impl Journal {
 }
 
 impl Entry {
+    /// Whether it was to send a message.
+    fn is_post(&self) -> bool {
+        matches!(
+            self.route,
+            Some(
+                RouteMatch::Send
+                    | RouteMatch::Chats
+                    | RouteMatch::Messages
+                    | RouteMatch::Locations
+                    | RouteMatch::SendContact
+            )
+        )
+    }
+
     fn record(&self, seq: u64) -> RequestRecord {
         RequestRecord {
             seq,

@@ -5,6 +5,7 @@
 //! the ground, `faults` and `journal` what happens to a request and what is kept of it,
 //! `chert` the provider, `control` the surface under `/_sandbox/`.
 
+mod asserting;
 mod chert;
 mod control;
 mod faults;
@@ -26,10 +27,11 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use asserting::{Assertion, BadAssertion, By, Counted, Lines, Pace, Sameness, Verdict};
 pub use chert::{
     ActionRecord, BadFile, BadIncoming, Capability, Capacity, ChatRecord, FileRecord, Incoming,
-    LineChange, LineReport, MessageRecord, ReceiptStyle, Standing, Strangers, StreamTiming, Tenant,
-    TenantKind,
+    LabNumber, LineChange, LineReport, MessageRecord, ReceiptStyle, Standing, Strangers,
+    StreamTiming, Tenant, TenantKind, lab_numbers,
 };
 pub use faults::{
     Answer, BadPlan, Fault, FaultPlan, FaultReport, Match, RouteMatch, Rule, RuleReport,
@@ -86,6 +88,8 @@ pub struct SandboxConfig {
     pub read_after: Option<SignedDuration>,
     /// Whether the two lengths above hold for all, or every message has its own.
     pub receipts: ReceiptStyle,
+    /// Whether the lab's numbers decide what becomes of a message to them.
+    pub numbers: Numbers,
     /// What each line can do a day; `None`: anything.
     pub capacity: Option<Capacity>,
     /// How long an idempotency key is remembered (chert §5).
@@ -111,6 +115,7 @@ impl Default for SandboxConfig {
             delivered_after: Some(SignedDuration::from_secs(2)),
             read_after: Some(SignedDuration::from_secs(10)),
             receipts: ReceiptStyle::default(),
+            numbers: Numbers::default(),
             capacity: None,
             key_retention: DEFAULT_RETENTION,
             hold: SignedDuration::from_secs(30),
@@ -119,6 +124,16 @@ impl Default for SandboxConfig {
             clock_rate: NonZeroU32::MIN,
         }
     }
+}
+
+/// What the block of the lab's numbers is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Numbers {
+    /// People each of whom always behaves in one way; see [`lab_numbers`].
+    #[default]
+    Lab,
+    /// People like any other.
+    Plain,
 }
 
 /// Sets of choices with a name.
@@ -228,6 +243,7 @@ impl Sandbox {
         };
         let serving = axum::serve(doorway, app).with_graceful_shutdown(stopping);
         let mut serving = std::pin::pin!(serving.into_future());
+        self.host.tasks.spawn(Arc::clone(&self.chert).keep_time());
         let grace = async {
             self.host.stop.cancelled().await;
             tokio::time::sleep(STOP_GRACE).await;

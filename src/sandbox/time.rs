@@ -4,6 +4,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -114,6 +115,20 @@ impl Time {
         course.provider_us = course.provider_us.min(latest);
     }
 
+    /// How long of the machine's time until the provider's is `provider_us`; `None` while the
+    /// clock stands still before it.
+    pub(super) fn until(&self, provider_us: i64) -> Option<Duration> {
+        let course = self.course();
+        let left = provider_us.saturating_sub(course.at(self.machine().as_microsecond()));
+        let left = u64::try_from(left).unwrap_or(0);
+        match course.gait {
+            Gait::Running => Some(Duration::from_micros(
+                left.div_ceil(u64::from(course.rate.get())),
+            )),
+            Gait::Stopped => (left == 0).then_some(Duration::ZERO),
+        }
+    }
+
     /// So many whole seconds of the provider in whole seconds of a client, rounded up. While
     /// the clock stands still they are the provider's: nobody can tell when it will go on.
     pub(super) fn client_seconds(&self, seconds: u32) -> u32 {
@@ -173,6 +188,18 @@ mod tests {
         time.turn(|course| course.rate = NonZeroU32::MAX);
         hand.store(30_000 * 24 * HOUR_US, Ordering::SeqCst);
         assert_eq!(time.now_us(), Timestamp::MAX.as_microsecond());
+    }
+
+    #[test]
+    fn a_moment_of_the_provider_is_as_far_away_as_its_clock_goes() {
+        let (_hand, time) = hand();
+        assert_eq!(time.until(HOUR_US), Some(Duration::from_hours(1)));
+        assert_eq!(time.until(-HOUR_US), Some(Duration::ZERO));
+        time.turn(|course| course.rate = NonZeroU32::new(60).unwrap());
+        assert_eq!(time.until(HOUR_US), Some(Duration::from_mins(1)));
+        time.turn(|course| course.gait = Gait::Stopped);
+        assert_eq!(time.until(HOUR_US), None);
+        assert_eq!(time.until(0), Some(Duration::ZERO));
     }
 
     #[test]

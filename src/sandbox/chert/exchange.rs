@@ -17,6 +17,7 @@ use super::actions::About;
 use super::auth::Proof;
 use super::errors::{Refusal, Shape, code};
 use super::ids::Id;
+use super::numbers::is_lab;
 use super::routes::Route;
 use super::send_fields;
 use super::stream::Tail;
@@ -157,13 +158,18 @@ impl Call {
     /// Everything after the caller was let in and the body read.
     pub(super) async fn run(mut self, payload: Payload) -> Response<Body> {
         self.note_chat();
-        let fired = self.chert.host.decide(Subject {
+        let subject = Subject {
             routes: self.route.names(),
             to: self.entry.to.as_deref(),
             key: self.entry.key.as_deref(),
             request: self.entry.body.unwrap_or_else(|| Digest::of(b"")),
-        });
-        if !self.chert.host.is_patient() {
+        };
+        let planned = self.chert.host.decide(subject);
+        let fired = planned.or_else(|| self.chert.trouble(subject));
+        let waits = fired
+            .as_ref()
+            .is_some_and(|fired| fired.fault.delay().is_some());
+        if !waits && !self.chert.host.is_patient() {
             return self.conclude(payload, fired).await;
         }
         // What may wait runs by itself: a client that gives up must not undo what it sent.
@@ -188,6 +194,9 @@ impl Call {
             Ok(done) => {
                 self.entry.answer.message_id = done.message_id;
                 self.entry.answer.replay = done.replay;
+                if self.entry.to.as_deref().is_some_and(is_lab) {
+                    self.chert.host.stirred.notify_one();
+                }
                 after(fault.as_ref(), done)
             }
         };

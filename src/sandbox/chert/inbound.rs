@@ -70,7 +70,7 @@ pub enum BadIncoming {
 
 impl Store {
     /// Takes in what a person wrote, in the chat with them, made when there is none.
-    fn receive(
+    pub(super) fn receive(
         &mut self,
         tenant: TenantNo,
         incoming: &Incoming,

@@ -2,6 +2,7 @@
 //! it remembers; shares no code with the client, so that each side checks the other.
 
 mod actions;
+mod agenda;
 mod auth;
 mod capacity;
 mod cards;
@@ -13,6 +14,7 @@ mod ids;
 mod inbound;
 mod keys;
 mod lines;
+mod numbers;
 mod parts;
 mod pictures;
 mod place;
@@ -27,6 +29,7 @@ mod slots;
 mod store;
 mod stream;
 mod tenants;
+mod trials;
 mod upload;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -38,11 +41,12 @@ pub use auth::Strangers;
 pub use capacity::Capacity;
 pub use inbound::{BadIncoming, Incoming};
 pub use lines::{Capability, LineChange, LineReport};
+pub use numbers::{LabNumber, lab_numbers};
 pub use pictures::BadFile;
 pub(super) use pictures::LONGEST as LONGEST_FILE;
 pub use receipts::ReceiptStyle;
-pub(super) use records::Receipt;
 pub use records::{ActionRecord, ChatRecord, FileRecord, MessageRecord};
+pub(super) use records::{Receipt, Written};
 pub(super) use routes::router;
 pub use stream::StreamTiming;
 pub use tenants::{Standing, Tenant, TenantKind};
@@ -89,15 +93,21 @@ impl Chert {
                 style: config.receipts,
                 delivered_after: config.delivered_after,
                 read_after: config.read_after,
+                numbers: config.numbers,
             },
             hold: config.hold,
             authority,
         }
     }
 
-    /// Held for a few microseconds at a time, never across an await.
+    /// Held for a few microseconds at a time, never across an await. Whatever was due by now has
+    /// happened.
     fn store(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        if store.next_due_us().is_some() && store.catch_up(self.host.now_us()) {
+            self.tell_news();
+        }
+        store
     }
 
     /// Whether nothing has been received or announced since the start or the last reset.

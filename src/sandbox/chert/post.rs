@@ -192,10 +192,7 @@ impl Call {
         let (message, chat) = store
             .message(self.tenant, &self.id)
             .ok_or_else(|| Refusal::new(code::MESSAGE_NOT_FOUND))?;
-        let progress = self
-            .chert
-            .receipts
-            .progress((message.id, message.at_us), now_us);
+        let progress = self.chert.receipts.of(message, chat, now_us);
         Ok(Done::new(render::one(message, chat, progress)))
     }
 
@@ -211,10 +208,7 @@ impl Call {
             .iter()
             .filter_map(|number| store.messages.get(*number))
             .map(|message| {
-                let progress = self
-                    .chert
-                    .receipts
-                    .progress((message.id, message.at_us), now_us);
+                let progress = self.chert.receipts.of(message, chat, now_us);
                 (message.at_us, render::row(message, chat, progress))
             });
         let received = store

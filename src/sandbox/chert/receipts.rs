@@ -3,7 +3,11 @@
 
 use jiff::SignedDuration;
 
+use super::agenda;
 use super::ids::{self, Id};
+use super::numbers::Fate;
+use super::store::{Chat, Message};
+use crate::sandbox::Numbers;
 use crate::sandbox::time::micros;
 
 /// When messages count as delivered and as read.
@@ -24,6 +28,7 @@ pub(super) struct Receipts {
     /// After the message was accepted; `None`: never.
     pub(super) delivered_after: Option<SignedDuration>,
     pub(super) read_after: Option<SignedDuration>,
+    pub(super) numbers: Numbers,
 }
 
 /// How far a message has come.
@@ -41,32 +46,62 @@ impl Progress {
         delivered_at_us: None,
         read_at_us: None,
     };
+
+    /// The same, or what has become of it meanwhile. What was not delivered is not read, whatever
+    /// its age.
+    fn or_later(self, (delivered, read): Lengths, at_us: i64, now_us: i64) -> Self {
+        let passed = |after_us: Option<i64>| {
+            let moment = at_us.saturating_add(after_us?);
+            (moment <= now_us).then_some(moment)
+        };
+        let delivered_at_us = passed(delivered);
+        let read_at_us = delivered_at_us.and_then(|delivered| Some(passed(read)?.max(delivered)));
+        let status = match (delivered_at_us, read_at_us) {
+            (_, Some(_)) => "read",
+            (Some(_), None) => "delivered",
+            (None, None) => self.status,
+        };
+        Self {
+            status,
+            delivered_at_us,
+            read_at_us,
+        }
+    }
 }
 
 /// How long after its acceptance a message arrives and is opened.
 type Lengths = (Option<i64>, Option<i64>);
 
-impl Receipts {
-    /// What was not delivered is not read, whatever its age.
-    pub(super) fn progress(&self, (id, at_us): (Id, i64), now_us: i64) -> Progress {
-        let passed = |after_us: Option<i64>| {
-            let moment = at_us.saturating_add(after_us?);
-            (moment <= now_us).then_some(moment)
-        };
-        let (delivered_after, read_after) = self.lengths(id);
-        let delivered_at_us = passed(delivered_after);
-        let read_at_us =
-            delivered_at_us.and_then(|delivered| Some(passed(read_after)?.max(delivered)));
-        let status = match (delivered_at_us, read_at_us) {
-            (_, Some(_)) => "read",
-            (Some(_), None) => "delivered",
-            (None, None) => "sent",
-        };
+impl Fate {
+    fn progress(&self, at_us: i64, now_us: i64) -> Progress {
+        const SECOND_US: i64 = 1_000_000;
+        let after = |seconds: Option<i64>| seconds.map(|seconds| seconds * SECOND_US);
+        let failed =
+            after(self.failed_s).is_some_and(|after| at_us.saturating_add(after) <= now_us);
+        let lengths = (after(self.delivered_s), after(self.read_s));
         Progress {
-            status,
-            delivered_at_us,
-            read_at_us,
+            status: if failed { "failed" } else { "sent" },
+            ..Progress::SENT
         }
+        .or_later(lengths, at_us, now_us)
+    }
+}
+
+impl Receipts {
+    /// How far a message has come: a number of the lab decides for itself.
+    pub(super) fn of(&self, message: &Message, chat: &Chat, now_us: i64) -> Progress {
+        let lab = match self.numbers {
+            Numbers::Lab => agenda::partner(chat),
+            Numbers::Plain => None,
+        };
+        match lab {
+            Some(character) => character.fate.progress(message.at_us, now_us),
+            None => self.progress((message.id, message.at_us), now_us),
+        }
+    }
+
+    fn progress(&self, (id, at_us): (Id, i64), now_us: i64) -> Progress {
+        Progress::SENT.or_later(self.lengths(id), at_us, now_us)
     }
 
     fn lengths(&self, id: Id) -> Lengths {
@@ -116,6 +151,7 @@ mod tests {
             style,
             delivered_after: Some(SignedDuration::from_secs(1)),
             read_after: Some(SignedDuration::from_secs(3)),
+            numbers: Numbers::Plain,
         }
     }
 

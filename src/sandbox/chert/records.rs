@@ -7,6 +7,7 @@ use super::actions::Deed;
 use super::store::{Chat, Message};
 use super::{Chert, ids};
 use crate::domain::digest::Digest;
+use crate::domain::phone::Phone;
 use crate::sandbox::journal::{Filter, time_text};
 
 /// A message that was accepted: its people have received it.
@@ -15,6 +16,9 @@ pub struct MessageRecord {
     /// From 1, in the order of acceptance.
     pub seq: u64,
     pub at: String,
+    /// The same moment, in microseconds since the epoch.
+    #[serde(skip)]
+    pub(in crate::sandbox) at_us: i64,
     /// One person, or the members of a group.
     pub to: Vec<String>,
     /// The sender line.
@@ -94,7 +98,26 @@ fn people(message: &Message, chat: &Chat) -> Vec<String> {
     )
 }
 
+/// What somebody wrote, in few words.
+#[derive(Debug, Clone)]
+pub(in crate::sandbox) struct Written {
+    pub(in crate::sandbox) from: Phone,
+    pub(in crate::sandbox) text: Box<str>,
+    pub(in crate::sandbox) at_us: i64,
+}
+
 impl Chert {
+    /// What people wrote, in the order of arrival.
+    pub(in crate::sandbox) fn written(&self) -> Vec<Written> {
+        let store = self.store();
+        let written = store.inbound.iter().map(|one| Written {
+            from: one.from.clone(),
+            text: one.text.clone(),
+            at_us: one.at_us,
+        });
+        written.collect()
+    }
+
     pub(in crate::sandbox) fn messages(&self, filter: &Filter) -> Vec<MessageRecord> {
         let now_us = self.host.now_us();
         let store = self.store();
@@ -106,6 +129,7 @@ impl Chert {
             .map(|(number, (message, chat))| MessageRecord {
                 seq: number as u64 + 1,
                 at: time_text(message.at_us),
+                at_us: message.at_us,
                 to: people(message, chat),
                 from: store
                     .lines
@@ -118,10 +142,7 @@ impl Chert {
                 parts: serde_json::from_str(message.shown()).unwrap_or_default(),
                 effect: message.look.effect,
                 grouped: message.look.grouped,
-                status: self
-                    .receipts
-                    .progress((message.id, message.at_us), now_us)
-                    .status,
+                status: self.receipts.of(message, chat, now_us).status,
             })
             .collect()
     }

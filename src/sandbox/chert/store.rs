@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::actions::Deed;
+use super::agenda::Agenda;
 use super::capacity::{Capacity, Touches};
 use super::edits::Edited;
 use super::errors::Refusal;
@@ -17,11 +18,12 @@ use super::pictures::Pictures;
 use super::send_fields::{Draft, Look};
 use super::slots::Slots;
 use super::tenants::TenantNo;
+use super::trials::Trials;
 use crate::domain::digest::Digest;
 use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
-use crate::sandbox::SandboxConfig;
 use crate::sandbox::time::micros;
+use crate::sandbox::{Numbers, SandboxConfig};
 
 pub(super) type LineNo = usize;
 pub(super) type ChatNo = usize;
@@ -123,6 +125,10 @@ pub(super) struct Store {
     /// What was done in chats besides sending.
     pub(super) deeds: Vec<Deed>,
     pub(super) pictures: Pictures,
+    /// Whether the lab's numbers are people of their own.
+    pub(super) numbers: bool,
+    pub(super) trials: Trials,
+    pub(super) agenda: Agenda,
 }
 
 impl Store {
@@ -134,6 +140,7 @@ impl Store {
             capacity: config.capacity.clone(),
             epoch: 0,
             lines: config.lines.iter().map(line).collect(),
+            numbers: config.numbers == Numbers::Lab,
             accounts: Vec::new(),
             chats: Vec::new(),
             chat_ids: HashMap::new(),
@@ -142,6 +149,8 @@ impl Store {
             inbound: Vec::new(),
             deeds: Vec::new(),
             pictures: Pictures::default(),
+            trials: Trials::default(),
+            agenda: Agenda::default(),
         }
     }
 
@@ -172,6 +181,7 @@ impl Store {
             capacity: self.capacity.take(),
             epoch: self.epoch + 1,
             lines: std::mem::take(&mut self.lines),
+            numbers: self.numbers,
             accounts: Vec::new(),
             chats: Vec::new(),
             chat_ids: HashMap::new(),
@@ -180,6 +190,8 @@ impl Store {
             inbound: Vec::new(),
             deeds: Vec::new(),
             pictures: Pictures::default(),
+            trials: Trials::default(),
+            agenda: Agenda::default(),
         };
         self.lines.iter_mut().for_each(Line::restore);
     }
@@ -256,6 +268,7 @@ impl Store {
         if let Some(key) = key {
             self.keys(tenant).settle(key, now_us, number);
         }
+        self.arrange(number);
         Ok(number)
     }
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod actions;
+mod asserting;
 mod attachments;
 mod capacity;
 mod cards;
@@ -16,6 +17,7 @@ mod groups;
 mod hostile;
 mod inbound;
 mod keys;
+mod lab;
 mod lines;
 mod reading;
 mod stream;

@@ -1,0 +1,194 @@
+//! What is still to happen, in the order in which it will, by the provider's clock. What is due
+//! happens when anybody next looks at the store, as of its own moment, so that nobody can see
+//! the store without it; a task looks in time for those who wait.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::inbound::Incoming;
+use super::numbers::{self, Reply};
+use super::store::{Chat, MessageNo, Store};
+use super::{Chert, ids};
+
+/// Between two tellings of one event.
+const TOLD_AGAIN_US: i64 = 5_000_000;
+
+/// Somebody writes, once it is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Happening {
+    /// The message that gave rise to it.
+    about: MessageNo,
+    /// Which of the replies to that message.
+    nth: usize,
+    text: &'static str,
+}
+
+/// The happenings to come. Those of one moment happen in the order in which they were arranged.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    to_come: BTreeMap<(i64, u64), Happening>,
+    arranged: u64,
+}
+
+impl Agenda {
+    fn arrange(&mut self, at_us: i64, happening: Happening) {
+        self.arranged += 1;
+        self.to_come.insert((at_us, self.arranged), happening);
+    }
+
+    /// When the next one is due.
+    fn next_us(&self) -> Option<i64> {
+        self.to_come.first_key_value().map(|((at_us, _), _)| *at_us)
+    }
+
+    /// Takes the next one that is due, with the moment at which it was.
+    fn take(&mut self, now_us: i64) -> Option<(i64, Happening)> {
+        let next = self.to_come.first_entry()?;
+        let (at_us, _) = *next.key();
+        (at_us <= now_us).then(|| (at_us, next.remove()))
+    }
+}
+
+/// Whoever of the block a chat is with; a group is with nobody in particular.
+pub(super) fn partner(chat: &Chat) -> Option<numbers::Character> {
+    match chat.people.as_slice() {
+        [alone] => numbers::character(alone.expose()),
+        _ => None,
+    }
+}
+
+impl Store {
+    /// Arranges what somebody of the block will do about a message that was accepted.
+    pub(super) fn arrange(&mut self, number: MessageNo) {
+        let Some((message, chat)) = self.entry(number).filter(|_| self.numbers) else {
+            return;
+        };
+        let Some(character) = partner(chat) else {
+            return;
+        };
+        let (id, at_us) = (message.id, message.at_us);
+        for (nth, reply) in character.replies.iter().enumerate() {
+            let draw = ids::derive(
+                self.seed(),
+                "reply",
+                &[&id.to_be_bytes(), &nth.to_be_bytes()],
+            );
+            let due_us = at_us.saturating_add(after_us(reply, draw));
+            for telling in 0..i64::from(reply.told) {
+                let happening = Happening {
+                    about: number,
+                    nth,
+                    text: reply.text,
+                };
+                let told_us = due_us.saturating_add(telling * TOLD_AGAIN_US);
+                self.agenda.arrange(told_us, happening);
+            }
+        }
+    }
+
+    /// Lets everything happen that is due by now, in order, each as of its own moment. Says
+    /// whether anything did.
+    pub(super) fn catch_up(&mut self, now_us: i64) -> bool {
+        let mut happened = false;
+        while let Some((at_us, happening)) = self.agenda.take(now_us) {
+            happened |= self.happen(at_us, happening).is_some();
+        }
+        happened
+    }
+
+    fn happen(&mut self, at_us: i64, happening: Happening) -> Option<usize> {
+        let (message, chat) = self.entry(happening.about)?;
+        let person = chat.people.first()?;
+        let subject = [&message.id.to_be_bytes()[..], &happening.nth.to_be_bytes()];
+        let event = ids::derive(self.seed(), "happening", &subject);
+        let incoming = Incoming {
+            from: person.clone(),
+            text: happening.text.to_owned(),
+            files: Vec::new(),
+            to: None,
+            event_id: Some(format!("chert:msg:{}", ids::message_text(event))),
+        };
+        let tenant = chat.tenant;
+        // To the millisecond, as for everybody who writes.
+        let at_us = at_us - at_us.rem_euclid(1_000);
+        let trace = u64::try_from(event & 0xffff_ffff_ffff).unwrap_or_default();
+        self.receive(tenant, &incoming, (at_us, trace)).ok()
+    }
+
+    /// When the next thing is due.
+    pub(super) fn next_due_us(&self) -> Option<i64> {
+        self.agenda.next_us()
+    }
+}
+
+/// How long somebody takes to reply.
+fn after_us(reply: &Reply, draw: ids::Id) -> i64 {
+    const SECOND_US: i64 = 1_000_000;
+    let (first_s, last_s) = reply.after_s;
+    let width_us = (last_s - first_s).max(0) * SECOND_US;
+    let drawn = draw % ids::Id::try_from(width_us + 1).unwrap_or(1);
+    first_s * SECOND_US + i64::try_from(drawn).unwrap_or(0)
+}
+
+impl Chert {
+    /// Lets happen what falls due, in time for those who wait for it, until the server stops.
+    /// While the clock stands still nothing does; a turn of it is looked at at once.
+    pub(in crate::sandbox) async fn keep_time(self: Arc<Self>) {
+        loop {
+            let stirred = self.host.stirred.notified();
+            let next = self.store().next_due_us();
+            let wait = next.and_then(|next_us| self.host.time.until(next_us));
+            let due = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // cancel-safe: each branch only waits; `stirred` keeps a word for later.
+                () = self.host.stop.cancelled() => return,
+                () = stirred => {}
+                () = due => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_comes_in_the_order_of_its_moments_and_then_of_its_arrangement() {
+        let mut agenda = Agenda::default();
+        for (about, at_us) in [(0, 30), (1, 10), (2, 30), (3, 40)] {
+            let happening = Happening {
+                about,
+                nth: 0,
+                text: "Thanks",
+            };
+            agenda.arrange(at_us, happening);
+        }
+        assert_eq!(agenda.next_us(), Some(10));
+        let mut order = Vec::new();
+        while let Some((at_us, happening)) = agenda.take(39) {
+            order.push((at_us, happening.about));
+        }
+        assert_eq!(order, [(10, 1), (30, 0), (30, 2)]);
+        assert_eq!(agenda.next_us(), Some(40));
+    }
+
+    #[test]
+    fn a_drawn_moment_lies_within_its_bounds() {
+        let reply = Reply {
+            text: "Thanks",
+            after_s: (60, 3_600),
+            told: 1,
+        };
+        for draw in [0, 1, u128::MAX, u128::MAX / 3, 3_540_000_000] {
+            let after = after_us(&reply, draw);
+            assert!((60_000_000..=3_600_000_000).contains(&after), "{after}");
+        }
+    }
+}
