@@ -4,17 +4,17 @@
 use std::future::{Ready, ready};
 
 use axum::body::Bytes;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Sandbox;
-use super::chert::Incoming;
+use super::chert::{Incoming, LONGEST_FILE, LineChange};
 use super::faults::FaultPlan;
 use super::journal::Filter;
 use super::turning::{Turn, parse_step};
@@ -26,8 +26,15 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .route("/_sandbox/journal", get(journal))
         .route("/_sandbox/received", get(received))
         .route("/_sandbox/totals", get(totals))
+        .route("/_sandbox/chats", get(chats))
+        .route("/_sandbox/lines", get(lines))
+        .route("/_sandbox/lines/{phone}", put(change_line))
         .route("/_sandbox/reset", post(reset))
         .route("/_sandbox/inbound", post(inbound))
+        .route(
+            "/_sandbox/files",
+            post(keep_file).layer(DefaultBodyLimit::max(LONGEST_FILE + 1)),
+        )
         .route(
             "/_sandbox/faults",
             get(faults).post(set_faults).delete(clear_faults),
@@ -98,6 +105,32 @@ async fn received(State(sandbox): State<Sandbox>, asked: Asked) -> Result<Respon
     Ok(off_thread(sandbox, move |sandbox| sandbox.received(&filter)).await)
 }
 
+async fn chats(State(sandbox): State<Sandbox>, asked: Asked) -> Result<Response, Refused> {
+    let filter = filter(asked)?;
+    let make = move |sandbox: &Sandbox| json!({ "chats": sandbox.chats(&filter) });
+    Ok(off_thread(sandbox, make).await)
+}
+
+fn lines(State(sandbox): State<Sandbox>) -> Ready<Json<serde_json::Value>> {
+    ready(Json(json!({ "lines": sandbox.line_reports() })))
+}
+
+async fn change_line(
+    State(sandbox): State<Sandbox>,
+    Path(phone): Path<String>,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let shape = "a change is {\"is_active\": false} or {\"capabilities\": [\"groups\"]}, or both";
+    let change: LineChange = serde_json::from_slice(&body)
+        .map_err(|error| refused(&format!("{shape}; this is not one: {error}")))?;
+    let phone = Phone::from_e164(&phone).map_err(|error| refused(&error.to_string()))?;
+    let report = sandbox.change_line(&phone, change).ok_or_else(|| {
+        let none = json!({ "error": "the sandbox has no such line" });
+        (StatusCode::NOT_FOUND, Json(none))
+    })?;
+    Ok(off_thread(sandbox, move |_| report).await)
+}
+
 async fn totals(State(sandbox): State<Sandbox>) -> Response {
     off_thread(sandbox, Sandbox::totals).await
 }
@@ -122,25 +155,42 @@ async fn clear_faults(State(sandbox): State<Sandbox>) -> Response {
     off_thread(sandbox, Sandbox::faults).await
 }
 
+fn keep_file(
+    State(sandbox): State<Sandbox>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Ready<Result<Response, Refused>> {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let kept = sandbox.keep_file(kind.unwrap_or_default(), body);
+    let told = kept.map(|id| Json(json!({ "attachment_id": id })).into_response());
+    ready(told.map_err(|error| refused(&error.to_string())))
+}
+
 /// A person writes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
     from: String,
+    #[serde(default)]
     text: String,
+    #[serde(default)]
+    files: Vec<String>,
     to: Option<String>,
     event_id: Option<String>,
 }
 
 async fn inbound(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
-    let shape = "an answer is {\"from\": \"+12025550143\", \"text\": \"STOP\"}, with `to` (a line) and \
-                 `event_id` where they matter";
+    let shape = "an answer is {\"from\": \"+12025550143\", \"text\": \"STOP\"}, with `to` (a line), \
+                 `event_id` and `files` (ids) where they matter";
     let written: Written = serde_json::from_slice(&body).map_err(|_| refused(shape))?;
     let phone = |text: &str| Phone::from_e164(text).map_err(|error| refused(&error.to_string()));
     let to = written.to.as_deref().map(phone).transpose()?;
     let incoming = Incoming {
         from: phone(&written.from)?,
         text: written.text,
+        files: written.files,
         to,
         event_id: written.event_id,
     };

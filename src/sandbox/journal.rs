@@ -94,6 +94,11 @@ impl Filter {
         self.to.is_none() || self.to.as_deref() == to
     }
 
+    /// Whether a record about all of these people is wanted.
+    pub(super) fn wants_any(&self, people: impl FnOnce() -> Vec<String>) -> bool {
+        self.to.is_none() || people().iter().any(|one| self.wants(Some(one)))
+    }
+
     pub(super) fn most(&self) -> usize {
         self.limit.unwrap_or(usize::MAX)
     }
@@ -130,7 +135,13 @@ impl Journal {
         self.entries.iter().filter(|entry| {
             matches!(
                 entry.route,
-                Some(RouteMatch::Send | RouteMatch::Chats | RouteMatch::Messages)
+                Some(
+                    RouteMatch::Send
+                        | RouteMatch::Chats
+                        | RouteMatch::Messages
+                        | RouteMatch::Locations
+                        | RouteMatch::SendContact
+                )
             )
         })
     }

@@ -21,13 +21,15 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use chert::{
-    BadIncoming, Capacity, FileRecord, Incoming, MessageRecord, ReceiptStyle, Standing, Strangers,
-    StreamTiming, Tenant, TenantKind,
+    ActionRecord, BadFile, BadIncoming, Capability, Capacity, ChatRecord, FileRecord, Incoming,
+    LineChange, LineReport, MessageRecord, ReceiptStyle, Standing, Strangers, StreamTiming, Tenant,
+    TenantKind,
 };
 pub use faults::{
     Answer, BadPlan, Fault, FaultPlan, FaultReport, Match, RouteMatch, Rule, RuleReport,
@@ -253,12 +255,28 @@ impl Sandbox {
         self.host.faults().report()
     }
 
+    /// Keeps a file that a person is to send; answers the id by which [`Incoming`] names it.
+    pub fn keep_file(&self, content_type: &str, bytes: Bytes) -> Result<String, BadFile> {
+        self.chert.keep_file(content_type, bytes)
+    }
+
     /// A person writes to a line: the event log tells of it from now on. Answers the event's name.
     pub fn receive(&self, incoming: &Incoming) -> Result<String, BadIncoming> {
         self.chert.receive(incoming)
     }
 
-    /// Forgets chats, messages, keys, uploads, faults and the journal; tenants and lines stay.
+    /// Every sender line, and what it can do now.
+    pub fn line_reports(&self) -> Vec<LineReport> {
+        self.chert.line_reports()
+    }
+
+    /// Changes whether a line is active, or what it can do. `None`: there is no such line.
+    pub fn change_line(&self, phone: &Phone, change: LineChange) -> Option<LineReport> {
+        self.chert.change_line(phone, change)
+    }
+
+    /// Forgets chats, messages, keys, uploads, faults and the journal; tenants stay, and so do
+    /// the lines, as they were at first.
     pub fn reset(&self) {
         self.host.set_faults(FaultPlan::default());
         self.chert.reset();

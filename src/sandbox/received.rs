@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::chert::{FileRecord, MessageRecord};
+use super::chert::{ActionRecord, ChatRecord, FileRecord, MessageRecord};
 use super::journal::{Filter, RequestRecord};
 use super::{Sandbox, chert};
 
@@ -14,6 +14,8 @@ use super::{Sandbox, chert};
 pub struct JournalReport {
     pub requests: Vec<RequestRecord>,
     pub messages: Vec<MessageRecord>,
+    /// What was done in chats besides sending.
+    pub actions: Vec<ActionRecord>,
     pub files: Vec<FileRecord>,
     pub totals: Totals,
 }
@@ -67,9 +69,15 @@ impl Sandbox {
         JournalReport {
             requests,
             messages: self.chert.messages(filter),
+            actions: self.chert.actions(filter),
             files: self.chert.files(),
             totals: self.totals(),
         }
+    }
+
+    /// The chats, as they are now.
+    pub fn chats(&self, filter: &Filter) -> Vec<ChatRecord> {
+        self.chert.chats(filter)
     }
 
     /// Who received what, by number. Only `to` and `limit` of the filter count.

@@ -32,6 +32,7 @@ pub(super) mod code {
     pub(in crate::sandbox) const AUTH_TIMESTAMP_SKEW: u16 = 2013;
     pub(in crate::sandbox) const INTERNAL: u16 = 3001;
     pub(in crate::sandbox) const DELIVERY_UNAVAILABLE: u16 = 3002;
+    pub(in crate::sandbox) const DELIVERY_FAILED: u16 = 4001;
     pub(in crate::sandbox) const LINES_SATURATED: u16 = 4002;
     pub(in crate::sandbox) const UNKNOWN_EFFECT: u16 = 4098;
     pub(in crate::sandbox) const NOT_SUPPORTED: u16 = 4099;

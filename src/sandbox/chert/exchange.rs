@@ -7,11 +7,13 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, DATE, HOST, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response, StatusCode};
+use bytes::Bytes;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::Chert;
+use super::actions::About;
 use super::auth::Proof;
 use super::errors::{Refusal, Shape, code};
 use super::ids::Id;
@@ -36,6 +38,8 @@ pub(super) struct Call {
     pub(super) route: Route,
     /// The id in the path; empty where the route has none.
     pub(super) id: String,
+    /// The participant in the path, behind the id; empty where the route has none.
+    pub(super) member: String,
     /// What stands behind the `?`.
     pub(super) query: String,
     pub(super) tenant: TenantNo,
@@ -62,6 +66,9 @@ pub(super) struct Done {
     pub(super) replay: bool,
     /// In place of a body: one that goes on.
     pub(super) stream: Option<Box<Tail>>,
+    pub(super) status: u16,
+    /// In place of a body in JSON: a file of this type.
+    pub(super) file: Option<(HeaderValue, Bytes)>,
 }
 
 impl Done {
@@ -71,6 +78,8 @@ impl Done {
             message_id: None,
             replay: false,
             stream: None,
+            status: 200,
+            file: None,
         }
     }
 }
@@ -96,6 +105,7 @@ impl Call {
             cut,
             route,
             id: String::new(),
+            member: String::new(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             tenant: 0,
             host: host.map(str::to_owned),
@@ -123,14 +133,25 @@ impl Call {
         self.entry.to = send_fields::person_of(json).map(Into::into);
     }
 
-    /// The same for a follow-up, which names a chat instead of a person.
+    /// The same for what goes to a chat, which names it, or a message of it, instead of a person.
     fn note_chat(&mut self) {
-        if self.route == Route::Messages {
-            let store = self.chert.store();
-            let chat = store.chat(self.tenant, &self.id);
-            let person = chat.and_then(|(_, chat)| chat.people.first());
-            self.entry.to = person.map(|person| person.expose().into());
+        let about = self.route.about();
+        if about == About::Nobody {
+            return;
         }
+        let store = self.chert.store();
+        let chat = match about {
+            About::Message => {
+                let spot = store.spot(self.tenant, &self.id);
+                spot.and_then(|spot| store.chats.get(spot.chat))
+            }
+            About::Chat | About::Nobody => {
+                let found = store.chat(self.tenant, &self.id);
+                found.map(|(_, chat)| chat)
+            }
+        };
+        let person = chat.and_then(|chat| chat.people.first());
+        self.entry.to = person.map(|person| person.expose().into());
     }
 
     /// Everything after the caller was let in and the body read.
@@ -196,9 +217,15 @@ impl Call {
         let trace = self.entry.trace;
         let response = match ending {
             Ending::Done(done) => {
-                let mut response = match done.stream {
-                    Some(tail) => traced(tail.response(), trace),
-                    None => respond(200, trace, done.body),
+                let mut response = match (done.stream, done.file) {
+                    (Some(tail), _) => traced(tail.response(), trace),
+                    (None, Some((content_type, bytes))) => {
+                        let mut response = respond(done.status, trace, String::new());
+                        response.headers_mut().insert(CONTENT_TYPE, content_type);
+                        *response.body_mut() = Body::from(bytes);
+                        response
+                    }
+                    (None, None) => respond(done.status, trace, done.body),
                 };
                 if done.replay {
                     let headers = response.headers_mut();

@@ -12,7 +12,8 @@ use super::Chert;
 use super::errors::{Refusal, code, invalid};
 use super::exchange::{Call, Done};
 use super::ids::{self, Id};
-use super::store::{Chat, ChatNo, Line, LineNo, Store};
+use super::lines::Line;
+use super::store::{Chat, ChatNo, LineNo, Store};
 use super::tenants::TenantNo;
 use crate::domain::message::MAX_TEXT_CHARS;
 use crate::domain::phone::Phone;
@@ -33,7 +34,11 @@ pub(super) struct Inbound {
     pub(super) line: LineNo,
     pub(super) from: Phone,
     pub(super) text: Box<str>,
+    /// The ids of what was sent with it.
+    files: Vec<String>,
     pub(super) at_us: i64,
+    /// When the tenant marked it as read.
+    pub(super) read_at_us: Option<i64>,
     event_id: Box<str>,
     trace: u64,
 }
@@ -42,7 +47,10 @@ pub(super) struct Inbound {
 #[derive(Debug, Clone)]
 pub struct Incoming {
     pub from: Phone,
+    /// May be empty where there are files.
     pub text: String,
+    /// The ids of files that the sandbox was given to keep.
+    pub files: Vec<String>,
     /// The line that is written to; else that of the person's chat, else any.
     pub to: Option<Phone>,
     /// The event's name in place of its own: two with one name are one event told twice.
@@ -52,8 +60,10 @@ pub struct Incoming {
 /// Why nobody received what a person wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadIncoming {
-    #[error("`text` is empty, or longer than {MAX_TEXT_CHARS} characters")]
+    #[error("`text` is empty without files, or longer than {MAX_TEXT_CHARS} characters")]
     Text,
+    #[error("`files` names one that was not given to the sandbox, or that another account has")]
+    File,
     #[error("`to` is none of the sandbox's lines")]
     Line,
 }
@@ -67,7 +77,7 @@ impl Store {
         (now_us, trace): (i64, u64),
     ) -> Result<usize, BadIncoming> {
         let chars = incoming.text.chars().count();
-        if chars == 0 || chars > MAX_TEXT_CHARS {
+        if chars == 0 && incoming.files.is_empty() || chars > MAX_TEXT_CHARS {
             return Err(BadIncoming::Text);
         }
         let asked = match &incoming.to {
@@ -80,6 +90,10 @@ impl Store {
             .or(usual)
             .or_else(|| self.any_line(&incoming.from))
             .ok_or(BadIncoming::Line)?;
+        let files = &incoming.files;
+        if !self.pictures.hand_to(tenant, files) {
+            return Err(BadIncoming::File);
+        }
         let chat = match known {
             Some(chat) => chat,
             None => self.open_direct(tenant, &incoming.from, None, (line, now_us)),
@@ -96,7 +110,9 @@ impl Store {
             line,
             from: incoming.from.clone(),
             text: incoming.text.as_str().into(),
+            files: files.clone(),
             at_us: now_us,
+            read_at_us: None,
             event_id: event_id.into(),
             trace,
         });
@@ -110,18 +126,27 @@ impl Inbound {
         ids::chat_text(self.id).to_uppercase()
     }
 
+    /// The text first, then the files.
+    fn parts(&self) -> Vec<Value> {
+        let text = Some(&*self.text).filter(|text| !text.is_empty());
+        let text = text.map(|text| json!({ "type": "text", "value": text }));
+        let files = self.files.iter();
+        let files = files.map(|id| json!({ "type": "media", "attachment_id": id }));
+        text.into_iter().chain(files).collect()
+    }
+
     /// As `GET /chats/{id}/messages` shows it (chert §8.2).
     pub(super) fn message(&self, chat: &Chat) -> Value {
         let at = time_text(self.at_us);
         json!({
             "id": self.id_text(),
             "chat_id": ids::chat_text(chat.id),
-            "parts": [{ "type": "text", "value": &*self.text }],
-            "status": "delivered",
+            "parts": self.parts(),
+            "status": if self.read_at_us.is_some() { "read" } else { "delivered" },
             "direction": "inbound",
             "created_at": at,
             "delivered_at": at,
-            "read_at": null,
+            "read_at": self.read_at_us.map(time_text),
             "service": "imessage",
         })
     }
@@ -165,7 +190,7 @@ impl Inbound {
                         "id": self.id_text(),
                         "direction": "inbound",
                         "sender_handle": sender,
-                        "parts": [{ "type": "text", "value": &*self.text }],
+                        "parts": self.parts(),
                         "sent_at": at,
                     },
                 },

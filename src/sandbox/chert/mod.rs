@@ -1,14 +1,21 @@
-//! Chert as the contract says it behaves (chert §1 to §8, §10, §12, §15). Its routes and what
+//! Chert as the contract says it behaves (chert §1 to §12, §14, §15). Its routes and what
 //! it remembers; shares no code with the client, so that each side checks the other.
 
+mod actions;
 mod auth;
 mod capacity;
+mod cards;
+mod edits;
 mod errors;
 mod exchange;
+mod groups;
 mod ids;
 mod inbound;
 mod keys;
+mod lines;
 mod parts;
+mod pictures;
+mod place;
 mod post;
 mod receipts;
 mod records;
@@ -30,9 +37,12 @@ use tokio::sync::watch;
 pub use auth::Strangers;
 pub use capacity::Capacity;
 pub use inbound::{BadIncoming, Incoming};
+pub use lines::{Capability, LineChange, LineReport};
+pub use pictures::BadFile;
+pub(super) use pictures::LONGEST as LONGEST_FILE;
 pub use receipts::ReceiptStyle;
 pub(super) use records::Receipt;
-pub use records::{FileRecord, MessageRecord};
+pub use records::{ActionRecord, ChatRecord, FileRecord, MessageRecord};
 pub(super) use routes::router;
 pub use stream::StreamTiming;
 pub use tenants::{Standing, Tenant, TenantKind};

@@ -16,9 +16,9 @@ use super::render::{self, HasMore};
 use super::routes::Route;
 use super::send_fields::{self, Draft, Form};
 use super::slots::Announced;
-use super::store::{MessageNo, Store};
+use super::store::{MessageNo, Origin, Store};
 use super::tenants::TenantNo;
-use super::{ids, upload};
+use super::{cards, ids, upload};
 use crate::domain::digest::Digest;
 use crate::sandbox::faults::{Delay, Fired};
 use crate::sandbox::host::Waited;
@@ -46,6 +46,11 @@ impl Call {
                 let draft = send_fields::follow_up(self.form(&json), &self.id)?;
                 self.post(draft, fired).await
             }
+            (Route::Locations, Payload::Json(json)) => {
+                let now_us = self.chert.host.now_us();
+                self.post(cards::location(self.form(&json), now_us)?, fired)
+                    .await
+            }
             (_, payload) => {
                 self.lie(fired.as_ref(), Delay::Before).await?;
                 let done = self.serve(&payload)?;
@@ -62,9 +67,11 @@ impl Call {
             (Route::Events, _) => self.events(),
             (Route::Event, _) => self.event(),
             (Route::EventStream, _) => self.stream(),
+            (Route::Download, _) => self.content(),
             (Route::PhoneNumbers, _) => {
                 Ok(Done::new(render::phone_numbers(&self.chert.store().lines)))
             }
+            (Route::Act(action), payload) => self.perform(action, payload),
             (Route::Attachments, Payload::Json(json)) => self.slot(json),
             (Route::Upload, Payload::File(digest, size)) => upload::finish(self, (*digest, *size)),
             _ => Err(Refusal::new(code::RESOURCE_NOT_FOUND)),
@@ -95,7 +102,7 @@ impl Call {
         }
     }
 
-    fn form<'a>(&'a self, json: &'a Value) -> Form<'a> {
+    pub(super) fn form<'a>(&'a self, json: &'a Value) -> Form<'a> {
         Form {
             path: &self.entry.path,
             json,
@@ -150,7 +157,7 @@ impl Call {
     }
 
     /// A line has room again at a moment of the provider's; the client waits by its own clock.
-    fn for_client(&self, refusal: Refusal) -> Refusal {
+    pub(super) fn for_client(&self, refusal: Refusal) -> Refusal {
         let wait = refusal.retry_after;
         let time = &self.chert.host.time;
         Refusal {
@@ -258,14 +265,17 @@ enum Submitted {
     Reserved(Option<Reservation>, u64),
 }
 
-fn done(store: &Store, number: MessageNo) -> Done {
+/// The answer for a message that was accepted: the same whenever it is asked for.
+pub(super) fn done(store: &Store, number: MessageNo) -> Done {
     store.entry(number).map_or_else(
         || Done::new(String::new()),
         |(message, chat)| Done {
-            stream: None,
-            body: render::accepted(message, chat, &store.lines),
             message_id: Some(message.id),
-            replay: false,
+            status: match message.origin {
+                Origin::Location(_) => 202,
+                Origin::Chats | Origin::FollowUp | Origin::Contact | Origin::Send { .. } => 200,
+            },
+            ..Done::new(render::accepted(message, chat, &store.lines))
         },
     )
 }

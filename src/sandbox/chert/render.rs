@@ -5,16 +5,21 @@ use std::fmt::{self, Display, Formatter};
 use serde_json::{Value, json};
 
 use super::ids;
+use super::lines::Line;
 use super::receipts::Progress;
-use super::store::{Chat, LeadCreated, Line, Message, Origin};
+use super::store::{Chat, LeadCreated, Message, Origin, Pinned};
 use crate::sandbox::journal::time_text;
 
 /// The answer to the request that brought the message, and to each repetition of it.
 pub(super) fn accepted(message: &Message, chat: &Chat, lines: &[Line]) -> String {
-    let sent = MessageJson(message, chat, Progress::SENT);
+    let sent = MessageJson(message, chat, Progress::SENT, &message.parts);
     match message.origin {
         Origin::Chats => format!("{{\"chat\":{},\"message\":{sent}}}", ChatJson(chat)),
         Origin::FollowUp => format!("{{\"message\":{sent}}}"),
+        Origin::Location(as_what) => place(message, as_what, lines.get(message.line)),
+        Origin::Contact => {
+            json!({ "chat_id": ids::chat_text(chat.id), "status": "sent" }).to_string()
+        }
         Origin::Send { lead_created } => {
             let convo = ids::derive(0, "convo", &[&chat.id.to_be_bytes()]);
             json!({
@@ -30,14 +35,36 @@ pub(super) fn accepted(message: &Message, chat: &Chat, lines: &[Line]) -> String
     }
 }
 
+/// The answer of `POST /locations` (chert §7.4).
+fn place(message: &Message, pinned: Pinned, line: Option<&Line>) -> String {
+    let mut parts: Value = serde_json::from_str(&message.parts).unwrap_or_default();
+    let mut place = parts.get_mut(0).map(Value::take).unwrap_or_default();
+    if let Some(place) = place.as_object_mut() {
+        let mode = match pinned {
+            Pinned::Balloon => "balloon",
+            Pinned::Url => "url",
+        };
+        place.remove("type");
+        place.insert("mode".into(), mode.into());
+    }
+    json!({
+        "message_id": ids::message_text(message.id),
+        "status": "queued",
+        "phone_line_id": line.map(|line| &line.id),
+        "delivery": "queued",
+        "location": place,
+    })
+    .to_string()
+}
+
 /// `GET /messages/{id}`.
 pub(super) fn one(message: &Message, chat: &Chat, progress: Progress) -> String {
-    format!("{{\"message\":{}}}", MessageJson(message, chat, progress))
+    format!("{{\"message\":{}}}", row(message, chat, progress))
 }
 
 /// A message that was sent, as one among those of its chat.
 pub(super) fn row(message: &Message, chat: &Chat, progress: Progress) -> String {
-    MessageJson(message, chat, progress).to_string()
+    MessageJson(message, chat, progress, message.shown()).to_string()
 }
 
 /// `GET /chats/{id}/messages` (chert §8.2).
@@ -67,8 +94,8 @@ pub(super) fn phone_numbers(lines: &[Line]) -> String {
                 "phone_line_id": line.id,
                 "phone_number": line.phone.expose(),
                 "service": "imessage",
-                "is_active": true,
-                "capabilities": ["imessage", "send", "receive"],
+                "is_active": line.is_active,
+                "capabilities": line.capabilities(),
             })
         })
         .collect();
@@ -99,7 +126,7 @@ impl Display for ChatJson<'_> {
             f,
             "],\"is_group\":{},\"service\":\"imessage\",\"health_score\":{},\
              \"created_at\":\"{}\"}}",
-            chat.people.len() > 1,
+            chat.group.is_some(),
             // Any figure from 70 to 99 will do, as long as a chat keeps its own (chert §6).
             70 + chat.id % 30,
             time_text(chat.at_us)
@@ -107,19 +134,19 @@ impl Display for ChatJson<'_> {
     }
 }
 
-/// The Message object (chert §6).
-struct MessageJson<'a>(&'a Message, &'a Chat, Progress);
+/// The Message object (chert §6); the parts are as accepted, or as they are shown now.
+struct MessageJson<'a>(&'a Message, &'a Chat, Progress, &'a str);
 
 impl Display for MessageJson<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self(message, chat, progress) = self;
+        let Self(message, chat, progress, parts) = self;
         write!(
             f,
             "{{\"id\":\"{}\",\"chat_id\":\"{}\",\"parts\":{},\"status\":\"{}\",\
              \"direction\":\"outbound\",\"created_at\":\"{}\"",
             ids::message_text(message.id),
             ids::chat_text(chat.id),
-            message.parts,
+            parts,
             progress.status,
             time_text(message.at_us)
         )?;

@@ -1,26 +1,34 @@
 //! Which line has room for a first message, and counting those that were sent (chert §4.2). How
-//! much room a line has is [`super::capacity`]'s to say.
+//! much room a line has is [`super::capacity`]'s to say; an inactive one has none for anybody.
 
 use super::errors::{Refusal, code};
+use super::place::Terms;
 use super::store::{ChatNo, LineNo, Store};
 use super::tenants::TenantNo;
 use crate::domain::phone::Phone;
 
+/// What an inactive line tells, in seconds: when it will be active again nobody knows.
+const INACTIVE_S: u32 = 60;
+
 impl Store {
-    /// The line of a first message that names none: the person's own, or the next one with room
-    /// where lines have limits.
-    pub(super) fn line_with_room(
+    /// The line of a first message that names none: the person's own, or the next one that can
+    /// do what is asked and has room.
+    pub(super) fn line_for(
         &mut self,
         tenant: TenantNo,
         phone: &Phone,
-        now_us: i64,
+        terms: Terms,
     ) -> Result<LineNo, Refusal> {
         let count = self.lines.len();
         let none = || Refusal::new(code::PHONE_NOT_ASSIGNED);
         let first = self.any_line(phone).ok_or_else(none)?;
-        let mut soonest: Option<Refusal> = None;
+        let (mut soonest, mut unable): (Option<Refusal>, Option<Refusal>) = (None, None);
         for line in (0..count).map(|step| (first + step) % count) {
-            match self.room(tenant, std::slice::from_ref(phone), line, now_us) {
+            if let Err(refusal) = self.able(line, terms.need) {
+                unable = Some(refusal);
+                continue;
+            }
+            match self.room(tenant, std::slice::from_ref(phone), line, terms.now_us) {
                 Ok(()) => return Ok(line),
                 Err(busy) => {
                     let sooner = soonest
@@ -32,7 +40,7 @@ impl Store {
                 }
             }
         }
-        Err(soonest.unwrap_or_else(none))
+        Err(soonest.or(unable).unwrap_or_else(none))
     }
 
     /// Whether the line may write to these people now, or in how many whole seconds of the
@@ -44,6 +52,11 @@ impl Store {
         line: LineNo,
         now_us: i64,
     ) -> Result<(), Refusal> {
+        if !self.lines.get(line).is_some_and(|line| line.is_active) {
+            return Err(Refusal::new(code::LINES_SATURATED)
+                .because("The line is inactive")
+                .after(INACTIVE_S));
+        }
         let Some(capacity) = self.capacity.clone() else {
             return Ok(());
         };
@@ -63,7 +76,7 @@ impl Store {
             return;
         };
         if let Some(chat) = self.chats.get(chat) {
-            let (people, line) = (chat.people.clone(), chat.line);
+            let (people, line) = (chat.phones(), chat.line);
             let touches = &mut self.account(tenant).touches;
             touches.count(&capacity, &people, line, now_us);
         }

@@ -1,5 +1,6 @@
 //! Which path leads where. Holds no rule beyond the size of a body.
 
+use std::collections::HashSet;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,11 +11,12 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
 use axum::http::Response;
 use axum::http::request::Parts;
-use axum::routing::{get, post, put};
+use axum::routing::{self, MethodFilter};
 use futures_util::StreamExt;
 use serde_json::Value;
 
 use super::Chert;
+use super::actions::{About, Action};
 use super::auth::Proof;
 use super::errors::{Refusal, code, invalid, missing};
 use super::exchange::{Call, Done, Ending, Payload};
@@ -39,11 +41,16 @@ pub(super) enum Route {
     History,
     Attachments,
     Upload,
+    /// A file that a person sent.
+    Download,
     Message,
     PhoneNumbers,
     Events,
     Event,
     EventStream,
+    Locations,
+    /// Something done in a chat besides sending.
+    Act(Action),
     /// No such route, or not by that method.
     Unknown,
 }
@@ -59,11 +66,36 @@ impl Route {
             Self::History => &[M::History, M::Any],
             Self::Attachments => &[M::Attachments, M::Any],
             Self::Upload => &[M::Upload, M::Any],
+            Self::Download => &[M::Download, M::Any],
             Self::Message => &[M::Message, M::Any],
             Self::PhoneNumbers => &[M::PhoneNumbers, M::Any],
             Self::Events | Self::Event => &[M::Events, M::Any],
             Self::EventStream => &[M::EventStream, M::Any],
+            Self::Locations => &[M::Locations, M::Posts, M::Any],
+            Self::Act(action) => action.names(),
             Self::Register | Self::Unknown => &[],
+        }
+    }
+
+    /// Whom the record of a request is about, where the path tells.
+    pub(super) fn about(self) -> About {
+        match self {
+            Self::Messages => About::Chat,
+            Self::Act(action) => action.about(),
+            Self::Register
+            | Self::Send
+            | Self::Chats
+            | Self::History
+            | Self::Attachments
+            | Self::Upload
+            | Self::Download
+            | Self::Message
+            | Self::PhoneNumbers
+            | Self::Events
+            | Self::Event
+            | Self::EventStream
+            | Self::Locations
+            | Self::Unknown => About::Nobody,
         }
     }
 
@@ -73,7 +105,7 @@ impl Route {
     }
 }
 
-/// The id in the path; every route has one at most.
+/// What the path names: a chat, a message, a file or an event, then a participant.
 type InPath = Result<RawPathParams, RawPathParamsRejection>;
 type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
@@ -90,7 +122,9 @@ fn on(
         let mut call = Call::new(chert, cut, route, &head);
         // An id that does not decode is none that the sandbox ever gave out.
         if let Ok(params) = &params {
-            call.id = params.iter().map(|(_, id)| id).collect();
+            let mut named = params.iter().map(|(_, value)| value.to_owned());
+            call.id = named.next().unwrap_or_default();
+            call.member = named.next().unwrap_or_default();
         }
         match route {
             Route::Upload => Box::pin(upload::handle(call, head, body)),
@@ -100,33 +134,73 @@ fn on(
             | Route::Messages
             | Route::History
             | Route::Attachments
+            | Route::Download
             | Route::Message
             | Route::PhoneNumbers
             | Route::Events
             | Route::Event
             | Route::EventStream
+            | Route::Locations
+            | Route::Act(_)
             | Route::Unknown => Box::pin(handle(call, head, body)),
         }
     }
 }
 
+/// One route: its method, its path, and what it does.
+type Row = (MethodFilter, &'static str, Route);
+
+/// Every route of the provider. The router is made of this table, and so is what a
+/// registration lists.
+#[rustfmt::skip]
+const ROUTES: &[Row] = &[
+    (MethodFilter::POST, "/api/v1/register", Route::Register),
+    (MethodFilter::POST, "/api/v1/send", Route::Send),
+    (MethodFilter::POST, "/api/v1/chats", Route::Chats),
+    (MethodFilter::POST, "/api/v1/chats/{id}/messages", Route::Messages),
+    (MethodFilter::GET, "/api/v1/chats/{id}/messages", Route::History),
+    (MethodFilter::PUT, "/api/v1/chats/{id}", Route::Act(Action::Rename)),
+    (MethodFilter::POST, "/api/v1/chats/{id}/typing", Route::Act(Action::Typing)),
+    (MethodFilter::POST, "/api/v1/chats/{id}/mark-read", Route::Act(Action::MarkRead)),
+    (MethodFilter::POST, "/api/v1/chats/{id}/participants", Route::Act(Action::AddParticipant)),
+    (MethodFilter::DELETE, "/api/v1/chats/{id}/participants/{address}", Route::Act(Action::RemoveParticipant)),
+    (MethodFilter::POST, "/api/v1/chats/{id}/leave", Route::Act(Action::Leave)),
+    (MethodFilter::POST, "/api/v1/chats/{id}/send-contact", Route::Act(Action::SendContact)),
+    (MethodFilter::POST, "/api/v1/chats/send-contact", Route::Act(Action::SendContactTo)),
+    (MethodFilter::POST, "/api/v1/chats/{id}/share-contact-info", Route::Act(Action::ShareInfo)),
+    (MethodFilter::POST, "/api/v1/chats/share-contact-info", Route::Act(Action::ShareInfoTo)),
+    (MethodFilter::POST, "/api/v1/locations", Route::Locations),
+    (MethodFilter::GET, "/api/v1/messages/{id}", Route::Message),
+    (MethodFilter::POST, "/api/v1/messages/{id}/react", Route::Act(Action::React)),
+    (MethodFilter::POST, "/api/v1/messages/{id}/edit", Route::Act(Action::Edit)),
+    (MethodFilter::POST, "/api/v1/attachments", Route::Attachments),
+    (MethodFilter::PUT, "/api/v1/attachments/{id}/upload", Route::Upload),
+    (MethodFilter::GET, "/api/v1/attachments/{id}/content", Route::Download),
+    (MethodFilter::GET, "/api/v1/phone-numbers", Route::PhoneNumbers),
+    (MethodFilter::GET, "/api/v1/events", Route::Events),
+    (MethodFilter::GET, "/api/v1/events/{id}", Route::Event),
+    (MethodFilter::GET, "/api/v1/events/stream", Route::EventStream),
+];
+
+/// The paths that credentials open, each once, in the order of the table.
+fn endpoints() -> Vec<&'static str> {
+    let open = ROUTES
+        .iter()
+        .filter(|(.., route)| *route != Route::Register);
+    let mut paths: Vec<&'static str> = open.map(|(_, path, _)| *path).collect();
+    let mut seen = HashSet::new();
+    paths.retain(|path| seen.insert(*path));
+    paths
+}
+
 /// All routes, below `/api/v1`.
 pub(in crate::sandbox) fn router(chert: Arc<Chert>) -> Router {
-    Router::new()
-        .route("/api/v1/register", post(on(Route::Register)))
-        .route("/api/v1/send", post(on(Route::Send)))
-        .route("/api/v1/chats", post(on(Route::Chats)))
-        .route(
-            "/api/v1/chats/{id}/messages",
-            post(on(Route::Messages)).get(on(Route::History)),
-        )
-        .route("/api/v1/attachments", post(on(Route::Attachments)))
-        .route("/api/v1/attachments/{id}/upload", put(on(Route::Upload)))
-        .route("/api/v1/messages/{id}", get(on(Route::Message)))
-        .route("/api/v1/phone-numbers", get(on(Route::PhoneNumbers)))
-        .route("/api/v1/events", get(on(Route::Events)))
-        .route("/api/v1/events/stream", get(on(Route::EventStream)))
-        .route("/api/v1/events/{id}", get(on(Route::Event)))
+    let routes = ROUTES
+        .iter()
+        .fold(Router::new(), |routes, (method, path, route)| {
+            routes.route(path, routing::on(*method, on(*route)))
+        });
+    routes
         .method_not_allowed_fallback(unknown)
         .fallback(unknown)
         .with_state(chert)
@@ -192,10 +266,15 @@ async fn handle(mut call: Call, head: Parts, body: Body) -> Response<Body> {
 
 fn prepare(call: &mut Call, head: &Parts, bytes: &[u8]) -> Result<Payload, Refusal> {
     let payload = match call.route {
-        Route::Send | Route::Chats | Route::Messages | Route::Attachments => {
-            parse(bytes).map(Payload::Json)
-        }
+        Route::Act(action) if !action.has_body() => Ok(Payload::Empty),
+        Route::Send
+        | Route::Chats
+        | Route::Messages
+        | Route::Attachments
+        | Route::Locations
+        | Route::Act(_) => parse(bytes).map(Payload::Json),
         Route::History
+        | Route::Download
         | Route::Message
         | Route::PhoneNumbers
         | Route::Events
@@ -243,11 +322,7 @@ fn registration(chert: &Chert, json: &Value) -> Result<Done, Refusal> {
     let body = serde_json::json!({
         "tenant_slug": &*registered.slug,
         "signing_secret": registered.secret,
-        "endpoints_available": [
-            "/api/v1/send", "/api/v1/chats", "/api/v1/chats/{id}/messages",
-            "/api/v1/attachments", "/api/v1/messages/{id}", "/api/v1/phone-numbers",
-            "/api/v1/events", "/api/v1/events/{id}", "/api/v1/events/stream",
-        ],
+        "endpoints_available": endpoints(),
     });
     Ok(Done::new(body.to_string()))
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::errors::{Refusal, code, invalid, missing};
 use super::keys::Key;
+use super::lines::{Capability, Need};
 use super::parts::{self, MediaRef, Occasion, Parts, is_too_long, present};
 use crate::domain::digest::Digest;
 use crate::domain::links;
@@ -30,7 +31,7 @@ pub(super) const EFFECTS: [&str; 14] = [
 ];
 
 /// Most people in a group (chert §7.2).
-const MAX_GROUP: usize = 31;
+pub(super) const MAX_GROUP: usize = 31;
 /// Longest idempotency key in characters; the alphabet is left open, for the contract's own
 /// example has a `+` in it (chert §5, §7.2).
 const MAX_KEY_CHARS: usize = 128;
@@ -40,9 +41,33 @@ const MAX_KEY_CHARS: usize = 128;
 pub(super) struct Draft {
     pub(super) target: Target,
     pub(super) parts: Parts,
+    pub(super) look: Look,
     pub(super) key: Option<Key>,
     /// Of the body's bytes.
     pub(super) body: Digest,
+    /// What its line must be able to do besides sending.
+    pub(super) need: Option<Need>,
+    pub(super) kind: Kind,
+}
+
+/// What a draft is the draft of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Text, files and links.
+    Message,
+    /// A place on the map.
+    Pin,
+    /// Somebody's contact card.
+    Card,
+}
+
+/// How a message is to be shown, beyond its parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Look {
+    /// Of [`EFFECTS`].
+    pub(super) effect: Option<&'static str>,
+    /// Several files as one bubble (chert §10.5).
+    pub(super) grouped: bool,
 }
 
 /// Whom it goes to, and how the route says so.
@@ -95,8 +120,9 @@ pub(super) fn key_of(json: &Value) -> Option<&str> {
 
 /// The person that a body names first, whether or not the rest of it is in order.
 pub(super) fn person_of(json: &Value) -> Option<&str> {
-    let to = json.get("to").and_then(|to| to.get(0));
-    to.or_else(|| json.get("phone"))?.as_str()
+    let to = json.get("to").filter(|to| !to.is_null());
+    let first = to.map(|to| to.get(0).unwrap_or(to));
+    first.or_else(|| json.get("phone"))?.as_str()
 }
 
 /// `POST /chats` (chert §7.2).
@@ -116,6 +142,8 @@ pub(super) fn chats(form: Form<'_>) -> Result<Draft, Refusal> {
     };
     let parts = parts::check(message.get("parts"), occasion)?;
     let subject = text("message.subject", present(message, "subject"))?;
+    let look = look(&[message], &parts)?;
+    let need = (to.len() > 1).then_some((Capability::Groups, 501));
     let key = key(form, present(message, "idempotency_key"))?;
     let target = match <[Phone; 1]>::try_from(to) {
         Ok([to]) => Target::Direct { from, to },
@@ -128,8 +156,11 @@ pub(super) fn chats(form: Form<'_>) -> Result<Draft, Refusal> {
     Ok(Draft {
         target,
         parts,
+        look,
         key,
         body: form.body,
+        need,
+        kind: Kind::Message,
     })
 }
 
@@ -137,20 +168,17 @@ pub(super) fn chats(form: Form<'_>) -> Result<Draft, Refusal> {
 pub(super) fn follow_up(form: Form<'_>, chat_id: &str) -> Result<Draft, Refusal> {
     let message = object("message", required(form.json, "message")?)?;
     let parts = parts::check(message.get("parts"), Occasion::FollowUp)?;
-    for place in [message, form.json] {
-        let flag = present(place, "parallel_attachments");
-        if flag.is_some_and(|flag| !flag.is_boolean()) {
-            return Err(invalid("parallel_attachments", "must be true or false"));
-        }
-    }
-    check_effect(present(message, "effect"))?;
+    let look = look(&[message, form.json], &parts)?;
     Ok(Draft {
         target: Target::Chat {
             id: chat_id.to_owned(),
         },
         parts,
+        look,
         key: key(form, present(message, "idempotency_key"))?,
         body: form.body,
+        need: None,
+        kind: Kind::Message,
     })
 }
 
@@ -169,7 +197,7 @@ pub(super) fn send(form: Form<'_>) -> Result<Draft, Refusal> {
     text("external_id", present(form.json, "external_id"))?;
     let line_id = text("phone_line_id", present(form.json, "phone_line_id"))?;
     let media = attachments(present(form.json, "attachments"))?;
-    check_effect(present(form.json, "effect"))?;
+    let effect = effect(present(form.json, "effect"))?;
     let has_url = if links::first_url(body).is_some() {
         HasUrl::Yes
     } else {
@@ -183,8 +211,14 @@ pub(super) fn send(form: Form<'_>) -> Result<Draft, Refusal> {
             has_url,
         }),
         parts: bubbles(body, media),
+        look: Look {
+            effect,
+            grouped: false,
+        },
         key: key(form, present(form.json, "idempotency_key"))?,
         body: form.body,
+        need: None,
+        kind: Kind::Message,
     })
 }
 
@@ -236,7 +270,7 @@ fn text<'a>(field: &str, value: Option<&'a Value>) -> Result<Option<&'a str>, Re
     }
 }
 
-fn phone(field: &str, value: &Value) -> Result<Phone, Refusal> {
+pub(super) fn phone(field: &str, value: &Value) -> Result<Phone, Refusal> {
     let text = value
         .as_str()
         .ok_or_else(|| invalid(field, "must be a string"))?;
@@ -266,7 +300,7 @@ fn people(to: &Value, from: &Phone) -> Result<Vec<Phone>, Refusal> {
     Ok(people)
 }
 
-fn key(form: Form<'_>, value: Option<&Value>) -> Result<Option<Key>, Refusal> {
+pub(super) fn key(form: Form<'_>, value: Option<&Value>) -> Result<Option<Key>, Refusal> {
     let Some(key) = text("idempotency_key", value)? else {
         return Ok(None);
     };
@@ -282,11 +316,32 @@ fn key(form: Form<'_>, value: Option<&Value>) -> Result<Option<Key>, Refusal> {
     }))
 }
 
-fn check_effect(effect: Option<&Value>) -> Result<(), Refusal> {
-    match text("effect", effect)? {
-        Some(effect) if !EFFECTS.contains(&effect) => Err(Refusal::new(code::UNKNOWN_EFFECT)),
-        Some(_) | None => Ok(()),
+fn effect(effect: Option<&Value>) -> Result<Option<&'static str>, Refusal> {
+    let Some(wanted) = text("effect", effect)? else {
+        return Ok(None);
+    };
+    let known = EFFECTS.into_iter().find(|known| *known == wanted);
+    known
+        .map(Some)
+        .ok_or_else(|| Refusal::new(code::UNKNOWN_EFFECT))
+}
+
+/// What a message says of its look; `parallel_attachments` may stand in any of the places.
+fn look(places: &[&Value], parts: &Parts) -> Result<Look, Refusal> {
+    let mut grouped = false;
+    for place in places {
+        match present(place, "parallel_attachments") {
+            None => {}
+            Some(Value::Bool(flag)) => grouped |= flag,
+            Some(_) => return Err(invalid("parallel_attachments", "must be true or false")),
+        }
     }
+    let message = places.first().copied().unwrap_or(&Value::Null);
+    Ok(Look {
+        effect: effect(present(message, "effect"))?,
+        // One file is a bubble of its own, whatever was asked for.
+        grouped: grouped && parts.media.len() > 1,
+    })
 }
 
 /// `"<id>"`, `{"id": …}` or `{"attachment_id": …}`; an address is refused here (chert §7.1).
@@ -302,6 +357,9 @@ fn attachments(value: Option<&Value>) -> Result<Vec<MediaRef>, Refusal> {
             return Err(Refusal::new(code::REF_MISMATCH)
                 .because("An attachment is named by its id here, not by url")
                 .attachment(index));
+        }
+        if present(entry, "live_photo").is_some_and(|live| !live.is_boolean()) {
+            return Err(invalid("live_photo", "must be true or false").attachment(index));
         }
         let id = present(entry, "attachment_id")
             .or_else(|| present(entry, "id"))

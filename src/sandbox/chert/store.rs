@@ -4,12 +4,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::actions::Deed;
 use super::capacity::{Capacity, Touches};
-use super::errors::{Refusal, code};
+use super::edits::Edited;
+use super::errors::Refusal;
+use super::groups::Group;
 use super::ids::{self, Id};
 use super::inbound::Inbound;
 use super::keys::{Keys, Recall};
-use super::send_fields::{Draft, HasUrl, Lead, Target};
+use super::lines::Line;
+use super::pictures::Pictures;
+use super::send_fields::{Draft, Look};
 use super::slots::Slots;
 use super::tenants::TenantNo;
 use crate::domain::digest::Digest;
@@ -17,13 +22,6 @@ use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
 use crate::sandbox::SandboxConfig;
 use crate::sandbox::time::micros;
-
-/// A sender line; every tenant may use every line.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) id: String,
-    pub(super) phone: Phone,
-}
 
 pub(super) type LineNo = usize;
 pub(super) type ChatNo = usize;
@@ -34,12 +32,16 @@ pub(super) type MessageNo = usize;
 pub(super) struct Chat {
     pub(super) id: Id,
     pub(super) tenant: TenantNo,
+    /// Whom it began with.
     pub(super) people: Vec<Phone>,
+    /// What it was called at first.
     pub(super) display_name: Box<str>,
     pub(super) at_us: i64,
     /// The line of the next message that names none (chert §4.3).
     pub(super) line: LineNo,
     pub(super) messages: Vec<MessageNo>,
+    /// What became of it, where it is a group.
+    pub(super) group: Option<Box<Group>>,
 }
 
 /// By which route a message came in; its answer has that route's form.
@@ -47,10 +49,21 @@ pub(super) struct Chat {
 pub(super) enum Origin {
     Chats,
     FollowUp,
+    /// `/locations`, and what the place is shown as.
+    Location(Pinned),
+    /// The `send-contact` of a chat or of a person.
+    Contact,
     /// `/send`, and whether it made the lead.
     Send {
         lead_created: LeadCreated,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pinned {
+    Balloon,
+    /// As an address of the map, by a line that cannot do better.
+    Url,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +80,12 @@ pub(super) struct Message {
     pub(super) chat: ChatNo,
     pub(super) line: LineNo,
     pub(super) origin: Origin,
-    /// The parts as a JSON array.
+    /// The parts as a JSON array, as they were accepted.
     pub(super) parts: Box<str>,
+    pub(super) look: Look,
+    pub(super) edited: Option<Box<Edited>>,
+    /// Everybody it went to, where those are no longer whom the chat began with.
+    pub(super) people: Option<Box<[String]>>,
     pub(super) key: Option<Arc<str>>,
     /// Of the request's bytes.
     pub(super) body: Digest,
@@ -103,18 +120,14 @@ pub(super) struct Store {
     message_ids: HashMap<Id, MessageNo>,
     /// What lines have received; the event log tells of it.
     pub(super) inbound: Vec<Inbound>,
+    /// What was done in chats besides sending.
+    pub(super) deeds: Vec<Deed>,
+    pub(super) pictures: Pictures,
 }
 
 impl Store {
     pub(super) fn new(config: &SandboxConfig) -> Self {
-        let line = |phone: &Phone| Line {
-            id: ids::line_text(ids::derive(
-                config.seed,
-                "line",
-                &[phone.expose().as_bytes()],
-            )),
-            phone: phone.clone(),
-        };
+        let line = |phone: &Phone| Line::new(config.seed, phone);
         Self {
             seed: config.seed,
             retention_us: micros(config.key_retention),
@@ -127,6 +140,8 @@ impl Store {
             messages: Vec::new(),
             message_ids: HashMap::new(),
             inbound: Vec::new(),
+            deeds: Vec::new(),
+            pictures: Pictures::default(),
         }
     }
 
@@ -149,7 +164,7 @@ impl Store {
         self.accounts.iter().map(|account| &account.slots)
     }
 
-    /// Forgets everything but the lines.
+    /// Forgets everything but the lines, which become what they were at first.
     pub(super) fn reset(&mut self) {
         *self = Self {
             seed: self.seed,
@@ -163,7 +178,10 @@ impl Store {
             messages: Vec::new(),
             message_ids: HashMap::new(),
             inbound: Vec::new(),
+            deeds: Vec::new(),
+            pictures: Pictures::default(),
         };
+        self.lines.iter_mut().for_each(Line::restore);
     }
 
     pub(super) fn seed(&self) -> u64 {
@@ -210,7 +228,9 @@ impl Store {
         self.account(tenant)
             .slots
             .check(&draft.parts.media, now_us)?;
-        let (chat, line, origin) = self.place(tenant, &draft.target, now_us)?;
+        let (chat, line, origin) = self.place(tenant, draft, now_us)?;
+        let group = self.chats.get(chat);
+        let people = group.and_then(|group| group.changed_members());
         let number = self.messages.len();
         let key = draft.key.as_ref();
         let message = Message {
@@ -219,6 +239,9 @@ impl Store {
             line,
             origin,
             parts: draft.parts.json.clone(),
+            look: draft.look,
+            edited: None,
+            people: people.map(Into::into),
             key: key.map(|key| Arc::clone(&key.text)),
             body: draft.body,
             at_us: now_us,
@@ -234,87 +257,6 @@ impl Store {
             self.keys(tenant).settle(key, now_us, number);
         }
         Ok(number)
-    }
-
-    /// The chat that a message belongs to, made when there is none, and its line.
-    fn place(
-        &mut self,
-        tenant: TenantNo,
-        target: &Target,
-        now_us: i64,
-    ) -> Result<(ChatNo, LineNo, Origin), Refusal> {
-        let not_ours = || Refusal::new(code::PHONE_NOT_ASSIGNED);
-        match target {
-            Target::Direct { from, to } => {
-                let line = self.line_of(from).ok_or_else(not_ours)?;
-                self.room(tenant, std::slice::from_ref(to), line, now_us)?;
-                let chat = match self.account(tenant).direct.get(to) {
-                    Some(chat) => *chat,
-                    None => self.open_direct(tenant, to, None, (line, now_us)),
-                };
-                Ok((chat, line, Origin::Chats))
-            }
-            Target::Group { from, to, subject } => {
-                let line = self.line_of(from).ok_or_else(|| not_ours().status(403))?;
-                self.room(tenant, to, line, now_us)?;
-                let nth = self.chats.len().to_be_bytes();
-                let id = ids::derive(self.seed, "group", &[&tenant.to_be_bytes(), &nth]);
-                let chat = self.open(Chat {
-                    id,
-                    tenant,
-                    people: to.clone(),
-                    display_name: subject.as_deref().unwrap_or_default().into(),
-                    at_us: now_us,
-                    line,
-                    messages: Vec::new(),
-                });
-                Ok((chat, line, Origin::Chats))
-            }
-            Target::Chat { id } => {
-                let (number, chat) = self
-                    .chat(tenant, id)
-                    .ok_or_else(|| Refusal::new(code::CHAT_NOT_FOUND))?;
-                let (people, line) = (chat.people.clone(), chat.line);
-                self.room(tenant, &people, line, now_us)?;
-                Ok((number, line, Origin::FollowUp))
-            }
-            Target::Lead(lead) => self.place_lead(tenant, lead, now_us),
-        }
-    }
-
-    /// `/send` finds the person's chat, or makes a lead; the line is the one named, else the
-    /// pinned one, else any (chert §4.3, §7.1).
-    fn place_lead(
-        &mut self,
-        tenant: TenantNo,
-        lead: &Lead,
-        now_us: i64,
-    ) -> Result<(ChatNo, LineNo, Origin), Refusal> {
-        let not_ours = || Refusal::new(code::PHONE_NOT_ASSIGNED);
-        let known = self.account(tenant).direct.get(&lead.phone).copied();
-        let pinned = known.and_then(|chat| Some(self.chats.get(chat)?.line));
-        let line = match &lead.line_id {
-            Some(id) => Some(self.line_by_id(id).ok_or_else(not_ours)?),
-            None => pinned,
-        };
-        if known.is_none() && lead.has_url == HasUrl::Yes {
-            return Err(Refusal::new(code::FIRST_MESSAGE_URL));
-        }
-        let line = match line {
-            Some(line) => {
-                self.room(tenant, std::slice::from_ref(&lead.phone), line, now_us)?;
-                line
-            }
-            None => self.line_with_room(tenant, &lead.phone, now_us)?,
-        };
-        let (chat, lead_created) = if let Some(chat) = known {
-            (chat, LeadCreated::No)
-        } else {
-            let name = lead.name.as_deref();
-            let chat = self.open_direct(tenant, &lead.phone, name, (line, now_us));
-            (chat, LeadCreated::Yes)
-        };
-        Ok((chat, line, Origin::Send { lead_created }))
     }
 
     /// The chat of a tenant with this person alone.
@@ -353,30 +295,12 @@ impl Store {
         LineNo::try_from(id.checked_rem(count)?).ok()
     }
 
-    pub(super) fn open_direct(
-        &mut self,
-        tenant: TenantNo,
-        to: &Phone,
-        name: Option<&str>,
-        (line, at_us): (LineNo, i64),
-    ) -> ChatNo {
-        let subject = [&tenant.to_be_bytes()[..], to.expose().as_bytes()];
-        let id = ids::derive(self.seed, "chat", &subject);
-        let name = name.unwrap_or(to.expose());
-        let chat = self.open(Chat {
-            id,
-            tenant,
-            people: vec![to.clone()],
-            display_name: name.into(),
-            at_us,
-            line,
-            messages: Vec::new(),
-        });
-        self.account(tenant).direct.insert(to.clone(), chat);
-        chat
+    /// Remembers a chat as that with one person.
+    pub(super) fn know(&mut self, tenant: TenantNo, person: &Phone, chat: ChatNo) {
+        self.account(tenant).direct.insert(person.clone(), chat);
     }
 
-    fn open(&mut self, chat: Chat) -> ChatNo {
+    pub(super) fn open(&mut self, chat: Chat) -> ChatNo {
         let number = self.chats.len();
         self.chat_ids.insert(chat.id, number);
         self.chats.push(chat);
@@ -412,9 +336,15 @@ impl Store {
         Some((message, self.chats.get(message.chat)?))
     }
 
-    /// A message of this tenant by its id.
-    pub(super) fn message(&self, tenant: TenantNo, id: &str) -> Option<(&Message, &Chat)> {
+    /// The number of a message that this tenant sent, by its id.
+    pub(super) fn message_number(&self, tenant: TenantNo, id: &str) -> Option<MessageNo> {
         let number = *self.message_ids.get(&ids::parse_message(id)?)?;
-        self.entry(number).filter(|(_, chat)| chat.tenant == tenant)
+        let (_, chat) = self.entry(number)?;
+        (chat.tenant == tenant).then_some(number)
+    }
+
+    /// A message that this tenant sent, by its id.
+    pub(super) fn message(&self, tenant: TenantNo, id: &str) -> Option<(&Message, &Chat)> {
+        self.entry(self.message_number(tenant, id)?)
     }
 }

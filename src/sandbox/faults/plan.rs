@@ -137,7 +137,8 @@ pub(in crate::sandbox) enum Delay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteMatch {
-    /// Every POST that carries a message: `/send`, `/chats`, `/chats/{id}/messages`.
+    /// Every POST that carries a message: `/send`, `/chats`, `/chats/{id}/messages`,
+    /// `/locations`, `send-contact`.
     #[default]
     Posts,
     /// Every route.
@@ -152,6 +153,8 @@ pub enum RouteMatch {
     Attachments,
     /// `PUT` of the bytes.
     Upload,
+    /// `GET /attachments/{id}/content`.
+    Download,
     /// `GET /messages/{id}`.
     Message,
     PhoneNumbers,
@@ -159,6 +162,18 @@ pub enum RouteMatch {
     Events,
     /// `GET /events/stream`.
     EventStream,
+    Locations,
+    Typing,
+    MarkRead,
+    React,
+    Edit,
+    /// `PUT /chats/{id}`.
+    Rename,
+    /// Adding somebody to a group, and removing.
+    Participants,
+    Leave,
+    SendContact,
+    ShareContactInfo,
 }
 
 /// Which requests a rule is about; what is left out matches all.

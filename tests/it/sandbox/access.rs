@@ -217,6 +217,54 @@ async fn registering_shows_the_secret_once() {
 }
 
 #[tokio::test]
+async fn a_registration_lists_the_paths_that_there_are() {
+    let stage = Stage::new().await;
+    let body = json!({ "email": "dana@bistro.example" }).to_string();
+    let registered = answer(stage.bare(Method::POST, "/register").body(body)).await;
+    let paths = registered.json()["endpoints_available"].clone();
+    let paths: Vec<&str> = paths
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|path| path.as_str().unwrap())
+        .collect();
+    for path in [
+        "send",
+        "chats",
+        "locations",
+        "chats/{id}/participants/{address}",
+        "messages/{id}/edit",
+    ] {
+        let path = format!("/api/v1/{path}");
+        let count = paths.iter().filter(|listed| **listed == path).count();
+        assert_eq!(count, 1, "{path}");
+    }
+    // Strikes every route that there is, and nothing else.
+    stage.faults(&json!([{ "kind": "error", "code": 3003, "match": { "route": "any" } }]));
+    for path in paths {
+        let path = path
+            .strip_prefix("/api/v1")
+            .unwrap()
+            .replace("{id}", "x")
+            .replace("{address}", "y");
+        let mut codes = Vec::new();
+        for method in [
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ] {
+            codes.push(answer(stage.bearer(method, &path).body("{}")).await.code());
+        }
+        assert!(codes.iter().any(|code| *code != 2011), "{path}: {codes:?}");
+    }
+    let nowhere = stage.bearer(Method::POST, "/nothing").body("{}");
+    assert_eq!(answer(nowhere).await.code(), 2011);
+    stage.close().await;
+}
+
+#[tokio::test]
 async fn the_rate_limit_says_how_long_to_wait_and_means_it() {
     let stage = Stage::with(SandboxConfig {
         rate: Some(default_rate()),

@@ -122,3 +122,95 @@ async fn every_mistake_in_an_upload_has_its_code() {
     assert_eq!(stage.post("/chats", &media(&slot)).await.code(), 5001);
     stage.close().await;
 }
+
+/// Gives the sandbox a file that a person is to send.
+async fn given(stage: &Stage, kind: &str, bytes: &'static [u8]) -> Answer {
+    let request = stage.control(Method::POST, "/files");
+    answer(request.header("content-type", kind).body(bytes)).await
+}
+
+/// A person writes, over HTTP.
+async fn written(stage: &Stage, body: &Value) -> Answer {
+    let request = stage.control(Method::POST, "/inbound");
+    answer(request.body(body.to_string())).await
+}
+
+#[tokio::test]
+async fn a_picture_that_a_person_sent_is_read_back_to_the_byte_by_its_account_alone() {
+    let (ours, other) = (Tenant::of_seed(7), Tenant::of_seed(8));
+    let stage = Stage::with(SandboxConfig {
+        tenants: vec![ours, other.clone()],
+        ..config()
+    })
+    .await;
+    let sent = stage.greet(DANA, "k1").await;
+    let bytes = b"\x89PNG\r\n\x1a\n\x00\xff";
+    let id = given(&stage, "image/png", bytes).await.json()["attachment_id"].clone();
+    let id = id.as_str().unwrap();
+    assert!(id.starts_with("in_") && id.len() == 35, "{id}");
+    let path = format!("/attachments/{id}/content");
+    assert_eq!(
+        stage.get(&path).await.code(),
+        5001,
+        "nobody has sent it yet"
+    );
+    let half = json!({ "from": DANA, "files": [id, "in_nope"] });
+    assert_eq!(written(&stage, &half).await.status, 400);
+    assert_eq!(
+        stage.get(&path).await.code(),
+        5001,
+        "nor with half a message"
+    );
+    let word = json!({ "from": DANA, "text": "Look", "files": [id] });
+    assert_eq!(written(&stage, &word).await.status, 200);
+    let alone = json!({ "from": DANA, "files": [id, id] });
+    assert_eq!(written(&stage, &alone).await.status, 200);
+    let media = json!({ "type": "media", "attachment_id": id });
+    let history = format!("/chats/{}/messages", sent["chat"]["id"].as_str().unwrap());
+    let history = stage.get(&history).await.json()["messages"].clone();
+    assert_eq!(
+        history[1]["parts"],
+        json!([{ "type": "text", "value": "Look" }, media])
+    );
+    let events = stage.get("/events").await.json()["events"].clone();
+    let parts = |n: usize| events[n]["payload"]["data"]["message"]["parts"].clone();
+    assert_eq!(parts(0), json!([media, media]));
+    assert_eq!(parts(1), history[1]["parts"]);
+    let read = stage.bearer(Method::GET, &path).send().await.unwrap();
+    assert_eq!(read.headers()["content-type"], "image/png");
+    assert!(read.headers().contains_key("x-trace-id"));
+    assert_eq!(read.bytes().await.unwrap().as_ref(), bytes);
+    let stranger = stage.bare(Method::GET, &path);
+    let stranger = stranger.bearer_auth(other.secret.expose_secret());
+    assert_eq!(answer(stranger).await.code(), 5001);
+    let uploaded = slot(&stage, 3).await;
+    let uploaded = uploaded["attachment_id"].as_str().unwrap();
+    for unknown in [uploaded, "in_nope", &id.to_uppercase()] {
+        let path = format!("/attachments/{unknown}/content");
+        assert_eq!(stage.get(&path).await.code(), 5001, "{unknown}");
+    }
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_nobody_can_send_is_refused_in_words() {
+    let stage = Stage::new().await;
+    stage.greet(DANA, "k1").await;
+    let long: &'static [u8] = vec![0; 20_000_001].leak();
+    for (kind, bytes, says) in [
+        ("image/png", &b""[..], "empty"),
+        ("image/png", long, "20 MB"),
+        ("png", &b"png"[..], "content-type"),
+    ] {
+        let refused = given(&stage, kind, bytes).await;
+        assert_eq!(refused.status, 400, "{says}");
+        assert!(refused.json()["error"].as_str().unwrap().contains(says));
+    }
+    for (files, says) in [(json!([]), "empty"), (json!(["in_nope"]), "not given")] {
+        let refused = written(&stage, &json!({ "from": DANA, "files": files })).await;
+        assert_eq!(refused.status, 400, "{says}");
+        assert!(refused.json()["error"].as_str().unwrap().contains(says));
+    }
+    assert_eq!(stage.get("/events").await.json()["count"], 0);
+    stage.close().await;
+}

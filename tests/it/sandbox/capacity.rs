@@ -107,6 +107,35 @@ async fn follow_ups_replays_and_refusals_are_not_counted() {
 }
 
 #[tokio::test]
+async fn cards_pins_and_whoever_joins_a_group_are_counted_like_messages() {
+    let stage = stage(Capacity::default()).await;
+    let robin = person(45);
+    let mut group = hello(DANA, "k1");
+    group["to"] = json!([DANA, SAM]);
+    let first = stage.done("/chats", &group).await;
+    let path = format!("/chats/{}", chat_of(&first));
+    let follow = json!({ "message": { "parts": [{ "type": "text", "value": "Hi" }] } });
+    let follow = async || stage.post(&format!("{path}/messages"), &follow).await;
+    assert_eq!(follow().await.status, 200);
+    let members = format!("{path}/participants");
+    stage.done(&members, &json!({ "address": robin })).await;
+    busy_for(&follow().await, 600);
+    let gone = format!("{members}/{}", robin.replace('+', "%2B"));
+    let gone = answer(stage.bearer(Method::DELETE, &gone)).await;
+    assert_eq!(gone.status, 200, "{}", gone.text);
+    assert_eq!(follow().await.status, 200);
+    assert_eq!(stage.done("/chats", &group).await, first, "as it began");
+    let card = json!({ "to": robin, "contact": { "full_name": "Texas Prime Plumbing" } });
+    let pin = json!({ "phone": person(46), "latitude": 1, "longitude": 2 });
+    // Both lines have room once; the group took that of the first.
+    stage.done("/chats/send-contact", &card).await;
+    busy_for(&stage.post("/locations", &pin).await, 600);
+    stage.step_clock("10m").await;
+    assert_eq!(stage.post("/locations", &pin).await.status, 202);
+    stage.close().await;
+}
+
+#[tokio::test]
 async fn a_refusal_gives_the_key_back() {
     let stage = stage(Capacity::default()).await;
     stage.greet(DANA, "k1").await;

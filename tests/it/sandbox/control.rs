@@ -4,17 +4,6 @@ use serde_json::json;
 
 use super::*;
 
-impl Stage {
-    fn control(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}{path}", self.sandbox.control_url());
-        self.client.request(method, url)
-    }
-
-    async fn look(&self, path: &str) -> Value {
-        answer(self.control(Method::GET, path)).await.json()
-    }
-}
-
 #[tokio::test]
 async fn the_journal_holds_every_request_and_every_message() {
     let stage = Stage::new().await;

@@ -340,6 +340,11 @@ async fn send_fails_flat() {
             1011,
         ),
         (
+            "a live photo by word",
+            json!({ "phone": SAM, "body": "Hi", "attachments": [{ "id": "a", "live_photo": "yes" }] }),
+            1002,
+        ),
+        (
             "no list",
             json!({ "phone": SAM, "body": "Hi", "attachments": "x" }),
             1002,
@@ -370,6 +375,8 @@ async fn unknown_routes_and_methods_answer_in_the_envelope() {
     for (method, path) in [
         (Method::GET, "/nothing"),
         (Method::GET, "/chats"),
+        (Method::GET, "/chats/b7e9b1c4-52b5-4a0f-8d7c-0c6a1f3e9d55"),
+        (Method::DELETE, "/messages/9c41d07e5ab24a6db3c8f17700e2aa31"),
         (Method::DELETE, "/phone-numbers"),
     ] {
         let answer = answer(stage.bearer(method, path)).await;

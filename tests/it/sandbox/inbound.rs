@@ -1,23 +1,9 @@
 //! What people write: the answer in its chat, and the event log that tells of it (chert §8.2, §13,
 //! §14).
 
-use sendoff::sandbox::Incoming;
 use serde_json::json;
 
 use super::*;
-
-impl Stage {
-    /// A person writes; answers the event's name.
-    pub(super) fn hear(&self, from: &str, text: &str) -> String {
-        let incoming = Incoming {
-            from: Phone::from_e164(from).unwrap(),
-            text: text.to_owned(),
-            to: None,
-            event_id: None,
-        };
-        self.sandbox.receive(&incoming).unwrap()
-    }
-}
 
 #[tokio::test]
 async fn an_answer_stands_in_its_chat_among_what_was_sent() {

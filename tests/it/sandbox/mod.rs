@@ -2,14 +2,21 @@
 //! Uses no gateway code, so that a mistake on one side cannot hide in the other.
 
 mod access;
+mod actions;
 mod attachments;
 mod capacity;
+mod cards;
 mod clock;
+mod codes;
 mod control;
+mod edits;
 mod faults;
 mod fields;
+mod groups;
+mod hostile;
 mod inbound;
 mod keys;
+mod lines;
 mod reading;
 mod stream;
 
@@ -23,7 +30,9 @@ use reqwest::{Client, Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use sendoff::domain::digest::hex;
 use sendoff::domain::phone::Phone;
-use sendoff::sandbox::{Clock, FaultPlan, Filter, Sandbox, SandboxConfig, Tenant, Totals};
+use sendoff::sandbox::{
+    Clock, FaultPlan, Filter, Incoming, Sandbox, SandboxConfig, Tenant, Totals,
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::net::{TcpListener, TcpStream};
@@ -144,6 +153,56 @@ impl Stage {
         answer(self.bearer(Method::GET, path)).await
     }
 
+    /// Posts what has to be taken.
+    async fn done(&self, path: &str, body: &Value) -> Value {
+        let answer = self.post(path, body).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.json()
+    }
+
+    /// Posts what has to be refused, in the envelope, with this code and status.
+    async fn refused(&self, path: &str, body: &Value, (code, status): (u64, u16)) -> Value {
+        let answer = self.post(path, body).await;
+        let what = format!("{path} {body}: {}", answer.text);
+        assert_eq!((answer.code(), answer.status), (code, status), "{what}");
+        answer.json()["error"].clone()
+    }
+
+    fn control(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.sandbox.control_url());
+        self.client.request(method, url)
+    }
+
+    async fn look(&self, path: &str) -> Value {
+        answer(self.control(Method::GET, path)).await.json()
+    }
+
+    /// What was done in chats: which action, and what it said.
+    fn deeds(&self) -> Vec<(&'static str, Value)> {
+        let actions = self.sandbox.journal(&Filter::default()).actions;
+        let told = actions.into_iter().map(|one| (one.action, one.detail));
+        told.collect()
+    }
+
+    /// Changes what the line of the tests can do.
+    fn change_line(&self, change: &Value) {
+        let line = Phone::from_e164(LINE).unwrap();
+        let change = serde_json::from_value(change.clone()).unwrap();
+        self.sandbox.change_line(&line, change).expect("it is ours");
+    }
+
+    /// A person writes; answers the event's name.
+    fn hear(&self, from: &str, text: &str) -> String {
+        let incoming = Incoming {
+            from: Phone::from_e164(from).unwrap(),
+            text: text.to_owned(),
+            files: Vec::new(),
+            to: None,
+            event_id: None,
+        };
+        self.sandbox.receive(&incoming).unwrap()
+    }
+
     /// Sends to a person and expects it to be taken.
     async fn greet(&self, to: &str, key: &str) -> Value {
         let answer = self.post("/chats", &hello(to, key)).await;
@@ -209,6 +268,16 @@ async fn answer(request: RequestBuilder) -> Answer {
         headers: response.headers().clone(),
         text: response.text().await.expect("the whole answer comes"),
     }
+}
+
+/// The id of the chat that an answer of `POST /chats` tells.
+fn chat_of(answer: &Value) -> String {
+    answer["chat"]["id"].as_str().unwrap().to_owned()
+}
+
+/// The id of its message.
+fn message_of(answer: &Value) -> String {
+    answer["message"]["id"].as_str().unwrap().to_owned()
 }
 
 fn hello(to: &str, key: &str) -> Value {
