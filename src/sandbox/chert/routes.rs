@@ -180,6 +180,7 @@ const ROUTES: &[Row] = &[
     (MethodFilter::GET, "/api/v1/events", Route::Events),
     (MethodFilter::GET, "/api/v1/events/stream", Route::EventStream),
     (MethodFilter::GET, "/api/v1/events/{id}", Route::Event),
+    (MethodFilter::GET, "/api/v1/events/stream", Route::EventStream),
 ];
 
 /// The paths that credentials open, each once, in the order of the table.
