@@ -42,6 +42,7 @@ impl Listener {
                 opened = opening => opened,
             };
             let mut wait = Duration::ZERO;
+            let is_open = matches!(opened, Ok(Some(_)));
             match opened {
                 Ok(None) => return,
                 Ok(Some(stream)) => {
@@ -62,7 +63,7 @@ impl Listener {
                     }
                 }
             }
-            if begun.elapsed() >= LASTING {
+            if is_open && begun.elapsed() >= LASTING {
                 pause = FIRST_PAUSE;
             } else {
                 wait = wait.max(pause + self.chance(pause));

@@ -170,10 +170,10 @@ mod tests {
                 ("(data|event|id|:|x|)", "[ -~é\u{1f600}]{0,9}", "(\n|\r|\r\n|\n\n|\r\n\r\n)"), 0..30),
             cuts in prop::collection::vec(0usize..600, 0..20),
         ) {
-            let text: String = lines
-                .iter()
-                .map(|(name, value, end)| format!("{name}: {value}{end}"))
-                .collect();
+            let mut text = String::new();
+            for (name, value, end) in &lines {
+                text.extend([name, ": ", value, end]);
+            }
             let bytes = text.as_bytes();
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
             cuts.extend([0, bytes.len()]);

@@ -65,10 +65,13 @@ impl Chert {
             let text = "the provider's event stream is none";
             return Err(unusable(Some(answer.status), text));
         }
-        match answer::refused(answer, || self.signer.now()) {
-            Outcome::Permanent { failure } if is_no_log(&failure) => Ok(None),
-            outcome => Err(answer::of_the_account(outcome)),
+        let outcome = answer::refused(answer, || self.signer.now());
+        if let Outcome::Permanent { failure } = &outcome
+            && is_no_log(failure)
+        {
+            return Ok(None);
         }
+        Err(answer::of_the_account(outcome))
     }
 
     async fn ask_for_stream(&self, since: Option<Timestamp>) -> Result<Opened, Lost> {
@@ -138,7 +141,7 @@ mod tests {
             server.write_all(head).await.unwrap();
             server
         });
-        let silence = Duration::from_millis(300);
+        let silence = Duration::from_millis(600);
         let mut stream = Stream {
             response: response.unwrap(),
             parser: Parser::default(),
@@ -147,8 +150,8 @@ mod tests {
         };
         let begun = Instant::now();
         let alive = async {
-            for _ in 0..5 {
-                tokio::time::sleep(silence / 3).await;
+            for _ in 0..9 {
+                tokio::time::sleep(silence / 6).await;
                 server.write_all(b": alive\n\n").await.unwrap();
             }
             Instant::now()

@@ -210,7 +210,15 @@ impl Tail {
         for row in &rows {
             let field = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
             let (id, kind) = (field("id"), field("type"));
-            text += &format!("id: {id}\nevent: {kind}\ndata: {row}\n\n");
+            for (name, value) in [
+                ("id: ", id),
+                ("\nevent: ", kind),
+                ("\ndata: ", &row.to_string()),
+            ] {
+                text.push_str(name);
+                text.push_str(value);
+            }
+            text.push_str("\n\n");
         }
         text
     }

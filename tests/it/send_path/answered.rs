@@ -23,13 +23,11 @@ const STOPS: usize = 25;
 const BOUND: SignedDuration = SignedDuration::from_secs(3);
 
 async fn ledger(stage: &Stage) -> Arc<dyn Ledger> {
-    match &stage.database {
-        Some(database) => Arc::new(PostgresLedger::open(&database.url().await).await.unwrap()),
-        None => {
-            let path = stage.project.path("sendoff.db");
-            Arc::new(SqliteLedger::open(&path, Durability::None).await.unwrap())
-        }
+    if let Some(database) = &stage.database {
+        return Arc::new(PostgresLedger::open(&database.url().await).await.unwrap());
     }
+    let path = stage.project.path("sendoff.db");
+    Arc::new(SqliteLedger::open(&path, Durability::None).await.unwrap())
 }
 
 /// The least, the middle and the greatest, in milliseconds.
@@ -40,6 +38,7 @@ fn spread(mut lengths: Vec<SignedDuration>) -> String {
     format!("{} / {} / {} ms", ms(0), ms(lengths.len() / 2), ms(last))
 }
 
+#[expect(clippy::print_stderr, reason = "a figure is for whoever runs the test")]
 pub(super) async fn soon_after_a_stop_nothing_leaves_any_more_however_fast_the_campaign_is(on: On) {
     let pace = "pace: { rate: 60/s, burst: 1, concurrency: 8 }";
     let stage = Stage::on(on, PEOPLE, pace, "").await;
