@@ -17,6 +17,7 @@ mod gates;
 mod heard;
 mod leases;
 pub mod limiter;
+mod lines;
 pub mod listener;
 mod outcomes;
 pub mod patient;

@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::lines::LINE_LOOK_AFTER;
 use crate::domain::delivery::Hold;
 use crate::domain::outcome::{Outcome, Scope};
 use crate::domain::retry::RetryPolicy;
@@ -88,6 +89,17 @@ pub(super) fn settle(outcome: &Outcome, at: Settling<'_>) -> Settled {
                 ..Settled::to(at.pending(until, Hold::LineCapacity))
             }
         }
+        Outcome::LineInactive { failure } => {
+            let until = later(at.now, LINE_LOOK_AFTER);
+            let held = Held::Line(at.line.to_owned());
+            Settled {
+                gate: Some(Gate {
+                    inactive_since: Some(at.now),
+                    ..at.gate(held, until, &failure.text)
+                }),
+                ..Settled::to(at.pending(until, Hold::LineInactive))
+            }
+        }
         Outcome::Retry {
             after: Some(after),
             scope,
@@ -151,6 +163,7 @@ impl Settling<'_> {
             gateway: self.gateway.to_owned(),
             held,
             until,
+            inactive_since: None,
             reason: reason.to_owned(),
         }
     }
