@@ -88,10 +88,7 @@ impl Watched {
     async fn look(&self, which: Look) -> Result<(), LedgerError> {
         let now = self.clock.now();
         let until = later(now, LOOK_LASTS);
-        let held = self
-            .ledger
-            .take_look(&self.name, which, now, until)
-            .await?;
+        let held = self.ledger.take_look(&self.name, which, now, until).await?;
         if held.is_empty() {
             return Ok(());
         }
@@ -141,7 +138,9 @@ fn still_held(ours: &Result<Vec<Line>, Outcome>, line: &str) -> Option<Option<&'
     match ours.iter().find(|one| one.phone.expose() == line) {
         Some(one) if one.active => None,
         Some(_) => Some(Some("the provider says that the line is not active")),
-        None => Some(Some("the provider no longer has the line among this account's")),
+        None => Some(Some(
+            "the provider no longer has the line among this account's",
+        )),
     }
 }
 

@@ -25,9 +25,9 @@ use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
     DeliveryRecord, DueReceipt, Freeze, Gate, History, KeptReply, KnownChat, Ledger, LedgerError,
-    Lifted, Lifting, Look, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner,
-    Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression,
-    Whom, Worker, Write, Written,
+    Lifted, Lifting, Look, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook,
+    Owner, Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing,
+    Suppression, Whom, Worker, Write, Written,
 };
 
 /// Between two tries; doubled up to [`LONGEST_PAUSE`]. Each try may have waited for itself.

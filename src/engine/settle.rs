@@ -325,6 +325,35 @@ mod tests {
     }
 
     #[test]
+    fn an_inactive_line_holds_its_people_without_an_end_and_burns_no_try() {
+        let (policy, phone) = (RetryPolicy::default(), phone());
+        let outcome = Outcome::LineInactive { failure: failure() };
+        let mut settling = at(&policy, &phone, policy.attempts - 1);
+        settling.now = later(Timestamp::UNIX_EPOCH, policy.give_up_after * 2);
+        let settled = settle(&outcome, settling);
+        let gate = settled.gate.unwrap();
+        assert_eq!(gate.held, Held::Line(settling.line.to_owned()));
+        assert_eq!(gate.inactive_since, Some(settling.now));
+        assert_eq!(gate.until, later(settling.now, LINE_LOOK_AFTER));
+        let held = Next::Pending {
+            due_at: gate.until,
+            hold: Hold::LineInactive,
+            tries: policy.attempts - 1,
+            anew: false,
+        };
+        assert_eq!(settled.next, held);
+        // What may be out stays in doubt: it was an earlier attempt that may have been taken.
+        let doubtful = settle(
+            &outcome,
+            Settling {
+                may_be_out: true,
+                ..settling
+            },
+        );
+        assert!(matches!(doubtful.next, Next::Unanswered { .. }));
+    }
+
+    #[test]
     fn a_busy_line_holds_only_itself() {
         let (policy, phone) = (RetryPolicy::default(), phone());
         let after = SignedDuration::from_secs(60);

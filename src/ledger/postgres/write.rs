@@ -400,4 +400,3 @@ fn attempt_text(one: &AttemptRow<'_>) -> usize {
 fn chat_text(chat: &NewChat) -> usize {
     chat.gateway.len() + chat.phone.expose().len() + chat.chat_id.len() + chat.line.len()
 }
-

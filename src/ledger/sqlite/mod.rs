@@ -35,9 +35,9 @@ use super::insight::Schema;
 use super::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
     DeliveryRecord, DueReceipt, Freeze, Gate, History, KeptReply, KnownChat, Ledger, LedgerError,
-    Lifted, Lifting, Look, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner,
-    Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression,
-    Whom, Worker, Write, Written,
+    Lifted, Lifting, Look, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook,
+    Owner, Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing,
+    Suppression, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::cap::{Cap, Subject};

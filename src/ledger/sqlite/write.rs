@@ -354,4 +354,3 @@ fn moved_row(one: &Moved<'_>) -> Value {
         one.release.attempt,
     ])
 }
-
