@@ -210,16 +210,20 @@ CREATE TABLE accounts (
     account TEXT NOT NULL
 );
 
--- Waits that the provider asked for: of one line, of one recipient, or ('' and '') of all.
+-- Waits that the provider asked for: of one line, of one recipient, or ('' and '') of all. A line
+-- that takes no part in messaging is held since `inactive_at`, also past `until_at`: that is when
+-- it is looked at again.
 CREATE TABLE gates (
-    until_at  BIGINT NOT NULL,
-    gateway   TEXT   NOT NULL COLLATE "C",
-    line      TEXT   NOT NULL COLLATE "C",
-    recipient TEXT   NOT NULL COLLATE "C", -- phone
-    reason    TEXT   NOT NULL,
+    until_at    BIGINT NOT NULL,
+    inactive_at BIGINT,
+    gateway     TEXT   NOT NULL COLLATE "C",
+    line        TEXT   NOT NULL COLLATE "C",
+    recipient   TEXT   NOT NULL COLLATE "C", -- phone
+    reason      TEXT   NOT NULL,
     PRIMARY KEY (gateway, recipient, line)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX gates_open ON gates (until_at);
+CREATE INDEX gates_inactive ON gates (inactive_at) WHERE inactive_at IS NOT NULL;
 
 -- Theoretical arrival times of the speed limits, in microseconds. Each row is rewritten by every
 -- claim: nine tenths of a page are left to its versions, and a claim cleans up after the others.

@@ -178,17 +178,21 @@ CREATE TABLE accounts (
     account TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Waits that the provider asked for: of one line, of one recipient, or ('' and '') of all.
+-- Waits that the provider asked for: of one line, of one recipient, or ('' and '') of all. A line
+-- that takes no part in messaging is held since `inactive_at`, also past `until_at`: that is when
+-- it is looked at again.
 CREATE TABLE gates (
-    gateway   TEXT    NOT NULL,
-    line      TEXT    NOT NULL,
-    recipient TEXT    NOT NULL, -- phone
-    asked_at  INTEGER NOT NULL,
-    until_at  INTEGER NOT NULL,
-    reason    TEXT    NOT NULL,
+    gateway     TEXT    NOT NULL,
+    line        TEXT    NOT NULL,
+    recipient   TEXT    NOT NULL, -- phone
+    asked_at    INTEGER NOT NULL,
+    until_at    INTEGER NOT NULL,
+    inactive_at INTEGER,
+    reason      TEXT    NOT NULL,
     PRIMARY KEY (gateway, recipient, line)
 ) WITHOUT ROWID;
 CREATE INDEX gates_open ON gates (until_at);
+CREATE INDEX gates_inactive ON gates (inactive_at) WHERE inactive_at IS NOT NULL;
 
 -- Theoretical arrival times of the speed limits, in microseconds.
 CREATE TABLE pace (

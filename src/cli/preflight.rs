@@ -136,6 +136,7 @@ fn refused(ready: &Ready, outcome: &Outcome) -> Stop {
         | Outcome::Permanent { .. }
         | Outcome::Uncertain { .. }
         | Outcome::LineBusy { .. }
+        | Outcome::LineInactive { .. }
         | Outcome::MediaLost { .. } => Stop::could_not_start(format!(
             "the gateway '{name}' cannot be asked for its lines: {text}{code}"
         ))

@@ -10,7 +10,7 @@ use crate::domain::cap::{Cap, Room, Subject};
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::run::RunState;
 use crate::engine::dispatch::WhenIdle;
-use crate::ledger::{CapState, Held, Ledger, RunFacts, RunRecord};
+use crate::ledger::{CapState, Gate, Held, Ledger, RunFacts, RunRecord};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -141,6 +141,7 @@ fn plan(facts: &RunFacts, now: Timestamp) -> Vec<String> {
             Some(Hold::Retry) => "refused for now: to be tried again",
             Some(Hold::Window) => "outside the allowed hours",
             Some(Hold::LineCapacity) => "waiting for their line",
+            Some(Hold::LineInactive) => "waiting for a line that is not active",
             Some(Hold::DailyCap) => "over the cap of the day",
             Some(Hold::Throttled) => "waiting because the whole account has to",
         };
@@ -152,7 +153,8 @@ fn plan(facts: &RunFacts, now: Timestamp) -> Vec<String> {
         lines.push(format!("{n} {words}{when}"));
     }
     lines.extend(facts.caps.iter().filter_map(|state| used_up(state, now)));
-    for gate in facts.gates.iter().filter(|gate| gate.until > now) {
+    let open = |gate: &&Gate| gate.until > now && gate.inactive_since.is_none();
+    for gate in facts.gates.iter().filter(open) {
         let whom = match &gate.held {
             Held::Account => "the whole account".to_owned(),
             Held::Line(line) => format!("the line {line}"),

@@ -1,16 +1,19 @@
 //! `status`: all runs, or one.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
 use super::{App, Exit, Format, Stop, caps, drive, open};
+use crate::domain::cap::Subject;
 use crate::domain::run::RunState;
-use crate::ledger::{AtWork, Outlook, RunFacts, RunRecord};
-use crate::report::{self, Glance};
+use crate::ledger::{AtWork, Ledger, Outlook, RunFacts, RunRecord};
+use crate::report::{self, Glance, LineState};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sendoff status                                    every run, newest first, and the workers
+  sendoff status                                    every run, newest first, the workers and the lines
   sendoff status review-request@once                one run: counts, holds, failures
   sendoff status review-request@once --format json  the same for a script")]
 pub(super) struct StatusArgs {
@@ -52,18 +55,51 @@ pub(super) async fn status(app: &App, args: StatusArgs) -> Result<Exit, Stop> {
         });
     }
     let workers = ledger.workers(app.clock.now()).await?;
+    let lines = lines(app, &*ledger, &runs).await?;
     match args.format {
         Format::Text => {
             let view = drive::view(app);
             app.out.data(&report::status_table(&runs, &view))?;
             table(app, &report::workers_table(&workers, None, &view))?;
+            table(app, &report::lines_table(&lines, &view))?;
         }
         Format::Json => {
-            let json = report::runs_json(&runs, &workers);
+            let json = report::runs_json(&runs, &workers, &lines);
             app.out.data(&format!("{json:#}\n"))?;
         }
     }
     Ok(Exit::Done)
+}
+
+/// The lines that matter now: of runs that are not over, in use today, or held.
+async fn lines(app: &App, ledger: &dyn Ledger, runs: &[Glance]) -> Result<Vec<LineState>, Stop> {
+    let settings = open::settings(app)?.settings;
+    let mut of: BTreeMap<&str, BTreeMap<&str, bool>> = BTreeMap::new();
+    for Glance { run, .. } in runs.iter().filter(|one| !one.run.run.is_rehearsal()) {
+        let over = matches!(run.state, RunState::Finished | RunState::Cancelled);
+        let lines = of.entry(&run.gateway).or_default();
+        for line in &run.terms.lines {
+            *lines.entry(line.expose()).or_default() |= !over;
+        }
+    }
+    let now = app.clock.now();
+    let mut all = Vec::new();
+    for (gateway, lines) in of {
+        let gates = ledger.gates(gateway, now).await?;
+        let capped = lines.keys().map(|line| Subject::Line((*line).to_owned()));
+        let caps = match caps::first_touch(&settings, gateway) {
+            Some(cap) => {
+                let capped: Vec<_> = capped.map(|line| (line, cap.clone())).collect();
+                ledger.caps(gateway, &capped, now).await?
+            }
+            None => Vec::new(),
+        };
+        all.extend(lines.into_iter().filter_map(|(line, open)| {
+            let state = LineState::new(gateway, line, &caps, &gates);
+            (open || state.is_in_use()).then_some(state)
+        }));
+    }
+    Ok(all)
 }
 
 fn of_run(

@@ -183,6 +183,8 @@ pub enum Hold {
     Window,
     /// The line has no capacity for now, by the provider's word.
     LineCapacity,
+    /// The line takes no part in messaging now, by the provider's word.
+    LineInactive,
     /// The day's cap is used up.
     DailyCap,
     /// The account is throttled, by the provider's word.
@@ -190,10 +192,11 @@ pub enum Hold {
 }
 
 impl Hold {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Retry,
         Self::Window,
         Self::LineCapacity,
+        Self::LineInactive,
         Self::DailyCap,
         Self::Throttled,
     ];
@@ -203,6 +206,7 @@ impl Hold {
             Self::Retry => "retry",
             Self::Window => "window",
             Self::LineCapacity => "line_capacity",
+            Self::LineInactive => "line_inactive",
             Self::DailyCap => "daily_cap",
             Self::Throttled => "throttled",
         }

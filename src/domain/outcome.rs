@@ -51,6 +51,9 @@ pub enum Outcome {
         after: SignedDuration,
         failure: Failure,
     },
+    /// The line takes no part in messaging now, or is not the account's any more; other lines may
+    /// go on. Nothing was sent, and when it may be again nobody knows.
+    LineInactive { failure: Failure },
     /// The provider no longer has an uploaded file that the message names. Nothing was sent;
     /// the file must be uploaded anew, which changes the body and so the key.
     MediaLost { failure: Failure },
@@ -66,6 +69,7 @@ pub enum Class {
     Uncertain,
     StopRun,
     LineBusy,
+    LineInactive,
     MediaLost,
     /// Begun, and the request did not leave: the process was to stop, or had to wait.
     NotSent,
@@ -74,13 +78,14 @@ pub enum Class {
 }
 
 impl Class {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Accepted,
         Self::Retry,
         Self::Permanent,
         Self::Uncertain,
         Self::StopRun,
         Self::LineBusy,
+        Self::LineInactive,
         Self::MediaLost,
         Self::NotSent,
         Self::Lost,
@@ -94,6 +99,7 @@ impl Class {
             Self::Uncertain => "uncertain",
             Self::StopRun => "stop_run",
             Self::LineBusy => "line_busy",
+            Self::LineInactive => "line_inactive",
             Self::MediaLost => "media_lost",
             Self::NotSent => "not_sent",
             Self::Lost => "lost",
@@ -114,6 +120,7 @@ impl Outcome {
             Self::Uncertain { .. } => Class::Uncertain,
             Self::StopRun { .. } => Class::StopRun,
             Self::LineBusy { .. } => Class::LineBusy,
+            Self::LineInactive { .. } => Class::LineInactive,
             Self::MediaLost { .. } => Class::MediaLost,
         }
     }
@@ -127,6 +134,7 @@ impl Outcome {
             | Self::Permanent { .. }
             | Self::Uncertain { .. }
             | Self::StopRun { .. }
+            | Self::LineInactive { .. }
             | Self::MediaLost { .. } => None,
         }
     }
@@ -144,6 +152,7 @@ impl Outcome {
             | Self::Uncertain { failure }
             | Self::StopRun { failure }
             | Self::LineBusy { failure, .. }
+            | Self::LineInactive { failure }
             | Self::MediaLost { failure } => Some(failure),
         }
     }

@@ -17,10 +17,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::clock::Clock;
 use super::ears::Ears;
 use super::floor::{Floor, Writer};
-use super::gates::Gates;
 use super::heard::Heard;
 use super::leases::Leases;
 use super::limiter::{Guard, Limiter};
+use super::lines::LineWatch;
 use super::listener::{self, Listener};
 use super::pulse::Pulse;
 use super::receipts::Looker;
@@ -210,7 +210,9 @@ async fn send(
         listener::Heard::Refused { reason } => return Ok(Ended::Halted { reason }),
         listener::Heard::NotYet { next_at } => return Ok(Ended::Idle { next_at }),
     };
-    let floor = Floor::new(engine, session, shop);
+    let lines = LineWatch::new(engine, &shop.gates);
+    lines.look_at_all(&shutdown.stop).await?;
+    let floor = Floor::new(engine, session, (shop, lines));
     let ended = floor.drive(shutdown, writer).await;
     if let Some(listening) = listening {
         listening.leave().await;
@@ -281,7 +283,7 @@ fn shop(
         stop: shutdown.stop.child_token(),
         lease: lease(engine.gateway.timeout(), begun.div_ceil(concurrency.max(1))),
         heard,
-        gates: Gates::default(),
+        gates: Arc::default(),
         halted: Mutex::default(),
         due_again: Mutex::default(),
         chance: Mutex::new(fastrand::Rng::with_seed(session.seed)),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::admit;
 use super::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, concurrency};
+use super::lines::LineWatch;
 use super::settle::later;
 use super::worker::{self, Broken, Shop};
 use crate::crash_points;
@@ -38,6 +39,7 @@ pub(super) struct Floor<'a> {
     engine: &'a Engine,
     session: &'a Session,
     shop: Arc<Shop>,
+    lines: LineWatch,
     workers: JoinSet<Finished>,
     /// What the workers hold, with the claim of each that was claimed again meanwhile: because its
     /// worker has just put it back and is not read yet, or because a clock that was set forward has
@@ -68,11 +70,16 @@ type Finished = (DeliveryId, Result<(), Broken>);
 pub(super) type Writer = JoinHandle<Result<(), LedgerError>>;
 
 impl<'a> Floor<'a> {
-    pub(super) fn new(engine: &'a Engine, session: &'a Session, shop: Arc<Shop>) -> Self {
+    pub(super) fn new(
+        engine: &'a Engine,
+        session: &'a Session,
+        (shop, lines): (Arc<Shop>, LineWatch),
+    ) -> Self {
         Self {
             engine,
             session,
             shop,
+            lines,
             workers: JoinSet::new(),
             in_hand: HashMap::new(),
             counted: HashMap::new(),
@@ -292,6 +299,7 @@ impl<'a> Floor<'a> {
             for gate in &claimed.gates {
                 self.shop.gates.extend(gate, now, Instant::now());
             }
+            self.lines.follow(&claimed.gates, now);
         }
         let idle = claimed.claims.is_empty() && self.workers.is_empty();
         let waiting_until = claimed.next_at.filter(|_| idle);

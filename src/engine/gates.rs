@@ -17,7 +17,7 @@ use crate::ledger::{Gate, Held};
 /// Open waits by whom they hold. Kept by a clock that nobody sets, so that a wait lasts as long as
 /// it was to whatever becomes of the time of day.
 #[derive(Debug, Default)]
-pub(super) struct Gates(Mutex<HashMap<Held, Instant>>);
+pub(super) struct Gates(Mutex<HashMap<Held, (Instant, Hold)>>);
 
 impl Gates {
     /// A gate is only ever extended.
@@ -28,8 +28,19 @@ impl Gates {
             return;
         };
         if let Ok(mut gates) = self.0.lock() {
-            let until = gates.entry(gate.held.clone()).or_insert(over);
+            let kept = gates.entry(gate.held.clone());
+            let (until, hold) = kept.or_insert((over, gate.hold()));
             *until = over.max(*until);
+            if gate.inactive_since.is_some() {
+                *hold = Hold::LineInactive;
+            }
+        }
+    }
+
+    /// A line that was held because it took no part in messaging does so again.
+    pub(super) fn reopen(&self, line: &str) {
+        if let Ok(mut gates) = self.0.lock() {
+            gates.remove(&Held::Line(line.to_owned()));
         }
     }
 
@@ -50,15 +61,18 @@ impl Gates {
     fn closed_at(&self, line: &str, to: &Phone, at: Instant) -> Option<(Duration, Hold)> {
         let mut gates = self.0.lock().ok()?;
         // Most of the time there is none, and what is over is of no use.
-        gates.retain(|_, over| *over > at);
+        gates.retain(|_, (over, _)| *over > at);
         if gates.is_empty() {
             return None;
         }
-        let of = |held, hold| Some((gates.get(&held)?.duration_since(at), hold));
+        let of = |held| {
+            let (over, hold) = gates.get(&held)?;
+            Some((over.duration_since(at), *hold))
+        };
         [
-            of(Held::Account, Hold::Throttled),
-            of(Held::Line(line.to_owned()), Hold::LineCapacity),
-            of(Held::Recipient(to.clone()), Hold::Retry),
+            of(Held::Account),
+            of(Held::Line(line.to_owned())),
+            of(Held::Recipient(to.clone())),
         ]
         .into_iter()
         .flatten()
@@ -79,6 +93,7 @@ mod tests {
             gateway: "chert".to_owned(),
             held,
             until: at(until),
+            inactive_since: None,
             reason: String::new(),
         }
     }
@@ -106,6 +121,25 @@ mod tests {
         assert_eq!(closed("one", &ann, 10), Some((20, Hold::Throttled)));
         assert_eq!(closed("other", &bob, 19), Some((20, Hold::Throttled)));
         assert_eq!(closed("one", &ann, 20), None);
+    }
+
+    #[test]
+    fn a_line_that_is_active_again_is_held_no_longer_and_until_then_says_why() {
+        let begun = Instant::now();
+        let gates = Gates::default();
+        let ann = Phone::from_e164("+12025550143").unwrap();
+        let inactive = Gate {
+            inactive_since: Some(at(0)),
+            ..gate(Held::Line("one".to_owned()), 300)
+        };
+        gates.extend(&gate(Held::Line("one".to_owned()), 10), at(0), begun);
+        gates.extend(&inactive, at(0), begun);
+        let hold = gates.closed_at("one", &ann, begun).map(|(_, hold)| hold);
+        assert_eq!(hold, Some(Hold::LineInactive));
+        gates.reopen("other");
+        assert!(gates.closed_at("one", &ann, begun).is_some());
+        gates.reopen("one");
+        assert_eq!(gates.closed_at("one", &ann, begun), None);
     }
 
     #[test]

@@ -199,6 +199,7 @@ impl Listener {
             gateway: self.gateway.clone(),
             held: Held::Account,
             until: later(now, wait),
+            inactive_since: None,
             reason: why.to_owned(),
         };
         self.at.ledger.hold(&gate, now).await

@@ -19,6 +19,7 @@ mod gates;
 mod heard;
 mod leases;
 pub mod limiter;
+mod lines;
 pub mod listener;
 mod outcomes;
 pub mod patient;

@@ -25,9 +25,9 @@ use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
     DeliveryRecord, DueReceipt, Freeze, Gate, History, KeptReply, KnownChat, Ledger, LedgerError,
-    Lifted, Lifting, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner,
-    Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression,
-    Whom, Worker, Write, Written,
+    Lifted, Lifting, Look, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook,
+    Owner, Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing,
+    Suppression, Whom, Worker, Write, Written,
 };
 
 /// Between two tries; doubled up to [`LONGEST_PAUSE`]. Each try may have waited for itself.
@@ -186,6 +186,9 @@ patiently! {
     stop claim(request: &ClaimRequest<'_>, admit: Admit<'_>) -> Claimed;
     abort write(owner: &Owner, group: &[Write]) -> Vec<Written>;
     stop hold(gate: &Gate, now: Timestamp) -> ();
+    stop take_look(gateway: &str, look: Look, now: Timestamp, until: Timestamp) -> Vec<String>;
+    stop line_is_back(gateway: &str, line: &str) -> ();
+    stop gates(gateway: &str, now: Timestamp) -> Vec<Gate>;
     stop messages_to(gateway: &str, phone: &Phone) -> HashSet<String>;
     stop receipts_due(run: &RunRecord, now: Timestamp, jitter: u32, most: u32) -> Vec<DueReceipt>;
     abort keep_receipt(run: &RunRecord, confirmed: &Confirmed) -> bool;

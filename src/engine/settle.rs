@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::lines::LINE_LOOK_AFTER;
 use crate::domain::delivery::Hold;
 use crate::domain::outcome::{Outcome, Scope};
 use crate::domain::retry::RetryPolicy;
@@ -88,6 +89,17 @@ pub(super) fn settle(outcome: &Outcome, at: Settling<'_>) -> Settled {
                 ..Settled::to(at.pending(until, Hold::LineCapacity))
             }
         }
+        Outcome::LineInactive { failure } => {
+            let until = later(at.now, LINE_LOOK_AFTER);
+            let held = Held::Line(at.line.to_owned());
+            Settled {
+                gate: Some(Gate {
+                    inactive_since: Some(at.now),
+                    ..at.gate(held, until, &failure.text)
+                }),
+                ..Settled::to(at.pending(until, Hold::LineInactive))
+            }
+        }
         Outcome::Retry {
             after: Some(after),
             scope,
@@ -151,6 +163,7 @@ impl Settling<'_> {
             gateway: self.gateway.to_owned(),
             held,
             until,
+            inactive_since: None,
             reason: reason.to_owned(),
         }
     }
@@ -309,6 +322,35 @@ mod tests {
         );
         let gate = settled.gate.unwrap();
         assert_eq!((gate.held, gate.until), (Held::Account, until));
+    }
+
+    #[test]
+    fn an_inactive_line_holds_its_people_without_an_end_and_burns_no_try() {
+        let (policy, phone) = (RetryPolicy::default(), phone());
+        let outcome = Outcome::LineInactive { failure: failure() };
+        let mut settling = at(&policy, &phone, policy.attempts - 1);
+        settling.now = later(Timestamp::UNIX_EPOCH, policy.give_up_after * 2);
+        let settled = settle(&outcome, settling);
+        let gate = settled.gate.unwrap();
+        assert_eq!(gate.held, Held::Line(settling.line.to_owned()));
+        assert_eq!(gate.inactive_since, Some(settling.now));
+        assert_eq!(gate.until, later(settling.now, LINE_LOOK_AFTER));
+        let held = Next::Pending {
+            due_at: gate.until,
+            hold: Hold::LineInactive,
+            tries: policy.attempts - 1,
+            anew: false,
+        };
+        assert_eq!(settled.next, held);
+        // What may be out stays in doubt: it was an earlier attempt that may have been taken.
+        let doubtful = settle(
+            &outcome,
+            Settling {
+                may_be_out: true,
+                ..settling
+            },
+        );
+        assert!(matches!(doubtful.next, Next::Unanswered { .. }));
     }
 
     #[test]

@@ -149,6 +149,7 @@ pub(super) fn as_outcome(refused: Outcome) -> Outcome {
         | Outcome::Permanent { .. }
         | Outcome::StopRun { .. }
         | Outcome::LineBusy { .. }
+        | Outcome::LineInactive { .. }
         | Outcome::MediaLost { .. }) => other,
     }
 }

@@ -66,7 +66,7 @@ pub(super) struct Shop {
     /// What is in hand.
     pub(super) leases: Arc<Leases>,
     /// What the provider has asked this process to wait for.
-    pub(super) gates: Gates,
+    pub(super) gates: Arc<Gates>,
     /// No new attempt is begun once this is cancelled.
     pub(super) stop: CancellationToken,
     /// From the beginning of an attempt until another process may take it over.

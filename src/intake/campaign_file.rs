@@ -176,14 +176,7 @@ fn campaign(reader: &Reader, root: &Node, path: &Path) -> Option<Campaign> {
         "channel",
         "remove it; this version sends through Chert, with the lines in `from`",
     );
-    fields.refuse(
-        reader,
-        "to",
-        "a campaign writes to each person alone, never to a group: everybody in a group would see \
-         who else is in it, and one STOP could not be kept for one person",
-        "remove it, and name the people in a list under `recipients`; everybody gets a message of \
-         their own",
-    );
+    fields.refuse(reader, "to", to);
     fields.finish(reader);
     Some(Campaign {
         name: name?,
@@ -196,6 +189,28 @@ fn campaign(reader: &Reader, root: &Node, path: &Path) -> Option<Campaign> {
         suppress,
         terms,
     })
+}
+
+/// Why nobody is named by `to`, least of all a group: each person has a key, a line and a word of
+/// their own, which one conversation of many would mix.
+fn to(value: &Node) -> Problem {
+    let is_group =
+        matches!(&value.kind, Kind::Scalar(scalar) if scalar.text.eq_ignore_ascii_case("group"));
+    if is_group {
+        Problem::error(
+            "a campaign does not write to a group: everybody gets a message of their own, in a \
+             conversation of their own, and can say STOP for themselves",
+        )
+        .label("one conversation for many people")
+        .help(
+            "remove this line, and the people in `recipients` are written to one by one; a group \
+             is made in the provider's own app",
+        )
+    } else {
+        Problem::error("a campaign has no field 'to'")
+            .label("unknown field")
+            .help("who gets the message is in `recipients`: `recipients: { csv: people.csv }`")
+    }
 }
 
 fn name(reader: &Reader, node: &Node) -> Option<String> {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::arrivals::Arrivals;
 use super::budget::Budget;
@@ -131,7 +131,7 @@ pub(super) async fn claim(
     for row in tx.open_gates(request).await? {
         claimed.gates.push(rows::gate(&request.run.gateway, row)?);
     }
-    let gates = Gates::new(&claimed.gates);
+    let gates = Gates::new(&claimed.gates, request.now);
     let lines = tx.lines(request.run.id).await?;
     let subjects = Arrivals::subjects(request, &lines);
     let gateway = &request.run.gateway;
@@ -194,6 +194,10 @@ impl Room {
     }
 }
 
+/// A line that is to be looked at keeps its people waiting for so long at least: whoever claims
+/// looks, and asks again then.
+const LOOK_UNDER_WAY: SignedDuration = SignedDuration::from_secs(1);
+
 /// Open waits that the provider asked for.
 struct Gates {
     account: Option<Timestamp>,
@@ -201,13 +205,16 @@ struct Gates {
 }
 
 impl Gates {
-    fn new(open: &[Gate]) -> Self {
+    fn new(open: &[Gate], now: Timestamp) -> Self {
+        let looked_at = now.saturating_add(LOOK_UNDER_WAY).unwrap_or(now);
         let (mut account, mut lines) = (None, HashMap::new());
         for gate in open {
             match &gate.held {
                 Held::Account => account = Some(gate.until),
                 Held::Line(line) => {
-                    lines.insert(line.clone(), gate.until);
+                    let looked_at = gate.inactive_since.map(|_| looked_at);
+                    let until = looked_at.map_or(gate.until, |at| gate.until.max(at));
+                    lines.insert(line.clone(), until);
                 }
                 Held::Recipient(_) => {}
             }

@@ -480,7 +480,41 @@ pub struct Gate {
     pub gateway: String,
     pub held: Held,
     pub until: Timestamp,
+    /// Of a line that takes no part in messaging: since when. Such a gate does not open at
+    /// `until`; the line is looked at then, see [`Ledger::take_look`].
+    pub inactive_since: Option<Timestamp>,
+    /// Empty: what is known already.
     pub reason: String,
+}
+
+impl Gate {
+    /// What a delivery says that has to wait for it.
+    pub fn hold(&self) -> Hold {
+        match self.held {
+            Held::Account => Hold::Throttled,
+            Held::Line(_) if self.inactive_since.is_some() => Hold::LineInactive,
+            Held::Line(_) => Hold::LineCapacity,
+            Held::Recipient(_) => Hold::Retry,
+        }
+    }
+}
+
+/// Which of the lines that take no part in messaging are to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Those that were not looked at for long.
+    Due,
+    All,
+}
+
+impl Look {
+    /// The latest time, in milliseconds, for which a look may be set down to be taken now.
+    fn due_by(self, now: Timestamp) -> i64 {
+        match self {
+            Self::Due => now.as_millisecond(),
+            Self::All => i64::MAX,
+        }
+    }
 }
 
 /// Whom a gate holds.
@@ -612,6 +646,10 @@ pub struct RunFacts {
     pub holds: Vec<(Option<Hold>, u64, Timestamp)>,
     /// Waits asked for by the provider that are still open.
     pub gates: Vec<Gate>,
+    /// The lines that the run sends from, by number.
+    pub lines: Vec<String>,
+    /// How many wait for a line that takes no part in messaging.
+    pub held_up: BTreeMap<String, u64>,
     pub first_sent_at: Option<Timestamp>,
     pub last_sent_at: Option<Timestamp>,
     pub outlook: Outlook,
@@ -843,6 +881,22 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// Keeps a wait that concerns no delivery alone; only ever extended.
     async fn hold(&self, gate: &Gate, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// Takes over the look at lines that take no part in messaging, and says which: nobody else's
+    /// look at them is due before `until`. A crash leaves them held until somebody's look.
+    async fn take_look(
+        &self,
+        gateway: &str,
+        look: Look,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<String>, LedgerError>;
+
+    /// A line takes part in messaging again: its people may be written to.
+    async fn line_is_back(&self, gateway: &str, line: &str) -> Result<(), LedgerError>;
+
+    /// The open gates of a gateway that hold everybody or a line, by line.
+    async fn gates(&self, gateway: &str, now: Timestamp) -> Result<Vec<Gate>, LedgerError>;
 
     /// The provider's ids of messages to this person that deliveries of the gateway are known to
     /// have become.

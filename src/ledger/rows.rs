@@ -264,6 +264,7 @@ pub(super) struct GatedRow {
     state: String,
     line: String,
     recipient: String,
+    inactive_at: Option<i64>,
     pub(super) until_at: i64,
 }
 
@@ -276,6 +277,7 @@ impl GatedRow {
     pub(super) fn hold(&self) -> Hold {
         match (self.line.as_str(), self.recipient.as_str()) {
             ("", "") => Hold::Throttled,
+            (_, "") if self.inactive_at.is_some() => Hold::LineInactive,
             (_, "") => Hold::LineCapacity,
             _ => Hold::Retry,
         }
@@ -296,10 +298,14 @@ pub(super) struct FactRow {
     pub(super) last_sent_at: Option<i64>,
 }
 
-/// An open gate of a gateway: its line (empty for all), until when, and why.
-pub(super) type GateRow = (String, i64, String);
+/// An open gate of a gateway: its line (empty for all), until when, since when the line is
+/// inactive, and why.
+pub(super) type GateRow = (String, i64, Option<i64>, String);
 
-pub(super) fn gate(gateway: &str, (line, until, reason): GateRow) -> Result<Gate, LedgerError> {
+pub(super) fn gate(
+    gateway: &str,
+    (line, until, inactive, reason): GateRow,
+) -> Result<Gate, LedgerError> {
     Ok(Gate {
         gateway: gateway.to_owned(),
         held: if line.is_empty() {
@@ -308,6 +314,7 @@ pub(super) fn gate(gateway: &str, (line, until, reason): GateRow) -> Result<Gate
             Held::Line(line)
         },
         until: instant(until)?,
+        inactive_since: instants(inactive)?,
         reason,
     })
 }

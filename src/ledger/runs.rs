@@ -9,7 +9,7 @@ use super::events;
 use super::rows::{FactRow, RunRow, instant, instants, named, number};
 use super::shapes::Lost;
 use super::tx::SharedTx;
-use super::{DeliveryId, FailureGroup, LedgerError, RunFacts, RunRecord};
+use super::{DeliveryId, FailureGroup, Gate, Held, LedgerError, RunFacts, RunRecord};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use crate::domain::history::RunEvent;
 use crate::domain::run::{RunId, RunState};
@@ -163,6 +163,53 @@ pub(super) fn counts(rows: Vec<(String, i64)>) -> Result<Counts, LedgerError> {
         counts.add(named(DeliveryState::parse(&state), &state)?, number(n)?);
     }
     Ok(counts)
+}
+
+/// The lines of a run that take no part in messaging, and when each is looked at again.
+pub(super) fn inactive_lines(facts: &RunFacts) -> Vec<(String, Timestamp)> {
+    let of_run = |gate: &Gate| match &gate.held {
+        Held::Line(line) if gate.inactive_since.is_some() && facts.lines.contains(line) => {
+            Some((line.clone(), gate.until))
+        }
+        Held::Line(_) | Held::Account | Held::Recipient(_) => None,
+    };
+    facts.gates.iter().filter_map(of_run).collect()
+}
+
+/// Whoever waits at such a line, for whatever reason before, waits for it: those who were never
+/// claimed say nothing themselves.
+pub(super) fn hold_up(
+    facts: &mut RunFacts,
+    line: String,
+    until: Timestamp,
+    waiting: Vec<(Option<String>, i64)>,
+) -> Result<(), LedgerError> {
+    let mut all = 0;
+    for (before, n) in waiting {
+        let n: u64 = number(n)?;
+        let before = before
+            .map(|text| named(Hold::parse(&text), &text))
+            .transpose()?;
+        all += n;
+        for (hold, count, _) in &mut facts.holds {
+            if *hold == before {
+                *count = count.saturating_sub(n);
+            }
+        }
+    }
+    facts.holds.retain(|(_, count, _)| *count > 0);
+    if all > 0 {
+        let inactive = Some(Hold::LineInactive);
+        let same = facts.holds.iter_mut().find(|(hold, ..)| *hold == inactive);
+        if let Some((_, count, due_at)) = same {
+            *count += all;
+            *due_at = until.min(*due_at);
+        } else {
+            facts.holds.push((inactive, all, until));
+        }
+        facts.held_up.insert(line, all);
+    }
+    Ok(())
 }
 
 /// Everything but the gates.

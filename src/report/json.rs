@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::lines::{LineState, lines_json, lines_of};
 use super::workers::workers_json;
 use super::{Format, Glance, ReportError, Subject};
 use crate::domain::cap::{self, Room};
@@ -75,7 +76,12 @@ pub fn run_json(run: &RunRecord, facts: &RunFacts) -> Value {
                 Held::Line(line) => Some(line),
                 Held::Account | Held::Recipient(_) => None,
             };
-            json!({ "line": line, "until": instant(gate.until), "reason": gate.reason })
+            json!({
+                "line": line,
+                "inactive_since": gate.inactive_since.map(instant),
+                "until": instant(gate.until),
+                "reason": gate.reason,
+            })
         })
         .collect();
     let caps: Vec<Value> = facts.caps.iter().map(cap).collect();
@@ -86,6 +92,7 @@ pub fn run_json(run: &RunRecord, facts: &RunFacts) -> Value {
         ("holds", Value::Array(holds)),
         ("gates", Value::Array(gates)),
         ("caps", Value::Array(caps)),
+        ("lines", lines_json(&lines_of(run, facts))),
         ("workers", workers(&facts.outlook)),
         ("next_due_at", json!(facts.outlook.next_due_at.map(instant))),
         ("answers", answers(&facts.answers)),
@@ -136,9 +143,9 @@ fn cap(one: &CapState) -> Value {
     })
 }
 
-/// Runs in the given order (the ledger's: newest first) and workers, as
-/// `{"runs": […], "workers": […]}`.
-pub fn runs_json(runs: &[Glance], at_work: &[AtWork]) -> Value {
+/// Runs in the given order (the ledger's: newest first), workers and lines, as
+/// `{"runs": […], "workers": […], "lines": […]}`.
+pub fn runs_json(runs: &[Glance], at_work: &[AtWork], lines: &[LineState]) -> Value {
     let runs: Vec<Value> = runs
         .iter()
         .map(|glance| {
@@ -149,7 +156,7 @@ pub fn runs_json(runs: &[Glance], at_work: &[AtWork]) -> Value {
             Value::Object(fields)
         })
         .collect();
-    json!({ "runs": runs, "workers": workers_json(at_work) })
+    json!({ "runs": runs, "workers": workers_json(at_work), "lines": lines_json(lines) })
 }
 
 fn workers(outlook: &Outlook) -> Value {

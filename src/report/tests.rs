@@ -158,12 +158,14 @@ fn waiting(state: RunState) -> (RunRecord, RunFacts) {
                 gateway: "chert".into(),
                 held: Held::Account,
                 until: at("2026-11-20T22:30:45-06:00"),
+                inactive_since: None,
                 reason: "too many requests".into(),
             },
             Gate {
                 gateway: "chert".into(),
                 held: Held::Line("+15555550101".into()),
                 until: at("2026-11-21T00:00:00-06:00"),
+                inactive_since: None,
                 reason: "daily limit of new conversations reached".into(),
             },
         ],
@@ -249,7 +251,7 @@ fn the_table_tells_a_run_that_nobody_works_on() {
         table.contains("NEXT") && table.contains("tomorrow, 09:00"),
         "{table}"
     );
-    let json = runs_json(&glances, &[]);
+    let json = runs_json(&glances, &[], &[]);
     assert_eq!(json["runs"][0]["workers"][0]["name"], "web-2:812:0f3a");
     assert_eq!(json["runs"][2]["next_due_at"], "2026-11-21T15:00:00.000Z");
 }
@@ -333,6 +335,7 @@ fn a_run_as_json_has_every_state_also_at_zero() {
       "gateway": "chert",
       "holds": [],
       "last_sent_at": "2026-11-20T16:04:02.000Z",
+      "lines": [],
       "next_due_at": null,
       "occurrence": "once",
       "reason": null,
@@ -383,11 +386,13 @@ fn what_a_run_waits_for_is_in_its_json() {
     insta::assert_snapshot!(format!("{:#}", json["gates"]), @r#"
     [
       {
+        "inactive_since": null,
         "line": null,
         "reason": "too many requests",
         "until": "2026-11-21T04:30:45.000Z"
       },
       {
+        "inactive_since": null,
         "line": "+15555550101",
         "reason": "daily limit of new conversations reached",
         "until": "2026-11-21T06:00:00.000Z"
@@ -401,7 +406,7 @@ fn a_list_of_runs_as_json_keeps_the_order_and_the_shape() {
     let (one, facts) = finished();
     let (two, more) = waiting(RunState::Paused);
     let whole = run_json(&two, &more);
-    let json = runs_json(&[glance(two, &more), glance(one, &facts)], &[]);
+    let json = runs_json(&[glance(two, &more), glance(one, &facts)], &[], &[]);
     assert_eq!(json["runs"][1]["run"], "review-request@once");
     for (name, value) in json["runs"][0].as_object().unwrap() {
         assert_eq!(value, &whole[name], "{name}");

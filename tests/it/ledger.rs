@@ -114,6 +114,9 @@ macro_rules! conformance {
                     an_attempt_does_not_begin_at_a_closed_gate,
                     a_gate_holds_a_doubt_without_ending_it,
                     a_recipients_gate_holds_that_person_in_every_run,
+                    an_inactive_line_is_held_past_its_wait_until_it_is_let_go,
+                    the_look_at_an_inactive_line_is_one_processes_at_a_time,
+                    whoever_waits_for_an_inactive_line_is_counted_as_held,
                 }
                 doubts::{
                     the_doubt_about_an_attempt_ends_once,

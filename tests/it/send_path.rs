@@ -11,6 +11,7 @@ mod crash_points;
 mod faults;
 mod fencing;
 mod keys;
+mod lines;
 mod once;
 mod pace;
 mod rate;
@@ -101,6 +102,13 @@ on_both! {
         a_follow_up_with_an_old_key_is_found_in_its_chat,
         a_follow_up_that_its_chat_does_not_show_is_left_to_a_person,
         tries_that_are_used_up_without_an_answer_are_settled_by_the_chat,
+    }
+    lines::{
+        the_people_of_a_line_that_goes_inactive_are_held_until_it_is_back,
+        a_run_killed_while_a_line_is_inactive_goes_on_without_it,
+        with_all_lines_inactive_nothing_fails_and_nothing_is_sent,
+        a_line_that_is_inactive_at_the_start_is_refused_with_the_good_ones,
+        a_lines_first_messages_are_counted_across_runs_and_restarts_and_follow_ups_are_not,
     }
     pace::{
         a_rate_is_kept_in_every_second_and_used_up,

@@ -73,6 +73,7 @@ pub(super) fn harmless(outcome: Outcome) -> Outcome {
             scope: Scope::Recipient,
             failure,
         },
+        Outcome::LineInactive { failure } => Outcome::Permanent { failure },
         Outcome::Accepted { .. }
         | Outcome::Retry { .. }
         | Outcome::Permanent { .. }
@@ -83,7 +84,7 @@ pub(super) fn harmless(outcome: Outcome) -> Outcome {
 
 /// Where no recipient is concerned, a refusal for good is the account's, or its address's.
 pub(super) fn of_the_account(outcome: Outcome) -> Outcome {
-    if let Outcome::Permanent { failure } = outcome {
+    if let Outcome::Permanent { failure } | Outcome::LineInactive { failure } = outcome {
         Outcome::StopRun { failure }
     } else {
         outcome
@@ -217,6 +218,9 @@ pub(super) fn refused(answer: &Answer, now: impl FnOnce() -> Timestamp) -> Outco
         Some(true) => retry(code, answer.status, waits(asked), failure),
         None if asked.is_some() => retry(code, answer.status, waits(asked), failure),
         Some(false) | None if codes::is_media_lost(code) => Outcome::MediaLost { failure },
+        Some(false) | None if code == Some(codes::LINE_NOT_OURS) => {
+            Outcome::LineInactive { failure }
+        }
         Some(false) | None if codes::stops_the_run(code, answer.status) => {
             Outcome::StopRun { failure }
         }

@@ -9,8 +9,8 @@ pub(super) const LINES_BUSY: u32 = 4002;
 pub(super) const CLOCK: u32 = 2013;
 /// There is no such message.
 pub(super) const MESSAGE_UNKNOWN: u32 = 2003;
-/// The sender line is not this account's; sent with HTTP 400 or 403 (chert §17.5).
-const LINE_NOT_OURS: u32 = 2006;
+/// The sender line is not this account's, or not now; sent with HTTP 400 or 403 (chert §17.5).
+pub(super) const LINE_NOT_OURS: u32 = 2006;
 
 /// There is no such event, list or route.
 pub(super) const NO_SUCH_RESOURCE: u32 = 2011;
@@ -122,7 +122,10 @@ fn meaning(code: u32) -> Option<(&'static str, Words)> {
             "Chert has suspended this account or does not permit this",
             Both,
         ),
-        LINE_NOT_OURS => ("the sender line in `from` is not this account's", Ours),
+        LINE_NOT_OURS => (
+            "the sender line is not active, or not this account's any more",
+            Ours,
+        ),
         EMAIL_NOT_VERIFIED => ("the account's e-mail address is not verified yet", Ours),
         ACCOUNT_LIMIT => ("the account's limit is reached", Both),
         NO_CREDENTIALS => ("Chert saw no credentials; check `auth`", Ours),

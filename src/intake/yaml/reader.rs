@@ -301,20 +301,23 @@ impl<'t> Fields<'t> {
     /// A field that belongs to the format and that this version cannot honour: it is refused,
     /// for a safety setting that is read and ignored is worse than none.
     pub(crate) fn unsupported(&mut self, reader: &Reader, name: &'static str, instead: &str) {
-        let why = format!("this version does not support '{name}' yet");
-        self.refuse(reader, name, &why, instead);
+        self.refuse(reader, name, |_| {
+            Problem::error(format!("this version does not support '{name}' yet"))
+                .label("cannot be honoured")
+                .help(instead)
+        });
     }
 
-    /// A field that somebody may expect and that is deliberately not in the format.
-    pub(crate) fn refuse(&mut self, reader: &Reader, name: &'static str, why: &str, instead: &str) {
+    /// A field that is no field of ours and that needs more words than that.
+    pub(crate) fn refuse(
+        &mut self,
+        reader: &Reader,
+        name: &'static str,
+        why: impl FnOnce(&Node) -> Problem,
+    ) {
         self.refused.push(name);
         if let Some(entry) = self.entries.iter().find(|entry| entry.key == name) {
-            reader.report(
-                &entry.key_range,
-                Problem::error(why)
-                    .label("cannot be honoured")
-                    .help(instead),
-            );
+            reader.report(&entry.key_range, why(&entry.value));
         }
     }
 

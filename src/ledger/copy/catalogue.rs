@@ -61,7 +61,7 @@ WHERE c.run_id = runs.id), 0)"];
                 key [gateway: Text] both [account: Text] sqlite [];
             Gates: gates, 2000
                 key [gateway: Text, recipient: Text, line: Text]
-                both [until_at: Integer, reason: Text]
+                both [until_at: Integer, reason: Text, inactive_at: Integer]
                 sqlite [asked_at: Integer = "NULL::bigint"];
             Pace: pace, 2000
                 key [gateway: Text, subject: Text] both [tat_us: Integer] sqlite [];

@@ -11,7 +11,7 @@ use super::super::{Admit, ClaimRequest, Claimed, DeliveryId, LedgerError, claim}
 use super::clock::{Asked, Shift};
 use super::shared::column;
 use super::tx::{Limit, Tx};
-use super::{PostgresLedger, statements as sql};
+use super::{PostgresLedger, gates, statements as sql};
 use crate::domain::cap::Touch;
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
@@ -38,14 +38,14 @@ pub(super) async fn claim(
         .await
 }
 
-fn after(now: Timestamp, time: SignedDuration) -> Timestamp {
+pub(super) fn after(now: Timestamp, time: SignedDuration) -> Timestamp {
     now.saturating_add(time).unwrap_or(Timestamp::MAX)
 }
 
 /// The slots and times of a claim by the caller's clock.
 fn to_caller(mut claimed: Claimed, shift: Shift) -> Claimed {
     for gate in &mut claimed.gates {
-        gate.until = shift.to_caller(gate.until);
+        gates::to_caller(gate, shift);
     }
     claimed.next_at = claimed.next_at.map(|at| shift.to_caller(at));
     for claim in &mut claimed.claims {

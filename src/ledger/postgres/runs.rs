@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::super::caps::{self, UsedRow};
-use super::super::rows::{self, DeliveryRow, GateRow, RunRow};
+use super::super::rows::{self, DeliveryRow, RunRow};
 use super::super::runs::{self, RunTx, Unanswered};
 use super::super::workers::{Running, RunningRow};
 use super::super::{
@@ -14,7 +14,7 @@ use super::super::{
 };
 use super::shared::bind_asked;
 use super::tx::{Limit, Tx};
-use super::{PostgresLedger, history, opt_out, statements as sql};
+use super::{PostgresLedger, gates, history, opt_out, statements as sql};
 use crate::domain::account::AccountId;
 use crate::domain::cap::{Cap, Room, Subject};
 use crate::domain::delivery::Counts;
@@ -255,22 +255,11 @@ pub(super) async fn facts(
         })
         .await?;
     let mut facts = runs::facts(alike)?;
-    let (asked_at, now) = (now, ledger.shift().to_server(now).as_millisecond());
-    let gates: Vec<GateRow> = ledger
-        .read(|pool| async move {
-            sqlx::query_as(sql::OPEN_GATES)
-                .bind(&record.gateway)
-                .bind(now)
-                .fetch_all(&pool)
-                .await
-        })
-        .await?;
-    for row in gates {
-        facts.gates.push(rows::gate(&record.gateway, row)?);
-    }
+    facts.gates = gates::open(ledger, &record.gateway, now).await?;
+    gates::of_lines(ledger, record, (first, last), &mut facts).await?;
     facts.outlook = history::outlook(ledger, run).await?;
     facts.answers = opt_out::answers(ledger, record.id).await?;
-    facts.caps = caps(ledger, &record.gateway, &caps::of_run(record), asked_at).await?;
+    facts.caps = caps(ledger, &record.gateway, &caps::of_run(record), now).await?;
     Ok(facts)
 }
 

@@ -237,8 +237,13 @@ statements! {
         FROM deliveries WHERE id BETWEEN $1 AND $2
         GROUP BY 1, 2, 3, 4, 5";
     OPEN_GATES = "
-        SELECT line, until_at, reason FROM gates
-        WHERE gateway = $1 AND recipient = '' AND until_at > $2 ORDER BY line";
+        SELECT line, until_at, inactive_at, reason FROM gates
+        WHERE gateway = $1 AND recipient = ''
+          AND (until_at > $2 OR inactive_at IS NOT NULL) ORDER BY line";
+    /// Of a run, from one line, by what they wait for.
+    WAITING_ON_LINE = "
+        SELECT hold, COUNT(*) FROM deliveries
+        WHERE id BETWEEN $1 AND $2 AND line = $3 AND state = 'pending' GROUP BY hold";
     /// In every run of the gateway, by the index of each.
     MESSAGES_TO = "
         SELECT d.message_id FROM runs r
@@ -408,7 +413,7 @@ statements! {
     BURY = "UPDATE owners SET gone = TRUE WHERE NOT gone AND alive_until <= $1";
     FORGET_LATER = "UPDATE owners SET forget_at = $1 WHERE gone AND forget_at IS NULL";
     FORGET_OWNERS = "DELETE FROM owners WHERE gone AND forget_at < $1";
-    FORGET_GATES = "DELETE FROM gates WHERE until_at < $1";
+    FORGET_GATES = "DELETE FROM gates WHERE until_at < $1 AND inactive_at IS NULL";
 
     // Claiming
     /// No change of the run's state is on its way once this is answered; and where there are
@@ -594,16 +599,19 @@ statements! {
         JOIN runs r ON r.id = d.run_id AND r.state = 'running'
         WHERE d.state = 'sending' AND d.lease_owner = $1
         ON CONFLICT DO NOTHING";
-    ANY_GATE = "SELECT EXISTS (SELECT 1 FROM gates WHERE until_at > $1)";
+    ANY_GATE = "
+        SELECT EXISTS (SELECT 1 FROM gates WHERE until_at > $1)
+            OR EXISTS (SELECT 1 FROM gates WHERE inactive_at IS NOT NULL)";
     /// Claims of an owner that an open gate holds; the gate that opens last counts.
     GATED = "
         SELECT DISTINCT ON (d.id) d.id, d.run_id, d.attempt::bigint, d.state, g.line,
-            g.recipient, g.until_at
+            g.recipient, g.inactive_at, g.until_at
         FROM unnest($1::bigint[], $2::bigint[]) AS v (id, attempt)
         JOIN deliveries d ON d.id = v.id AND d.attempt = v.attempt
         JOIN messages m ON m.id = d.id
         JOIN runs r ON r.id = d.run_id AND r.state = 'running'
-        JOIN gates g ON g.gateway = r.gateway AND g.until_at > $4
+        JOIN gates g ON g.gateway = r.gateway
+            AND (g.until_at > $4 OR g.inactive_at IS NOT NULL)
             AND (g.recipient = '' AND g.line IN ('', d.line)
                 OR g.recipient = m.phone AND g.line = '')
         WHERE d.lease_owner = $3 AND d.state IN ('pending', 'sending')
@@ -705,11 +713,21 @@ statements! {
         WHERE id = $1 AND attempt = $2 AND state = 'sending' AND lease_owner = $3
         RETURNING run_id";
     EXTEND_GATE = "
-        INSERT INTO gates (gateway, line, recipient, until_at, reason)
-        VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO gates (gateway, line, recipient, until_at, inactive_at, reason)
+        VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (gateway, recipient, line) DO UPDATE
-        SET until_at = excluded.until_at, reason = excluded.reason
-        WHERE excluded.until_at > gates.until_at";
+        SET until_at = GREATEST(excluded.until_at, gates.until_at),
+            inactive_at = COALESCE(gates.inactive_at, excluded.inactive_at),
+            reason = CASE excluded.reason WHEN '' THEN gates.reason ELSE excluded.reason END
+        WHERE excluded.until_at > gates.until_at
+           OR gates.inactive_at IS NULL AND excluded.inactive_at IS NOT NULL";
+    TAKE_LOOK = "
+        UPDATE gates SET until_at = GREATEST(until_at, $3)
+        WHERE gateway = $1 AND recipient = '' AND inactive_at IS NOT NULL AND until_at <= $2
+        RETURNING line";
+    LINE_IS_BACK = "
+        DELETE FROM gates
+        WHERE gateway = $1 AND recipient = '' AND line = $2 AND inactive_at IS NOT NULL";
     /// What is without an answer may be asked for again at once.
     RELEASE_AS_IT_WAS = "
         UPDATE deliveries AS d

@@ -32,6 +32,7 @@ impl Clocks<'_> {
     fn gate(&self, gate: Option<&Gate>) -> Option<Gate> {
         gate.map(|gate| Gate {
             until: self.at(gate.until),
+            inactive_since: gate.inactive_since.map(|since| self.at(since)),
             ..gate.clone()
         })
     }

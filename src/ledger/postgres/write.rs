@@ -316,6 +316,7 @@ impl WriteTx for Tx {
             .bind(line)
             .bind(recipient)
             .bind(gate.until.as_millisecond())
+            .bind(gate.inactive_since.map(Timestamp::as_millisecond))
             .bind(&gate.reason)
             .execute(self.connection())
             .await?;
@@ -398,17 +399,4 @@ fn attempt_text(one: &AttemptRow<'_>) -> usize {
 
 fn chat_text(chat: &NewChat) -> usize {
     chat.gateway.len() + chat.phone.expose().len() + chat.chat_id.len() + chat.line.len()
-}
-
-pub(super) async fn hold(
-    ledger: &PostgresLedger,
-    gate: &Gate,
-    now: Timestamp,
-) -> Result<(), LedgerError> {
-    ledger
-        .transact_at(Limit::Short, now, |mut tx, now| async move {
-            tx.extend_gate(gate, now).await?;
-            Ok((tx, ()))
-        })
-        .await
 }

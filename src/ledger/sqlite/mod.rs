@@ -8,6 +8,7 @@ mod clock;
 mod copy;
 mod files;
 mod freeze;
+mod gates;
 mod history;
 mod opt_out;
 mod owners;
@@ -34,9 +35,9 @@ use super::insight::Schema;
 use super::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
     DeliveryRecord, DueReceipt, Freeze, Gate, History, KeptReply, KnownChat, Ledger, LedgerError,
-    Lifted, Lifting, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner,
-    Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing, Suppression,
-    Whom, Worker, Write, Written,
+    Lifted, Lifting, Look, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook,
+    Owner, Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing,
+    Suppression, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::cap::{Cap, Subject};
@@ -373,7 +374,25 @@ impl Ledger for SqliteLedger {
     }
 
     async fn hold(&self, gate: &Gate, now: Timestamp) -> Result<(), LedgerError> {
-        write::hold(self, gate, now).await
+        gates::hold(self, gate, now).await
+    }
+
+    async fn take_look(
+        &self,
+        gateway: &str,
+        look: Look,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<String>, LedgerError> {
+        gates::take_look(self, gateway, (look, now), until).await
+    }
+
+    async fn line_is_back(&self, gateway: &str, line: &str) -> Result<(), LedgerError> {
+        gates::line_is_back(self, gateway, line).await
+    }
+
+    async fn gates(&self, gateway: &str, now: Timestamp) -> Result<Vec<Gate>, LedgerError> {
+        gates::open(self, gateway, now).await
     }
 
     async fn messages_to(

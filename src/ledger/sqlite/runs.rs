@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::super::caps::{self, UsedRow};
-use super::super::rows::{self, DeliveryRow, GateRow, RunRow, stored};
+use super::super::rows::{self, DeliveryRow, RunRow, stored};
 use super::super::runs::{self, RunTx, Unanswered};
 use super::super::workers::{Running, RunningRow};
 use super::super::{
@@ -13,7 +13,7 @@ use super::super::{
 };
 use super::shared::{Tx, asked_rows};
 use super::{SqliteLedger, statements as sql};
-use super::{history, opt_out};
+use super::{gates, history, opt_out};
 use crate::domain::account::AccountId;
 use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
@@ -215,17 +215,15 @@ pub(super) async fn facts(
         .fetch_all(&ledger.readers)
         .await?;
     let mut facts = runs::facts(rows)?;
-    let gates: Vec<GateRow> = sqlx::query_as(sql::OPEN_GATES)
-        .bind(&record.gateway)
-        .bind(now.as_millisecond())
-        .fetch_all(&ledger.readers)
-        .await?;
-    for row in gates {
-        facts.gates.push(rows::gate(&record.gateway, row)?);
-    }
+    facts.gates = gates::open(ledger, &record.gateway, now).await?;
     facts.outlook = history::outlook(ledger, run).await?;
     facts.answers = opt_out::answers(ledger, record.id).await?;
+    let ids = (
+        record.first_delivery,
+        record.first_delivery + record.total - 1,
+    );
     let record = RunRecord::try_from(record)?;
+    gates::of_lines(ledger, &record, ids, &mut facts).await?;
     facts.caps = caps(ledger, &record.gateway, &caps::of_run(&record), now).await?;
     if facts.counts.of(DeliveryState::Uncertain) > 0 {
         let most = runs::UNCERTAIN_LISTED;

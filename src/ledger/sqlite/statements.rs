@@ -347,8 +347,13 @@ statements! {
             AND reason IS NULL AND hold IS NULL AND code IS NULL)
         GROUP BY 1, 2, 3, 4, 5";
     OPEN_GATES = "
-        SELECT line, until_at, reason FROM gates
-        WHERE gateway = ? AND recipient = '' AND until_at > ? ORDER BY line";
+        SELECT line, until_at, inactive_at, reason FROM gates
+        WHERE gateway = ? AND recipient = ''
+          AND (until_at > ? OR inactive_at IS NOT NULL) ORDER BY line";
+    /// Of a run, from one line, by what they wait for.
+    WAITING_ON_LINE = "
+        SELECT hold, COUNT(*) FROM deliveries
+        WHERE id BETWEEN ? AND ? AND line = ? AND state = 'pending' GROUP BY hold";
     /// In every run of the gateway, by the index of each.
     MESSAGES_TO = "
         SELECT d.message_id FROM runs r
@@ -708,15 +713,19 @@ statements! {
         JOIN runs r ON r.id = d.run_id AND r.state = 'running'
         WHERE d.state = 'sending' AND d.lease_owner = ?2
         ON CONFLICT DO NOTHING";
-    ANY_GATE = "SELECT EXISTS (SELECT 1 FROM gates WHERE until_at > ?)";
+    ANY_GATE = "
+        SELECT EXISTS (SELECT 1 FROM gates WHERE until_at > ?)
+            OR EXISTS (SELECT 1 FROM gates WHERE inactive_at IS NOT NULL)";
     /// Claims of an owner that an open gate holds, and until when.
     GATED = "
-        SELECT d.id, d.run_id, d.attempt, d.state, g.line, g.recipient, MAX(g.until_at) AS until_at
+        SELECT d.id, d.run_id, d.attempt, d.state, g.line, g.recipient, g.inactive_at,
+            MAX(g.until_at) AS until_at
         FROM json_each(?1) j
         JOIN deliveries d ON d.id = j.value ->> 0 AND d.attempt = j.value ->> 1
         JOIN messages m ON m.id = d.id
         JOIN runs r ON r.id = d.run_id AND r.state = 'running'
-        JOIN gates g ON g.gateway = r.gateway AND g.until_at > ?3
+        JOIN gates g ON g.gateway = r.gateway
+            AND (g.until_at > ?3 OR g.inactive_at IS NOT NULL)
             AND (g.recipient = '' AND g.line IN ('', d.line) OR g.recipient = m.phone AND g.line = '')
         WHERE d.lease_owner = ?2 AND d.state IN ('pending', 'sending')
         GROUP BY d.id";
@@ -768,12 +777,22 @@ statements! {
         WHERE id = ?1 AND attempt = ?2 AND state = 'sending' AND lease_owner = ?3
         RETURNING run_id";
     EXTEND_GATE = "
-        INSERT INTO gates (gateway, line, recipient, asked_at, until_at, reason)
-        VALUES (?, ?, ?, ?, ?, ?)
+        INSERT INTO gates (gateway, line, recipient, asked_at, until_at, inactive_at, reason)
+        VALUES (?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (gateway, recipient, line) DO UPDATE
-        SET asked_at = excluded.asked_at, until_at = excluded.until_at, reason = excluded.reason
-        WHERE excluded.until_at > gates.until_at";
-    FORGET_GATES = "DELETE FROM gates WHERE until_at < ?";
+        SET asked_at = excluded.asked_at, until_at = MAX(excluded.until_at, gates.until_at),
+            inactive_at = COALESCE(gates.inactive_at, excluded.inactive_at),
+            reason = CASE excluded.reason WHEN '' THEN gates.reason ELSE excluded.reason END
+        WHERE excluded.until_at > gates.until_at
+           OR gates.inactive_at IS NULL AND excluded.inactive_at IS NOT NULL";
+    TAKE_LOOK = "
+        UPDATE gates SET asked_at = ?3, until_at = MAX(until_at, ?4)
+        WHERE gateway = ?1 AND recipient = '' AND inactive_at IS NOT NULL AND until_at <= ?2
+        RETURNING line";
+    LINE_IS_BACK = "
+        DELETE FROM gates
+        WHERE gateway = ? AND recipient = '' AND line = ? AND inactive_at IS NOT NULL";
+    FORGET_GATES = "DELETE FROM gates WHERE until_at < ? AND inactive_at IS NULL";
     /// What is without an answer may be asked for again at once.
     RELEASE_AS_IT_WAS = "
         UPDATE OR FAIL deliveries
@@ -847,7 +866,8 @@ statements! {
     SET_BACK_MARK = "
         UPDATE places SET marked_at = ?1, back_from = ?2 WHERE marked_at > ?1";
     SET_BACK_GATES = "
-        UPDATE gates SET until_at = MAX(?1, until_at - (?2 - ?1)), asked_at = ?1
+        UPDATE gates SET until_at = MAX(?1, until_at - (?2 - ?1)), asked_at = ?1,
+            inactive_at = MIN(inactive_at, ?1)
         WHERE asked_at > ?1";
     /// Those that stand where the clock stood, not where it is.
     SET_BACK_PACE = "
@@ -874,7 +894,7 @@ statements! {
         LEFT JOIN attempts a ON a.delivery_id = d.id AND a.attempt = d.attempt
         WHERE d.run_id IN (SELECT id FROM runs) AND d.line IN (SELECT line FROM run_lines)
           AND d.touch IN (0, 1, 2) AND d.state = 'pending' AND d.due_at > ?1
-          AND d.hold IN ('retry', 'throttled', 'line_capacity')
+          AND d.hold IN ('retry', 'throttled', 'line_capacity', 'line_inactive')
         ORDER BY d.run_id, d.id";
     /// A lease on it stays.
     SET_DUE = "

@@ -227,6 +227,7 @@ impl WriteTx for Tx<'_> {
             .bind(recipient)
             .bind(asked_at.as_millisecond())
             .bind(gate.until.as_millisecond())
+            .bind(gate.inactive_since.map(Timestamp::as_millisecond))
             .bind(&gate.reason)
             .execute(&mut **self)
             .await?;
@@ -352,14 +353,4 @@ fn moved_row(one: &Moved<'_>) -> Value {
         u8::from(wait.anew),
         one.release.attempt,
     ])
-}
-
-pub(super) async fn hold(
-    ledger: &SqliteLedger,
-    gate: &Gate,
-    now: Timestamp,
-) -> Result<(), LedgerError> {
-    let mut tx = ledger.begin().await?;
-    tx.extend_gate(gate, now).await?;
-    Ok(tx.commit().await?)
 }

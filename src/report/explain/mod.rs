@@ -261,6 +261,7 @@ impl<'a> Told<'a> {
                 | Class::Uncertain
                 | Class::StopRun
                 | Class::LineBusy
+                | Class::LineInactive
                 | Class::MediaLost
                 | Class::NotSent
                 | Class::Lost,

@@ -15,6 +15,7 @@ pub(super) fn hold(hold: Hold) -> &'static str {
         Hold::Retry => "refused for now, to be tried again",
         Hold::Window => "outside the allowed hours",
         Hold::LineCapacity => "its line was at its limit",
+        Hold::LineInactive => "its line takes no part in messaging now",
         Hold::DailyCap => "the cap of the day is used up",
         Hold::Throttled => "the provider asked the whole account to wait",
     }
@@ -79,6 +80,10 @@ pub(super) fn outcome(told: &Told<'_>, attempt: &Attempt, tries_before: u32) -> 
                 words(&attempt.failure)
             )
         }
+        Class::LineInactive => format!(
+            "after {time} refused, because the line takes no part in messaging now: {}",
+            words(&attempt.failure)
+        ),
         Class::MediaLost => format!(
             "after {time} refused, because the provider no longer has the file: {}",
             words(&attempt.failure)

@@ -251,7 +251,7 @@ async fn the_totals_of_the_ledger_are_in_the_json() {
             outlook: Outlook::default(),
         })
         .collect();
-    let list = runs_json(&glances, &[]);
+    let list = runs_json(&glances, &[], &[]);
     assert_eq!(list["runs"][0]["counts"], json["counts"]);
 }
 

@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 
 use super::super::layout::clean;
+use super::super::lines::inactive;
 use super::super::style::Tone;
 use super::super::words::thousands;
 use super::Summary;
 use crate::domain::cap::{Room, Subject};
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::run::RunState;
-use crate::ledger::{Attendance, Held};
+use crate::ledger::{Attendance, Gate, Held};
 
 impl Summary<'_> {
     pub(super) fn waiting(&mut self) {
@@ -56,6 +57,9 @@ impl Summary<'_> {
             Some(Hold::Retry) => "refused for now, to be tried again",
             Some(Hold::Window) => "outside the allowed hours",
             Some(Hold::LineCapacity) => "the line is at its limit",
+            Some(Hold::LineInactive) => {
+                return "held: their line is not active, and they stay with it".to_owned();
+            }
             Some(Hold::DailyCap) => "the cap of the day is used up",
             Some(Hold::Throttled) => "the whole account has to wait",
         };
@@ -102,6 +106,10 @@ impl Summary<'_> {
         }
         self.page.heading(Tone::Warn, "Waiting for the provider");
         for gate in &self.facts.gates {
+            if let (Held::Line(line), Some(_)) = (&gate.held, gate.inactive_since) {
+                self.inactive_line(line, gate);
+                continue;
+            }
             let whom = match &gate.held {
                 Held::Account => "the whole account".to_owned(),
                 Held::Line(line) => format!("line {line}"),
@@ -112,6 +120,18 @@ impl Summary<'_> {
             self.page
                 .beside(&[(Tone::Plain, "  ".to_owned())], Tone::Plain, &words);
         }
+    }
+
+    fn inactive_line(&mut self, line: &str, gate: &Gate) {
+        let waiting = self.facts.held_up.get(line).copied().unwrap_or(0);
+        let whom = match waiting {
+            0 => String::new(),
+            1 => " 1 person waits for it.".to_owned(),
+            n => format!(" {} people wait for it.", thousands(n)),
+        };
+        let words = inactive(line, gate, &self.calendar) + &whom;
+        self.page
+            .beside(&[(Tone::Plain, "  ".to_owned())], Tone::Plain, &words);
     }
 
     pub(super) fn next(&mut self) {

@@ -1,5 +1,5 @@
 //! Which line has room for a first message, and counting those that were sent (chert §4.2). How
-//! much room a line has is [`super::capacity`]'s to say; an inactive one has none for anybody.
+//! much room a line has is [`super::capacity`]'s to say; an inactive one is no line to send from.
 
 use super::errors::{Refusal, code};
 use super::place::Terms;
@@ -7,7 +7,8 @@ use super::store::{ChatNo, LineNo, Store};
 use super::tenants::TenantNo;
 use crate::domain::phone::Phone;
 
-/// What an inactive line tells, in seconds: when it will be active again nobody knows.
+/// What is told whom only inactive lines could write to, in seconds: when one of them will be
+/// active again nobody knows.
 const INACTIVE_S: u32 = 60;
 
 impl Store {
@@ -23,9 +24,14 @@ impl Store {
         let none = || Refusal::new(code::PHONE_NOT_ASSIGNED);
         let first = self.any_line(phone).ok_or_else(none)?;
         let (mut soonest, mut unable): (Option<Refusal>, Option<Refusal>) = (None, None);
+        let mut inactive = None;
         for line in (0..count).map(|step| (first + step) % count) {
             if let Err(refusal) = self.able(line, terms.need) {
                 unable = Some(refusal);
+                continue;
+            }
+            if !self.is_active(line) {
+                inactive = Some(Refusal::new(code::LINES_SATURATED).after(INACTIVE_S));
                 continue;
             }
             match self.room(tenant, std::slice::from_ref(phone), line, terms.now_us) {
@@ -40,7 +46,11 @@ impl Store {
                 }
             }
         }
-        Err(soonest.or(unable).unwrap_or_else(none))
+        Err(soonest.or(inactive).or(unable).unwrap_or_else(none))
+    }
+
+    fn is_active(&self, line: LineNo) -> bool {
+        self.lines.get(line).is_some_and(|line| line.is_active)
     }
 
     /// Whether the line may write to these people now, or in how many whole seconds of the
@@ -52,10 +62,8 @@ impl Store {
         line: LineNo,
         now_us: i64,
     ) -> Result<(), Refusal> {
-        if !self.lines.get(line).is_some_and(|line| line.is_active) {
-            return Err(Refusal::new(code::LINES_SATURATED)
-                .because("The line is inactive")
-                .after(INACTIVE_S));
+        if !self.is_active(line) {
+            return Err(Refusal::new(code::PHONE_NOT_ASSIGNED).because("The line is inactive"));
         }
         let Some(capacity) = self.capacity.clone() else {
             return Ok(());

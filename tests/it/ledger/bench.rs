@@ -144,6 +144,7 @@ pub(super) fn gate(line: Option<&str>, until_ms: i64) -> Gate {
         gateway: GATEWAY.to_owned(),
         held: line.map_or(Held::Account, |line| Held::Line(line.to_owned())),
         until: at(until_ms),
+        inactive_since: None,
         reason: "slow down".to_owned(),
     }
 }

@@ -164,7 +164,8 @@ async fn by_settings(stage: &Stage, found: &mut Found) {
     found.take(&stage.post(&typing, &body).await);
     stage.change_line(&json!({ "capabilities": ["typing"], "is_active": false }));
     found.take(&stage.post(&typing, &body).await);
-    found.take(&stage.post("/chats", &hello(SAM, "k2")).await);
+    let by_any = json!({ "phone": SAM, "body": "Hi" });
+    found.take(&stage.post("/send", &by_any).await);
     let suspended = Tenant {
         standing: Standing::Suspended,
         kind: TenantKind::Single,

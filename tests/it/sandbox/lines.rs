@@ -36,21 +36,18 @@ async fn an_inactive_line_sends_nothing_and_the_others_go_on() {
         .map(|line| &line["is_active"])
         .collect();
     assert_eq!(active, [false, true]);
-    let busy = stage
-        .refused("/chats", &hello(SAM, "k2"), (4002, 503))
+    let not_ours = stage
+        .refused("/chats", &hello(SAM, "k2"), (2006, 400))
         .await;
-    assert_eq!(
-        (&busy["retryable"], &busy["retry_after"]),
-        (&json!(true), &json!(60))
-    );
+    assert_eq!(not_ours["retryable"], false);
     let follow = json!({ "message": { "parts": [{ "type": "text", "value": "Hi" }] } });
     stage
-        .refused(&format!("/chats/{chat}/messages"), &follow, (4002, 503))
+        .refused(&format!("/chats/{chat}/messages"), &follow, (2006, 400))
         .await;
     let pinned = stage
         .post("/send", &json!({ "phone": DANA, "body": "Hi" }))
         .await;
-    assert_eq!(pinned.code(), 4002, "{}", pinned.text);
+    assert_eq!(pinned.code(), 2006, "{}", pinned.text);
     for person in [SAM, "+12025550145", "+12025550146", "+12025550147"] {
         let free = stage
             .done("/send", &json!({ "phone": person, "body": "Hi" }))
@@ -65,6 +62,7 @@ async fn an_inactive_line_sends_nothing_and_the_others_go_on() {
         .post("/send", &json!({ "phone": "+12025550148", "body": "Hi" }))
         .await;
     assert_eq!(none.code(), 4002);
+    assert_eq!(none.json()["retryable"], true, "{}", none.text);
     stage.set(LINE, &json!({ "is_active": true })).await;
     stage.done("/chats", &hello(SAM, "k2")).await;
     stage.close().await;

@@ -32,7 +32,7 @@ use crate::support::{self, LINES, PATIENCE, RUN, Stage};
 
 /// A clock that goes at its usual speed, and is put forward when nothing is due.
 #[derive(Debug)]
-struct DayClock {
+pub(super) struct DayClock {
     ahead_ms: AtomicI64,
     begun: tokio::time::Instant,
 }
@@ -41,7 +41,7 @@ struct DayClock {
 const AFTERNOON_MS: i64 = 1_795_186_800_000;
 
 impl DayClock {
-    fn forward_to(&self, at: Timestamp) {
+    pub(super) fn forward_to(&self, at: Timestamp) {
         let step = at.duration_since(self.now()).max(SignedDuration::ZERO);
         let step = i64::try_from(step.as_millis()).unwrap() + 1;
         self.ahead_ms.fetch_add(step, Ordering::SeqCst);
@@ -57,16 +57,16 @@ impl Clock for DayClock {
 }
 
 /// A sandbox and a ledger, by one clock.
-struct World {
+pub(super) struct World {
     folder: TempDir,
-    clock: Arc<DayClock>,
-    sandbox: Sandbox,
+    pub(super) clock: Arc<DayClock>,
+    pub(super) sandbox: Sandbox,
     gateway: Arc<Chert>,
     _end: DropGuard,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let clock = Arc::new(DayClock {
             ahead_ms: AtomicI64::new(0),
             begun: tokio::time::Instant::now(),
@@ -111,7 +111,7 @@ impl World {
         Arc::new(SqliteLedger::open(&path, Durability::None).await.unwrap())
     }
 
-    async fn freeze(&self, people: usize, terms: Terms) -> RunRecord {
+    pub(super) async fn freeze(&self, people: usize, terms: Terms) -> RunRecord {
         let now = self.clock.now();
         support::freeze(&*self.ledger().await, people, terms, now).await
     }
@@ -120,7 +120,8 @@ impl World {
     /// something is, until the run is finished.
     async fn send(&self, run: &RunRecord, limits: &Limits, processes: usize) {
         for round in 0..200 {
-            let parts = (0..processes).map(|n| self.part(run, limits, format!("{n}-{round}")));
+            let parts = (0..processes)
+                .map(|n| self.part(run, limits, (format!("{n}-{round}"), WhenIdle::Leave)));
             let mut next: Option<Timestamp> = None;
             for ended in futures_util::future::join_all(parts).await {
                 match ended {
@@ -139,7 +140,12 @@ impl World {
         panic!("never finished");
     }
 
-    async fn part(&self, run: &RunRecord, limits: &Limits, name: String) -> Ended {
+    pub(super) async fn part(
+        &self,
+        run: &RunRecord,
+        limits: &Limits,
+        (name, when_idle): (String, WhenIdle),
+    ) -> Ended {
         let engine = Engine {
             ledger: self.ledger().await,
             gateway: self.gateway.clone(),
@@ -156,7 +162,7 @@ impl World {
             owner: Owner(name),
             limit: None,
             only: None,
-            when_idle: WhenIdle::Leave,
+            when_idle,
             seed: 1,
         };
         let shutdown = Shutdown::default();
@@ -168,7 +174,7 @@ impl World {
     }
 
     /// When each message was taken, by line; everybody has one.
-    fn taken(&self, people: usize) -> BTreeMap<String, Vec<Timestamp>> {
+    pub(super) fn taken(&self, people: usize) -> BTreeMap<String, Vec<Timestamp>> {
         let journal = self.sandbox.journal(&Filter::default());
         assert_eq!(
             (journal.totals.people, journal.totals.messages),

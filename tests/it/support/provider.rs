@@ -66,6 +66,12 @@ impl Journal {
         posts.sort_by_key(|post| post.at);
         posts
     }
+
+    /// How often the account's lines were asked for.
+    pub(crate) fn looks_at_lines(&self) -> usize {
+        let path = |one: &&Request| one.path.ends_with("/phone-numbers");
+        self.requests.iter().filter(path).count()
+    }
 }
 
 /// `sendoff sandbox` in a process of its own.
@@ -145,6 +151,13 @@ impl Provider {
         let url = format!("{}/faults", self.control);
         let plan = serde_json::json!({ "seed": seed, "rules": rules }).to_string();
         self.control(self.client.post(url).body(plan)).await;
+    }
+
+    /// Whether a line takes part in messaging from now on.
+    pub(crate) async fn set_line(&self, line: &str, is_active: bool) {
+        let url = format!("{}/lines/{line}", self.control);
+        let change = serde_json::json!({ "is_active": is_active }).to_string();
+        self.control(self.client.put(url).body(change)).await;
     }
 
     /// A person writes to a line.

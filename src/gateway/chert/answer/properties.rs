@@ -68,6 +68,7 @@ proptest! {
             Outcome::Permanent { failure }
             | Outcome::Uncertain { failure }
             | Outcome::StopRun { failure }
+            | Outcome::LineInactive { failure }
             | Outcome::MediaLost { failure } => prop_assert!(!failure.text.is_empty()),
         }
     }

@@ -43,6 +43,7 @@ fn short(outcome: &Outcome) -> String {
         Outcome::Permanent { .. }
         | Outcome::Uncertain { .. }
         | Outcome::StopRun { .. }
+        | Outcome::LineInactive { .. }
         | Outcome::MediaLost { .. } => outcome.class().as_str().to_owned(),
     }
 }
@@ -224,11 +225,14 @@ fn a_refusal_of_the_account_stops_the_run() {
     }
     for http in [400, 403] {
         let body = enveloped(http, 2006, r#""retryable":false"#);
-        assert_eq!(
-            short(&of(http, &body)),
-            "permanent",
-            "a line that is not ours"
-        );
+        let silent = enveloped(http, 2006, r#""status":false"#);
+        for body in [body, silent] {
+            let of_line = short(&of(http, &body));
+            assert_eq!(
+                of_line, "line_inactive",
+                "a line that is not ours, or not now"
+            );
+        }
     }
     for http in 300..400 {
         assert_eq!(short(&of(http, "")), "stop_run", "{http}");
