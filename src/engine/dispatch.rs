@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -22,7 +22,7 @@ use super::leases::Leases;
 use super::limiter::{Guard, Limiter};
 use super::listener::{self, Listener};
 use super::pulse::Pulse;
-use super::receipts::Looker;
+use super::receipts::{Looker, Seen, Unless};
 use super::recorder::Recorder;
 use super::tally::Tally;
 use super::uploads::Uploads;
@@ -184,7 +184,7 @@ pub async fn dispatch(
 }
 
 /// Nobody is written to before everything that was answered until now is in the ledger, and while
-/// messages go out, answers are heard.
+/// messages go out, answers are heard and receipts looked for.
 async fn send(
     engine: &Engine,
     session: &Session,
@@ -197,6 +197,7 @@ async fn send(
         clock: engine.clock.clone(),
         guard: engine.guard.clone(),
     };
+    let looker = at.clone();
     let mut listener = Listener::new(at, &engine.run.gateway, session.seed).await?;
     let heard = listener.catch_up(&shutdown.stop, session.when_idle).await?;
     let deaf = CancellationToken::new();
@@ -209,8 +210,17 @@ async fn send(
         listener::Heard::Refused { reason } => return Ok(Ended::Halted { reason }),
         listener::Heard::NotYet { next_at } => return Ok(Ended::Idle { next_at }),
     };
+    let blind = CancellationToken::new();
+    let _looking = AbortOnDropHandle::new(tokio::spawn({
+        let (run, end, seed) = (engine.run.clone(), blind.child_token(), session.seed);
+        async move {
+            let (seen, _) = watch::channel(Seen::default());
+            looker.watch(&run, Unless::Never, seed, (&seen, &end)).await;
+        }
+    }));
     let floor = Floor::new(engine, session, shop);
     let ended = floor.drive(shutdown, writer).await;
+    blind.cancel();
     deaf.cancel();
     if let Some(listening) = listening {
         listening.await.ok();
