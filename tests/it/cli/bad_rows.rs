@@ -119,8 +119,8 @@ async fn the_shipped_list_has_such_rows_and_its_rehearsal_succeeds() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let json = ended.json();
     assert_eq!(
-        (&json["total"], &json["counts"]["sent"]),
-        (&json!(44), &json!(41))
+        (&json["total"], crate::support::accepted(&json)),
+        (&json!(44), 41)
     );
     for reason in ["duplicate", "filtered", "invalid_phone"] {
         assert_eq!(json["skipped"][reason], 1, "{reason}");
