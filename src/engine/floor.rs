@@ -17,7 +17,7 @@ use super::settle::later;
 use super::worker::{self, Broken, Shop};
 use crate::crash_points;
 use crate::domain::cap::Touch;
-use crate::domain::pace::HORIZON;
+use crate::domain::pace::{self, HORIZON};
 use crate::domain::run::RunState;
 use crate::ledger::{Candidate, Claim, ClaimRequest, Claimed, DeliveryId, LedgerError};
 
@@ -46,6 +46,8 @@ pub(super) struct Floor<'a> {
     in_hand: HashMap<DeliveryId, Option<Box<Claim>>>,
     /// The lines of those of them that a cap counts, or is about to.
     counted: HashMap<DeliveryId, String>,
+    /// The last slot that was reserved here, in microseconds since the epoch.
+    last_slot_us: i64,
     /// When the ledger is to be asked for work again.
     ask_at: Timestamp,
     /// When it is to be asked what other processes have done to the run.
@@ -74,6 +76,7 @@ impl<'a> Floor<'a> {
             workers: JoinSet::new(),
             in_hand: HashMap::new(),
             counted: HashMap::new(),
+            last_slot_us: i64::MIN,
             ask_at: engine.clock.now(),
             look_at: engine.clock.now(),
             locked: 0,
@@ -265,6 +268,7 @@ impl<'a> Floor<'a> {
             horizon: later(now, HORIZON),
             limits: engine.limits.clone(),
             in_hand: self.in_hand_by_line(),
+            sated: self.last_slot_us > pace::micros(now),
         };
         let (terms, starts_at) = (&engine.run.terms, engine.run.starts_at);
         let admit = |candidate: Candidate<'_>| admit(terms, starts_at, candidate);
@@ -295,6 +299,7 @@ impl<'a> Floor<'a> {
             .tally
             .change(|view| view.waiting_until = waiting_until);
         for claim in claimed.claims {
+            self.last_slot_us = self.last_slot_us.max(claim.slot_us);
             self.hand_out(claim);
         }
     }

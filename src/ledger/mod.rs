@@ -267,6 +267,9 @@ pub struct ClaimRequest<'a> {
     /// By line, deliveries of earlier claims that the caps may not have counted yet: room is left
     /// for them.
     pub in_hand: BTreeMap<String, u32>,
+    /// Slots of earlier claims are still to come. One that has none asks sooner, so that whoever
+    /// asks first does not get every slot of a rate that several processes share.
+    pub sated: bool,
 }
 
 impl ClaimRequest<'_> {

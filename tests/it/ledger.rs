@@ -95,6 +95,7 @@ macro_rules! conformance {
                 pacing::{
                     slots_never_exceed_any_limit,
                     no_slot_lies_past_the_horizon,
+                    one_that_always_asks_first_leaves_slots_to_another,
                 }
                 sending::{
                     begin_is_fenced_by_attempt,

@@ -83,6 +83,7 @@ async fn claimed(ledger: &SqliteLedger, run: &RunRecord, owner: &Owner, most: u3
         horizon: after(60_000),
         limits: Limits::default(),
         in_hand: BTreeMap::new(),
+        sated: false,
     };
     let claimed = ledger.claim(&request, &|_| Admission::Now).await.unwrap();
     claimed.claims

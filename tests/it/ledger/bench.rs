@@ -262,6 +262,7 @@ impl Bench {
             horizon: at(now_ms + 1_000),
             limits: Limits::default(),
             in_hand: BTreeMap::new(),
+            sated: false,
         }
     }
 

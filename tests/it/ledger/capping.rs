@@ -403,6 +403,7 @@ async fn work(
             horizon: at(now_ms),
             limits: limits.clone(),
             in_hand: BTreeMap::new(),
+            sated: false,
         };
         let claims = ledger.claim(&request, &|_| Admission::Now).await.unwrap();
         let claims = claims.claims;

@@ -153,6 +153,49 @@ pub(super) async fn no_slot_lies_past_the_horizon(store: &dyn Store) {
     // Whoever asks at the same moment finds every slot up to the horizon taken.
     let second = bench.claim(&request).await;
     assert!(second.claims.is_empty());
-    // Half a horizon before the next slot, so that it is reserved in time.
-    assert_eq!(second.next_at, Some(super::bench::at(600)));
+    // Long before the next slot, so that it is reserved in time; later by one that has slots to
+    // come.
+    assert_eq!(second.next_at, Some(super::bench::at(350)));
+    let sated = ClaimRequest {
+        sated: true,
+        ..request
+    };
+    assert_eq!(
+        bench.claim(&sated).await.next_at,
+        Some(super::bench::at(600))
+    );
+}
+
+/// Both ask when they are told to, and where both are to ask at once it is always the same one that
+/// is quicker.
+pub(super) async fn one_that_always_asks_first_leaves_slots_to_another(store: &dyn Store) {
+    let bench = Bench::with(store, super::bench::rows(1..=99, LINE_A)).await;
+    let both = [owner("quick"), owner("slow")];
+    let (mut ask_ms, mut last_us, mut got) = ([0, 0], [i64::MIN; 2], [0, 0]);
+    while got[0] + got[1] < 99 {
+        let who = usize::from(ask_ms[1] < ask_ms[0]);
+        let now_ms = ask_ms[who];
+        let request = ClaimRequest {
+            limits: Limits {
+                account: Some(limit("10/s", 1)),
+                ..Limits::default()
+            },
+            sated: last_us[who] > micros(now_ms),
+            ..bench.ask(&both[who], now_ms, 99)
+        };
+        let claimed = bench.claim(&request).await;
+        got[who] += claimed.claims.len();
+        let last = claimed.claims.iter().map(|claim| claim.slot_us).max();
+        last_us[who] = last_us[who].max(last.unwrap_or(i64::MIN));
+        // As the engine asks: at once after a claim, else when it is worth it, or after a second.
+        ask_ms[who] = match (claimed.claims.is_empty(), claimed.next_at) {
+            (false, _) => now_ms + 1,
+            (true, next) => next
+                .map_or(now_ms, |at| {
+                    at.as_millisecond() - super::bench::at(0).as_millisecond()
+                })
+                .clamp(now_ms + 20, now_ms + 1_000),
+        };
+    }
+    assert!(got[1] >= 33, "{got:?}");
 }

@@ -69,6 +69,7 @@ impl Machine {
             horizon: now + SignedDuration::from_secs(1),
             limits,
             in_hand: std::collections::BTreeMap::new(),
+            sated: false,
         };
         self.ledger
             .claim(&request, &|_| Admission::Now)

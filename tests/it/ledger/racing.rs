@@ -44,6 +44,7 @@ async fn work(
             horizon: at(now_ms),
             limits: Limits::default(),
             in_hand: std::collections::BTreeMap::new(),
+            sated: false,
         };
         let claims = ledger.claim(&request, &|_| Admission::Now).await.unwrap();
         let group: Vec<Write> = claims

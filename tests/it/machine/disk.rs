@@ -26,7 +26,8 @@ async fn stage() -> Stage {
     stage
 }
 
-/// A disk that holds a ledger of 60 people and not much more, and fills up or is freed.
+/// A disk that holds a ledger of 60 people, each of their changes in a commit of its own, and is
+/// filled up or freed.
 struct SmallDisk {
     mounts: Mounts,
     ballast: PathBuf,
@@ -36,7 +37,7 @@ impl SmallDisk {
     fn of(stage: &mut Stage) -> Option<Self> {
         let disk = stage.project.path(DISK);
         let mounts = Mounts::new(&format!(
-            "mount -t tmpfs -o size=2m tmpfs {}",
+            "mount -t tmpfs -o size=16m tmpfs {}",
             disk.display()
         ))?;
         stage.project.start_inside(&mounts);

@@ -74,17 +74,18 @@ impl Wait {
 pub(super) async fn a_wait_that_one_process_is_told_holds_what_another_has_claimed(on: On) {
     for busy in ["throttle", "line_busy"] {
         // Slots are claimed a second ahead: both have claims that they have not begun.
-        let stage = Stage::on(on, 400, "pace: { rate: 150/s, burst: 10 }", "").await;
-        let slow = json!([{ "kind": "slow_after_accept", "delay_ms": 50 }]);
-        stage.provider.faults(1, &slow).await;
+        let stage = Stage::on(on, 1_000, "pace: { rate: 150/s, burst: 10 }", "").await;
+        let held = json!([{ "kind": "slow", "delay_ms": 60_000 }]);
+        stage.provider.faults(1, &held).await;
         let one = stage.start(&[]);
-        stage.provider.until_posts(1).await;
+        stage.provider.until_waiting(1).await;
         let other = stage.project.spawn(&["resume", RUN, "--yes"]);
         until("both to have something on the wire", async || {
             (sending(&stage).await.len() == 2).then_some(())
         })
         .await;
-        let wait = json!([{ "kind": busy, "wait": 2, "times": 1 }, slow[0]]);
+        let slow = json!({ "kind": "slow_after_accept", "delay_ms": 50 });
+        let wait = json!([{ "kind": busy, "wait": 2, "times": 1 }, slow]);
         stage.provider.faults(1, &wait).await;
         for process in [one, other] {
             let ended = process.end().await;

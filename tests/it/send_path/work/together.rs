@@ -6,9 +6,10 @@ use super::{accepted, frozen, leave, status, until_said, until_state, waiting, w
 use crate::support::{On, RUN, until};
 
 pub(in crate::send_path) async fn workers_share_a_run(on: On) {
-    let stage = waiting(on, 300, "pace: { rate: 100/s, burst: 10 }").await;
-    let slow = json!([{ "kind": "slow_after_accept", "delay_ms": 40 }]);
-    stage.provider.faults(1, &slow).await;
+    // More than one takes in hand, and none of it is through before both have their part.
+    let stage = waiting(on, 1_000, "pace: { rate: 150/s, burst: 10 }").await;
+    let held = json!([{ "kind": "slow", "delay_ms": 60_000 }]);
+    stage.provider.faults(1, &held).await;
     let mut both = [worker(&stage, &[]), worker(&stage, &[])];
     until("two workers with something in hand", async || {
         let status = status(&stage, Some(RUN)).await;
@@ -17,6 +18,7 @@ pub(in crate::send_path) async fn workers_share_a_run(on: On) {
         (busy == 2).then_some(())
     })
     .await;
+    stage.provider.faults(1, &json!([])).await;
     for one in &mut both {
         until_said(one, "left hello@once: finished").await;
     }
@@ -25,7 +27,7 @@ pub(in crate::send_path) async fn workers_share_a_run(on: On) {
         assert!(!ended.err.contains("; 0 sent from here"), "{ended:?}");
     }
     let journal = stage.assert_everybody_once().await;
-    assert_eq!(journal.posts().len(), 300, "each was asked for once");
+    assert_eq!(journal.posts().len(), 1_000, "each was asked for once");
 }
 
 pub(in crate::send_path) async fn a_worker_that_is_killed_leaves_its_part_to_the_other(on: On) {
