@@ -11,6 +11,7 @@ mod damage;
 mod doubts;
 mod freezing;
 mod gating;
+mod looking;
 mod model;
 mod operating;
 mod opting_out;
@@ -130,6 +131,11 @@ macro_rules! conformance {
                     only_the_holder_can_give_back,
                     cancelling_stops_what_is_not_on_the_wire,
                     nothing_stays_open_in_a_cancelled_run,
+                }
+                looking::{
+                    a_pause_that_a_look_is_asked_for_closes_the_account,
+                    looks_keep_the_accounts_rate_in_the_ledger,
+                    what_the_provider_says_of_each_is_in_the_books,
                 }
                 receipts::{
                     a_look_that_is_due_is_given_once_and_comes_back_later,
