@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::interrupts::Interrupts;
 use super::preflight::Ready;
-use super::{App, Exit, Format, Stop, caps, progress, schedule_words};
+use super::{App, Exit, Format, Stop, caps, progress, schedule_words, track};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
@@ -25,6 +26,8 @@ pub(super) struct Portion {
     pub(super) only: Option<Phone>,
     pub(super) when_idle: WhenIdle,
     pub(super) format: Format,
+    /// For how long receipts are looked for after the last message.
+    pub(super) track: Option<SignedDuration>,
 }
 
 /// Leases belong to a process and a run together.
@@ -86,6 +89,8 @@ pub(super) async fn drive(
         seed: fastrand::u64(..),
     };
     let shutdown = Shutdown::default();
+    // From the beginning on: a signal that comes between sending and tracking is not lost.
+    let tracking = portion.track.map(|time| (time, Interrupts::listen()));
     let shown = CancellationToken::new();
     let bar = tokio::spawn(progress::show(
         app.out,
@@ -100,12 +105,51 @@ pub(super) async fn drive(
     bar.await.ok();
     signals.abort();
     let ended = ended?;
-    let record = ledger.run(&run.run).await?.unwrap_or(run);
+    let mut record = ledger.run(&run.run).await?.unwrap_or(run);
+    if let (Some((time, signals)), true) = (tracking, is_worth_tracking(&ended)) {
+        let counts = ledger.facts(&record.run, app.clock.now()).await?.counts;
+        let with = (ledger.clone(), ready);
+        track::track(app, with, (&record, counts), time, signals).await?;
+        record = ledger.run(&record.run).await?.unwrap_or(record);
+    }
     let first_touch = ready.first_touch.as_ref();
     let facts = caps::facts(&*ledger, &record, first_touch, app.clock.now()).await?;
     summary(app, &record, &facts, portion.format)?;
     say_how_it_ended(app, &record, &facts, &ended);
     Ok(exit(&ended, &record, &facts))
+}
+
+/// Looks once more at a run of which nothing is left to be sent, and reports.
+pub(super) async fn look_on(
+    app: &App,
+    ledger: Arc<dyn Ledger>,
+    ready: &Ready,
+    (record, counts): (RunRecord, Counts),
+    (time, format): (SignedDuration, Format),
+) -> Result<Exit, Stop> {
+    let signals = Interrupts::listen();
+    track::track(
+        app,
+        (ledger.clone(), ready),
+        (&record, counts),
+        time,
+        signals,
+    )
+    .await?;
+    let facts = ledger.facts(&record.run, app.clock.now()).await?;
+    summary(app, &record, &facts, format)?;
+    Ok(finished(&facts))
+}
+
+/// Who was stopped, or is refused by the provider, wants no more.
+fn is_worth_tracking(ended: &Ended) -> bool {
+    match ended {
+        Ended::Finished
+        | Ended::Idle { .. }
+        | Ended::LimitReached
+        | Ended::State(RunState::Finished) => true,
+        Ended::Interrupted | Ended::Aborted | Ended::Halted { .. } | Ended::State(_) => false,
+    }
 }
 
 /// The account's limit is the gateway's; the campaign's holds for the run besides.

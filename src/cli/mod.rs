@@ -32,6 +32,7 @@ mod states;
 mod status;
 mod suppress;
 mod sync;
+mod track;
 mod verify;
 mod when;
 mod whom;

@@ -1,13 +1,14 @@
 //! `resume`: continues a run from the ledger alone; the campaign's files are not needed.
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::drive::{Portion, drive};
 use super::place::Place;
 use super::{App, Exit, Format, Stop, caps, freeze, open, preflight, rehearsal, schedule_words};
 use crate::domain::cap::{Cap, Room, Subject};
 use crate::domain::delivery::{DeliveryState, Hold};
+use crate::domain::duration;
 use crate::domain::run::RunState;
 use crate::engine::dispatch::WhenIdle;
 use crate::ledger::{CapState, Gate, Held, Ledger, RunFacts, RunRecord};
@@ -27,6 +28,9 @@ pub(super) struct ResumeArgs {
     /// Leave when nothing is due, instead of waiting (exit code 4)
     #[arg(long)]
     until_idle: bool,
+    /// Keep on after the last message for so long, looking for receipts and answers
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    track: Option<SignedDuration>,
     #[command(flatten)]
     place: Place,
     /// How the summary is written
@@ -46,6 +50,12 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
             "{} is {}: nothing is sent.",
             record.run, record.state
         ));
+        if let (Some(time), false) = (args.track, record.run.is_rehearsal()) {
+            let ready = preflight::gateway(app, &found, &record.gateway)?;
+            preflight::same_account(&*ledger, &ready).await?;
+            let (known, how) = ((record, facts.counts), (time, args.format));
+            return super::drive::look_on(app, ledger, &ready, known, how).await;
+        }
         super::drive::summary(app, &record, &facts, args.format)?;
         return Ok(super::drive::finished(&facts));
     }
@@ -60,6 +70,7 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
             WhenIdle::Wait
         },
         format: args.format,
+        track: args.track,
     };
     if record.run.is_rehearsal() {
         let rehearsal = rehearsal::start(app, &record.terms.lines).await?;

@@ -14,11 +14,13 @@ Examples:
   sendoff retry review-request@once                            all that failed
   sendoff retry review-request@once --code 4001                those that failed with this code
   sendoff retry review-request@once --recipient +12025550143   this person alone
+  sendoff retry review-request@once --failed-later             those the provider had taken first
   sendoff resume review-request@once                           then sends them
 
 Nothing is sent by `retry` itself. A failed message was refused for certain, so that nobody gets it
 twice. The same request goes out again under the same key; --revise makes it anew with a new key,
-for when the provider has to look at it afresh.")]
+for when the provider has to look at it afresh. One that the provider had taken and gave up later is
+left alone unless --failed-later asks for it: it may have been seen after all.")]
 pub(super) struct RetryArgs {
     /// The run, such as review-request@once
     #[arg(value_name = "RUN")]
@@ -31,6 +33,9 @@ pub(super) struct RetryArgs {
     /// With a new idempotency key and a request made anew
     #[arg(long)]
     revise: bool,
+    /// Those that failed after the provider had taken them, and no others; always with new keys
+    #[arg(long)]
+    failed_later: bool,
 }
 
 pub(super) async fn retry(app: &App, args: RetryArgs) -> Result<Exit, Stop> {
@@ -47,7 +52,8 @@ pub(super) async fn retry(app: &App, args: RetryArgs) -> Result<Exit, Stop> {
     let wanted = Retry {
         code: args.code,
         only,
-        key: if args.revise {
+        taken: args.failed_later,
+        key: if args.revise || args.failed_later {
             RetryKey::Revised
         } else {
             RetryKey::Same
@@ -129,6 +135,20 @@ async fn nothing(
         if one.state != failed {
             return whom::not_in(app, ledger, run, (failed, Some(&one))).await;
         }
+        let taken = one.message_id.is_some();
+        if taken != wanted.taken {
+            let what = if taken {
+                "failed after the provider had taken it"
+            } else {
+                "was never taken by the provider"
+            };
+            let stop = Stop::could_not_start(format!("{} {what}", whom::words(&one)));
+            return Ok(stop.help(if taken {
+                "--failed-later puts it back, with a new key; it may have been seen after all"
+            } else {
+                "leave --failed-later out"
+            }));
+        }
         let code = one.code.map_or("without a code".to_owned(), |code| {
             format!("with code {code}")
         });
@@ -137,6 +157,9 @@ async fn nothing(
             whom::words(&one),
             wanted.code.unwrap_or_default()
         )));
+    }
+    if wanted.code.is_none() && facts.counts.of(failed) > 0 {
+        return Ok(only_the_others(run, wanted));
     }
     let (Some(code), true) = (wanted.code, facts.counts.of(failed) > 0) else {
         return whom::not_in(app, ledger, run, (failed, None)).await;
@@ -154,6 +177,23 @@ async fn nothing(
         Stop::could_not_start(format!("nothing of {} failed with code {code}", run.run))
             .help(format!("failed: {}", groups.join(", "))),
     )
+}
+
+/// There are failed ones, and none of the sort that was asked for.
+fn only_the_others(run: &RunRecord, wanted: &Retry) -> Stop {
+    if wanted.taken {
+        let what = format!(
+            "nothing of {} failed after the provider had taken it",
+            run.run
+        );
+        Stop::could_not_start(what).help("leave --failed-later out")
+    } else {
+        Stop::could_not_start(format!(
+            "what failed of {} had been taken by the provider before",
+            run.run
+        ))
+        .help("--failed-later puts it back, with new keys; it may have been seen after all")
+    }
 }
 
 /// Who is going to send what was put back.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::caps::{self, Prospect};
 use super::drive::{self, Portion, drive};
@@ -14,7 +14,8 @@ use super::open::FoundSettings;
 use super::place::Place;
 use super::preflight::{self, Ready};
 use super::{App, Exit, Format, Stop, open, rehearsal, when};
-use crate::domain::delivery::SkipReason;
+use crate::domain::delivery::{Counts, SkipReason};
+use crate::domain::duration;
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState, is_occurrence};
 use crate::engine::dispatch::WhenIdle;
@@ -31,6 +32,7 @@ Examples:
   sendoff run campaigns/review-request.yaml --only +12025550143
                                                              the real thing, to one person first
   sendoff run campaigns/review-request.yaml                  everybody; asks before it sends
+  sendoff run campaigns/review-request.yaml --track 10m      and see who has got and read it
   sendoff run campaigns/nightly-reminder.yaml --due --yes    from cron: what is due now, once
 
 A run exists once: the same command again continues it, and sends nothing that was sent.
@@ -63,6 +65,9 @@ pub(super) struct RunArgs {
     /// For system cron: send what is due now, once; record what was missed
     #[arg(long, conflicts_with = "occurrence")]
     due: bool,
+    /// Keep on after the last message for so long, looking for receipts and answers
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "due")]
+    track: Option<SignedDuration>,
     #[command(flatten)]
     place: Place,
     /// How the summary is written
@@ -85,6 +90,7 @@ impl RunArgs {
                 WhenIdle::Wait
             },
             format: self.format,
+            track: self.track,
         })
     }
 }
@@ -277,6 +283,18 @@ impl Live<'_> {
         caps::how_long(Some(&*self.ledger), prospect, now).await
     }
 
+    async fn look_on(
+        &self,
+        record: RunRecord,
+        counts: Counts,
+        time: SignedDuration,
+    ) -> Result<Exit, Stop> {
+        let ready = preflight::gateway(self.app, self.found, &record.gateway)?;
+        preflight::same_account(&*self.ledger, &ready).await?;
+        let (ledger, how) = (self.ledger.clone(), (time, self.portion.format));
+        drive::look_on(self.app, ledger, &ready, (record, counts), how).await
+    }
+
     async fn go_on(&self, record: RunRecord) -> Result<Exit, Stop> {
         let run = &record.run;
         let facts = self.ledger.facts(run, self.app.clock.now()).await?;
@@ -319,6 +337,9 @@ impl Live<'_> {
                      name the new run with --occurrence.",
                     record.state
                 ));
+                if let Some(time) = self.portion.track {
+                    return self.look_on(record, facts.counts, time).await;
+                }
                 drive::summary(self.app, &record, &facts, self.portion.format)?;
                 Ok(drive::finished(&facts))
             }

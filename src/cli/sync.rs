@@ -7,11 +7,11 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{App, Exit, Stop, open, preflight};
-use crate::domain::delivery::{Counts, DeliveryState};
+use crate::domain::delivery::Counts;
 use crate::engine::ears::Ears;
 use crate::engine::limiter::Guard;
 use crate::engine::listener::Listener;
-use crate::engine::receipts::{Looker, Seen};
+use crate::engine::receipts::{Looker, Seen, may_get_receipts};
 use crate::ledger::{Ledger, RunRecord};
 
 #[derive(Debug, Args)]
@@ -52,8 +52,10 @@ pub(super) async fn sync(app: &App, args: SyncArgs) -> Result<Exit, Stop> {
             }
             lookers.insert(run.gateway.clone(), looker);
         }
-        let (Some(looker), true) = (lookers.get(&run.gateway), may_get_receipts(counts.as_ref()))
-        else {
+        let (Some(looker), true) = (
+            lookers.get(&run.gateway),
+            counts.as_ref().is_none_or(may_get_receipts),
+        ) else {
             continue;
         };
         looked_at += 1;
@@ -87,13 +89,6 @@ async fn all(ledger: &dyn Ledger) -> Result<Vec<(RunRecord, Option<Counts>)>, St
     let all = ledger.runs().await?.into_iter();
     let live = all.filter(|(run, _)| !run.run.is_rehearsal());
     Ok(live.map(|(run, counts)| (run, Some(counts))).collect())
-}
-
-/// `None`: the run was asked for by name.
-fn may_get_receipts(counts: Option<&Counts>) -> bool {
-    counts.is_none_or(|counts| {
-        counts.of(DeliveryState::Sent) + counts.of(DeliveryState::Delivered) > 0
-    })
 }
 
 async fn looker(

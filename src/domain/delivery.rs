@@ -219,15 +219,29 @@ impl Hold {
 
 /// How many deliveries of a run are in each state. Every state has a number, also zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts([u64; DeliveryState::ALL.len()]);
+pub struct Counts {
+    states: [u64; DeliveryState::ALL.len()],
+    /// Of those that are `sent`.
+    no_confirmation: u64,
+}
 
 impl Counts {
     pub fn of(&self, state: DeliveryState) -> u64 {
         self.iter().find(|(s, _)| *s == state).map_or(0, |(_, n)| n)
     }
 
+    /// Of those that are `sent`: the provider was asked until the deadline and never said that
+    /// they arrived. They may have; it is no failure.
+    pub fn no_confirmation(&self) -> u64 {
+        self.no_confirmation
+    }
+
+    pub fn add_no_confirmation(&mut self, n: u64) {
+        self.no_confirmation += n;
+    }
+
     pub fn add(&mut self, state: DeliveryState, n: u64) {
-        for (slot, s) in self.0.iter_mut().zip(DeliveryState::ALL) {
+        for (slot, s) in self.states.iter_mut().zip(DeliveryState::ALL) {
             if s == state {
                 *slot += n;
             }
@@ -236,7 +250,7 @@ impl Counts {
 
     /// Moves one delivery from one state to another.
     pub fn shift(&mut self, from: DeliveryState, to: DeliveryState) {
-        for (slot, s) in self.0.iter_mut().zip(DeliveryState::ALL) {
+        for (slot, s) in self.states.iter_mut().zip(DeliveryState::ALL) {
             if s == from {
                 *slot = slot.saturating_sub(1);
             }
@@ -245,11 +259,11 @@ impl Counts {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (DeliveryState, u64)> {
-        DeliveryState::ALL.into_iter().zip(self.0)
+        DeliveryState::ALL.into_iter().zip(self.states)
     }
 
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.states.iter().sum()
     }
 
     /// Deliveries for which something may still be sent.

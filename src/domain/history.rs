@@ -188,6 +188,9 @@ pub enum DeliveryEvent {
     Retried { revise: bool },
     /// The operator settled an uncertain one.
     Resolved { sent: bool },
+    /// The provider had taken it, and said later that it was not delivered for good. That it was
+    /// sent stays known.
+    FailedLater { code: Option<u32>, text: String },
 }
 
 /// Something that happened to a run.
@@ -364,6 +367,14 @@ impl Standing {
                 self.settle(DeliveryState::Pending);
                 self.due_at = event.at;
                 self.tries = 0;
+            }
+            DeliveryEvent::FailedLater { code, text } => {
+                // Only what was sent can fail later.
+                if self.state == DeliveryState::Sent {
+                    self.state = DeliveryState::Failed;
+                    self.code = *code;
+                    self.detail = Some(text.clone());
+                }
             }
         }
     }

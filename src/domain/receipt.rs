@@ -3,8 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::delivery::DeliveryState;
+use super::outcome::Failure;
+
 /// How the provider says that one message stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Receipt {
     /// Nothing is known yet, or it is said in words that this version does not know.
     UnderWay,
@@ -15,10 +18,19 @@ pub enum Receipt {
         delivered_at: Option<Timestamp>,
         at: Option<Timestamp>,
     },
-    /// Taken, and not delivered for good.
-    Failed,
+    /// Taken, and not delivered for good, for this reason.
+    Failed { failure: Failure },
     /// The provider does not know the message.
     Unknown,
+}
+
+/// Where a delivery may stand that a receipt moves to `next`. Never backwards: what has arrived has
+/// arrived, whatever is said of it later, and only what was sent is moved at all.
+pub fn moved_from(next: DeliveryState) -> impl Iterator<Item = DeliveryState> {
+    use DeliveryState::{Delivered, Failed, Read, Sent};
+    [Sent, Delivered]
+        .into_iter()
+        .filter(move |now| matches!(next, Delivered | Read | Failed) && now.may_become(next))
 }
 
 /// When a message is looked at for the first time after it was sent.
@@ -57,6 +69,27 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever is answered in whatever order: a message that was sent never counts as not
+        /// sent, delivered is followed by read alone, and read and failed by nothing.
+        #[test]
+        fn no_order_of_answers_leads_backwards(answers in prop::collection::vec(0usize..9, 0..20)) {
+            use DeliveryState as S;
+            let mut now = S::Sent;
+            for answer in answers {
+                let next = S::ALL[answer];
+                if !moved_from(next).any(|from| from == now) {
+                    continue;
+                }
+                let allowed: &[S] = match now {
+                    S::Sent => &[S::Delivered, S::Read, S::Failed],
+                    S::Delivered => &[S::Read],
+                    _ => &[],
+                };
+                prop_assert!(allowed.contains(&next), "{now} to {next}");
+                now = next;
+            }
+        }
+
         /// Each look is later than the one before by at least the shortest pause, but for the last
         /// one, which is at the deadline; and there are few of them.
         #[test]

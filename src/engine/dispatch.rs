@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -23,7 +23,7 @@ use super::limiter::{Guard, Limiter};
 use super::lines::LineWatch;
 use super::listener::{self, Listener};
 use super::pulse::Pulse;
-use super::receipts::Looker;
+use super::receipts::{Looker, Seen, Unless};
 use super::recorder::Recorder;
 use super::tally::Tally;
 use super::uploads::Uploads;
@@ -187,7 +187,7 @@ pub async fn dispatch(
 }
 
 /// Nobody is written to before everything that was answered until now is in the ledger, and while
-/// messages go out, answers are heard.
+/// messages go out, answers are heard and receipts looked for.
 async fn send(
     engine: &Engine,
     session: &Session,
@@ -200,6 +200,7 @@ async fn send(
         clock: engine.clock.clone(),
         guard: engine.guard.clone(),
     };
+    let looker = at.clone();
     let (gateway, ears) = (&engine.run.gateway, &engine.ears);
     let listener = Listener::new(at, gateway, ears, session.seed).await?;
     let heard = listener.catch_up(&shutdown.stop, session.when_idle).await?;
@@ -212,8 +213,17 @@ async fn send(
     };
     let lines = LineWatch::new(engine, &shop.gates);
     lines.look_at_all(&shutdown.stop).await?;
+    let blind = CancellationToken::new();
+    let _looking = AbortOnDropHandle::new(tokio::spawn({
+        let (run, end, seed) = (engine.run.clone(), blind.child_token(), session.seed);
+        async move {
+            let (seen, _) = watch::channel(Seen::default());
+            looker.watch(&run, Unless::Never, seed, (&seen, &end)).await;
+        }
+    }));
     let floor = Floor::new(engine, session, (shop, lines));
     let ended = floor.drive(shutdown, writer).await;
+    blind.cancel();
     if let Some(listening) = listening {
         listening.leave().await;
     }

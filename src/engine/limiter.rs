@@ -13,21 +13,30 @@ use crate::ledger::Limits;
 
 /// The account's limit in one process, shared by all its runs.
 #[derive(Debug, Clone, Default)]
-pub struct Guard(Option<Arc<DefaultDirectRateLimiter>>);
+pub struct Guard {
+    limit: Option<Limit>,
+    limiter: Option<Arc<DefaultDirectRateLimiter>>,
+}
 
 impl Guard {
     pub fn of(account: Option<Limit>) -> Self {
-        Self(
-            account
+        Self {
+            limit: account,
+            limiter: account
                 .and_then(quota)
                 .map(RateLimiter::direct)
                 .map(Arc::new),
-        )
+        }
+    }
+
+    /// The account's limit itself, for all processes together.
+    pub(super) fn limit(&self) -> Option<Limit> {
+        self.limit
     }
 
     /// Waits until one more request may leave.
     pub(super) async fn ready(&self) {
-        if let Some(limiter) = &self.0 {
+        if let Some(limiter) = &self.limiter {
             wait_for(limiter).await;
         }
     }
@@ -56,7 +65,10 @@ impl Limiter {
     pub(super) fn new(limits: &Limits, account: &Guard) -> Self {
         let run = Guard::of(limits.run);
         Self {
-            shared: [account.0.clone(), run.0].into_iter().flatten().collect(),
+            shared: [account.limiter.clone(), run.limiter]
+                .into_iter()
+                .flatten()
+                .collect(),
             lines: limits.line.and_then(quota).map(RateLimiter::keyed),
         }
     }

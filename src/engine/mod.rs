@@ -30,5 +30,6 @@ mod reconcile;
 mod recorder;
 mod settle;
 pub mod tally;
+pub mod track;
 mod uploads;
 mod worker;

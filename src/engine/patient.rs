@@ -24,10 +24,10 @@ use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
-    DeliveryRecord, DueReceipt, Freeze, Gate, History, KeptReply, KnownChat, Ledger, LedgerError,
-    Lifted, Lifting, Look, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook,
-    Owner, Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing,
-    Suppression, Whom, Worker, Write, Written,
+    DeliveryRecord, Freeze, Gate, GivenUp, History, KeptReply, KnownChat, Ledger, LedgerError,
+    Lifted, Lifting, Look, LookRequest, Looks, Missed, NewReply, NewRun, NewSuppression, Now,
+    OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running,
+    Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 
 /// Between two tries; doubled up to [`LONGEST_PAUSE`]. Each try may have waited for itself.
@@ -190,7 +190,8 @@ patiently! {
     stop line_is_back(gateway: &str, line: &str) -> ();
     stop gates(gateway: &str, now: Timestamp) -> Vec<Gate>;
     stop messages_to(gateway: &str, phone: &Phone) -> HashSet<String>;
-    stop receipts_due(run: &RunRecord, now: Timestamp, jitter: u32, most: u32) -> Vec<DueReceipt>;
+    stop looks(request: &LookRequest<'_>) -> Looks;
+    abort keep_failure(run: &RunRecord, given_up: &GivenUp, now: Timestamp) -> bool;
     abort keep_receipt(run: &RunRecord, confirmed: &Confirmed) -> bool;
     stop suppress(people: &[NewSuppression], now: Timestamp) -> Vec<Suppressing>;
     stop lift(phone: &Phone, lifting: &Lifting, now: Timestamp) -> Lifted;

@@ -1,21 +1,38 @@
 //! Asks the provider how sent messages stand, once for each whose look is due, and keeps what it
-//! says. When a look is due is the ledger's to say; nothing is sent here.
+//! says. When a look is due, and whether the account's rate has room for it beside the messages,
+//! is the ledger's to say; nothing is sent here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::limiter::Guard;
+use super::settle::later;
+use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
 use crate::gateway::Gateway;
-use crate::ledger::{Confirmed, DueReceipt, Ledger, LedgerError, RunRecord};
+use crate::ledger::{
+    Confirmed, DueReceipt, Gate, GivenUp, Held, Ledger, LedgerError, LookRequest, Looks, NextLook,
+    RunRecord,
+};
 
 /// Looks that are on the wire at once, and how many are taken from the ledger in one step: what a
 /// crash makes wait for its next look.
 const AT_ONCE: u32 = 16;
+/// The ledger is asked at least so often whether anything is due: messages go out meanwhile.
+const LONGEST_REST: Duration = Duration::from_secs(5);
+/// After an answer that asks for a pause without saying for how long, and after a ledger that
+/// could not be asked.
+const PAUSE: Duration = Duration::from_secs(15);
+/// Who looks once lets messages go first for so long.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where receipts come from and where they go.
 #[derive(Debug, Clone)]
@@ -27,7 +44,7 @@ pub struct Looker {
     pub guard: Guard,
 }
 
-/// What a look at a run came to.
+/// What looks at a run came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Messages that were asked about.
@@ -36,7 +53,7 @@ pub struct Seen {
     pub delivered: u64,
     /// Newly known to be opened.
     pub read: u64,
-    /// Taken, and given up by the provider.
+    /// Taken, and newly known to be given up by the provider.
     pub failed: u64,
     /// The provider knows no such message.
     pub unknown: u64,
@@ -44,6 +61,17 @@ pub struct Seen {
     pub unanswered: u64,
     /// The provider refuses or wants a pause, in its words: the rest was left for later.
     pub stopped: Option<String>,
+    /// When the next look is due; `None`: all is known that will ever be, or nothing was asked.
+    pub next_at: Option<Timestamp>,
+}
+
+/// Why looking came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// Of every message all is known that will ever be.
+    AllKnown,
+    /// It was told to end.
+    Ended,
 }
 
 impl Looker {
@@ -53,29 +81,141 @@ impl Looker {
     /// The ledger's; what was kept by then stays.
     pub async fn look(&self, run: &RunRecord, jitter: u32) -> Result<Seen, LedgerError> {
         // One moment for all: what falls due meanwhile is for the next time.
-        let now = self.clock.now();
+        let due_by = self.clock.now();
+        let mut waiting_since = Instant::now();
         let mut seen = Seen::default();
         while seen.stopped.is_none() {
-            let due = self.ledger.receipts_due(run, now, jitter, AT_ONCE).await?;
-            if due.is_empty() {
-                break;
+            let looks = self.looks(run, due_by, jitter).await?;
+            if !looks.due.is_empty() {
+                self.ask(run, looks.due, &mut seen).await?;
+                waiting_since = Instant::now();
+                continue;
             }
-            let mut asked = JoinSet::new();
-            for one in due {
-                let (gateway, guard) = (self.gateway.clone(), self.guard.clone());
-                asked.spawn(async move {
-                    guard.ready().await;
-                    let answer = gateway.state(&one.message_id).await;
-                    (one, answer)
-                });
-            }
-            while let Some(ended) = asked.join_next().await {
-                let (one, answer) = ended.map_err(|error| LedgerError::Fault(error.to_string()))?;
-                seen.looked += 1;
-                self.keep(run, one, answer, &mut seen).await?;
+            match looks.next {
+                NextLook::Never | NextLook::Due(_) => break,
+                NextLook::Room(at) if waiting_since.elapsed() < PATIENCE => {
+                    sleep(self.until(at).min(LONGEST_REST)).await;
+                }
+                NextLook::Room(_) => {
+                    let why = "messages go out meanwhile and need the account's whole rate";
+                    seen.stopped = Some(why.to_owned());
+                }
+                NextLook::Gate(until) => {
+                    let wait = self.until(until).as_secs().saturating_add(1);
+                    let why = format!("the account has to wait for {wait} s more");
+                    seen.stopped = Some(why);
+                }
             }
         }
         Ok(seen)
+    }
+
+    /// Looks whenever something is due and the rate has room, until it is told to end, or until
+    /// all is known where `Unless::AllKnown`. What was seen so far is told by `seen`. A ledger or
+    /// a provider that is away makes it only late.
+    pub(super) async fn watch(
+        &self,
+        run: &RunRecord,
+        unless: Unless,
+        seed: u64,
+        (seen, end): (&watch::Sender<Seen>, &CancellationToken),
+    ) -> Watched {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        loop {
+            let looking = self.step(run, chance.u32(..1_000), seen);
+            let step = tokio::select! {
+                // cancel-safe: nothing is held while waiting
+                () = end.cancelled() => return Watched::Ended,
+                // cancel-safe: what was asked and not kept is looked at again
+                step = looking => step,
+            };
+            let wait = match step {
+                Ok(None) if unless == Unless::AllKnown => return Watched::AllKnown,
+                Ok(wait) => wait.unwrap_or(LONGEST_REST),
+                Err(error) => {
+                    tracing::warn!(%error, "receipts cannot be kept now; they are looked for again");
+                    PAUSE
+                }
+            };
+            tokio::select! {
+                // cancel-safe: nothing is held while waiting
+                () = end.cancelled() => return Watched::Ended,
+                // cancel-safe: a timer
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One round; how long until the next is worth it, where there is one.
+    async fn step(
+        &self,
+        run: &RunRecord,
+        jitter: u32,
+        seen: &watch::Sender<Seen>,
+    ) -> Result<Option<Duration>, LedgerError> {
+        let looks = self.looks(run, self.clock.now(), jitter).await?;
+        let mut pause = None;
+        if !looks.due.is_empty() {
+            let mut more = Seen::default();
+            let asked = self.ask(run, looks.due, &mut more).await;
+            if let Some(why) = &more.stopped {
+                tracing::warn!(why, "receipts have to wait");
+                pause = Some(PAUSE);
+            }
+            seen.send_modify(|all| all.add(&more));
+            asked?;
+        }
+        let next_at = match looks.next {
+            NextLook::Never => None,
+            NextLook::Due(at) | NextLook::Room(at) | NextLook::Gate(at) => Some(at),
+        };
+        seen.send_modify(|all| all.next_at = next_at);
+        Ok(next_at.map(|at| pause.unwrap_or_else(|| self.until(at).min(LONGEST_REST))))
+    }
+
+    async fn looks(
+        &self,
+        run: &RunRecord,
+        due_by: Timestamp,
+        jitter: u32,
+    ) -> Result<Looks, LedgerError> {
+        let request = LookRequest {
+            run,
+            now: self.clock.now(),
+            due_by,
+            jitter,
+            most: AT_ONCE,
+            account: self.guard.limit(),
+        };
+        self.ledger.looks(&request).await
+    }
+
+    fn until(&self, at: Timestamp) -> Duration {
+        let wait = at.duration_since(self.clock.now());
+        Duration::try_from(wait).unwrap_or_default()
+    }
+
+    async fn ask(
+        &self,
+        run: &RunRecord,
+        due: Vec<DueReceipt>,
+        seen: &mut Seen,
+    ) -> Result<(), LedgerError> {
+        let mut asked = JoinSet::new();
+        for one in due {
+            let (gateway, guard) = (self.gateway.clone(), self.guard.clone());
+            asked.spawn(async move {
+                guard.ready().await;
+                let answer = gateway.state(&one.message_id).await;
+                (one, answer)
+            });
+        }
+        while let Some(ended) = asked.join_next().await {
+            let (one, answer) = ended.map_err(|error| LedgerError::Fault(error.to_string()))?;
+            seen.looked += 1;
+            self.keep(run, one, answer, seen).await?;
+        }
+        Ok(())
     }
 
     async fn keep(
@@ -88,8 +228,17 @@ impl Looker {
         let now = || self.clock.now();
         match answer {
             Ok(Receipt::UnderWay) => {}
-            Ok(Receipt::Failed) => seen.failed += 1,
             Ok(Receipt::Unknown) => seen.unknown += 1,
+            Ok(Receipt::Failed { failure }) => {
+                let given_up = GivenUp {
+                    id: one.id,
+                    message_id: one.message_id,
+                    failure,
+                };
+                if self.ledger.keep_failure(run, &given_up, now()).await? {
+                    seen.failed += 1;
+                }
+            }
             Ok(Receipt::Delivered { at }) => {
                 let at = at.unwrap_or_else(now);
                 if self.confirm(run, one, Some(at), None).await? {
@@ -106,9 +255,26 @@ impl Looker {
             Err(outcome) => {
                 seen.stopped.get_or_insert_with(|| outcome.why().to_owned());
                 seen.unanswered += 1;
+                self.obey(run, &outcome).await?;
             }
         }
         Ok(())
+    }
+
+    /// A wait that the provider asks for holds for messages as well: it counts all requests of
+    /// the account together.
+    async fn obey(&self, run: &RunRecord, outcome: &Outcome) -> Result<(), LedgerError> {
+        let Some(wait) = outcome.asked_wait() else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        let gate = Gate {
+            gateway: run.gateway.clone(),
+            held: Held::Account,
+            until: later(now, wait),
+            reason: outcome.why().to_owned(),
+        };
+        self.ledger.hold(&gate, now).await
     }
 
     async fn confirm(
@@ -126,4 +292,29 @@ impl Looker {
         };
         self.ledger.keep_receipt(run, &confirmed).await
     }
+}
+
+/// Whether looking ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unless {
+    AllKnown,
+    /// More is being sent.
+    Never,
+}
+
+impl Seen {
+    fn add(&mut self, more: &Self) {
+        self.looked += more.looked;
+        self.delivered += more.delivered;
+        self.read += more.read;
+        self.failed += more.failed;
+        self.unknown += more.unknown;
+        self.unanswered += more.unanswered;
+        self.stopped.clone_from(&more.stopped);
+    }
+}
+
+/// What a run with these counts may still be told of.
+pub fn may_get_receipts(counts: &Counts) -> bool {
+    counts.of(DeliveryState::Sent) + counts.of(DeliveryState::Delivered) > 0
 }

@@ -13,7 +13,7 @@ pub(super) struct Arrivals {
     changed: BTreeMap<String, i64>,
 }
 
-const ACCOUNT: &str = "account";
+pub(super) const ACCOUNT: &str = "account";
 
 fn line_subject(line: &str) -> String {
     format!("line {line}")

@@ -119,6 +119,9 @@ pub struct Retry {
     /// Those that failed with this code of the provider.
     pub code: Option<u32>,
     pub only: Option<DeliveryId>,
+    /// Those that the provider had taken before they failed, and no others; always with a new
+    /// key. Otherwise those that were never taken.
+    pub taken: bool,
     pub key: RetryKey,
 }
 

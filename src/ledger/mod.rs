@@ -45,7 +45,7 @@ pub use self::opt_out::{
     Answers, Arrival, Asked, KeptReply, Lifted, Lifting, NewReply, NewSuppression, OptOutEvent,
     Reply, ReplyId, Said, Suppressing, Suppression,
 };
-pub use self::receipts::{Confirmed, DueReceipt};
+pub use self::receipts::{Confirmed, DueReceipt, GivenUp, LookRequest, Looks, NextLook};
 pub use self::workers::{AtWork, Holding, Running, Worker};
 use crate::domain::account::AccountId;
 use crate::domain::campaign::{FrozenFile, Terms};
@@ -633,6 +633,8 @@ pub struct DeliveryRecord {
     pub sent_at: Option<Timestamp>,
     pub delivered_at: Option<Timestamp>,
     pub read_at: Option<Timestamp>,
+    /// It was sent, and looked at until the deadline without a word that it arrived.
+    pub no_confirmation: bool,
 }
 
 /// Totals of a run for `status`, `report` and the summary.
@@ -908,16 +910,11 @@ pub trait Ledger: Debug + Send + Sync {
 
     // Receipts
 
-    /// The first `most` messages of the run whose look is due, the longest due first; their next
-    /// look is set in the same transaction, so that no two processes look at one. `jitter` is
-    /// chance, 0 to 999. Costs what is due, not what was sent.
-    async fn receipts_due(
-        &self,
-        run: &RunRecord,
-        now: Timestamp,
-        jitter: u32,
-        most: u32,
-    ) -> Result<Vec<DueReceipt>, LedgerError>;
+    /// The messages of the run whose look is due, the longest due first, as many as the account's
+    /// rate has slots free for at this moment. Slots and next looks are set in the same
+    /// transaction: no two processes look at one, and with what they send they keep one rate.
+    /// Costs what is due, not what was sent.
+    async fn looks(&self, request: &LookRequest<'_>) -> Result<Looks, LedgerError>;
 
     /// Keeps that a message arrived, or was opened. False, and nothing is changed, where the
     /// delivery does not stand with this message or is that far already: never backwards.
@@ -925,6 +922,16 @@ pub trait Ledger: Debug + Send + Sync {
         &self,
         run: &RunRecord,
         confirmed: &Confirmed,
+    ) -> Result<bool, LedgerError>;
+
+    /// Keeps that a message failed after it was taken, in the delivery and in its history. False,
+    /// and nothing is changed, where the delivery does not stand as sent with this message: what
+    /// has arrived has arrived.
+    async fn keep_failure(
+        &self,
+        run: &RunRecord,
+        given_up: &GivenUp,
+        now: Timestamp,
     ) -> Result<bool, LedgerError>;
 
     // People who opted out

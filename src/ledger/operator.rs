@@ -21,11 +21,12 @@ pub(super) type FailedRow = (DeliveryId, i64, Option<i64>);
 
 /// What a transaction of an operator's word can do.
 pub(super) trait OperatorTx: RunTx {
-    /// The first failed deliveries after one number up to another; with this code where given.
+    /// The first failed deliveries after one number up to another; with this code where given;
+    /// those that the provider had taken before, or the others.
     fn failed(
         &mut self,
         range: (DeliveryId, DeliveryId),
-        code: Option<u32>,
+        wanted: (Option<u32>, bool),
         most: u32,
     ) -> impl Future<Output = Result<Vec<FailedRow>, LedgerError>> + Send;
 
@@ -75,10 +76,17 @@ pub(super) async fn retry(
         Some(id) => (id.max(first) - 1, id.min(end)),
         None => (first - 1, end),
     };
-    let revise = wanted.key == RetryKey::Revised;
+    // The key of a message that was taken answers with that message again.
+    let key = if wanted.taken {
+        RetryKey::Revised
+    } else {
+        wanted.key
+    };
+    let revise = key == RetryKey::Revised;
     let mut put_back: BTreeMap<Option<i64>, u64> = BTreeMap::new();
     loop {
-        let failed = tx.failed((after, last), wanted.code, CHUNK).await?;
+        let which = (wanted.code, wanted.taken);
+        let failed = tx.failed((after, last), which, CHUNK).await?;
         let Some(&(newest, ..)) = failed.last() else {
             break;
         };
@@ -92,7 +100,7 @@ pub(super) async fn retry(
             *put_back.entry(code).or_default() += 1;
         }
         events::note(tx, row.id, happened).await?;
-        tx.put_back(&ids, wanted.key, now).await?;
+        tx.put_back(&ids, key, now).await?;
     }
     if state == RunState::Finished && !put_back.is_empty() {
         runs::enter(tx, row.id, RunState::Running, None, now).await?;

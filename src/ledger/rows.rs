@@ -6,6 +6,7 @@ use std::fmt::Display;
 use jiff::Timestamp;
 use sqlx::FromRow;
 
+use super::receipts;
 use super::{
     Claim, ClaimRequest, DeliveryId, DeliveryRecord, Gate, Held, KnownChat, LedgerError, Missed,
     RunRecord,
@@ -110,11 +111,14 @@ pub(super) struct DeliveryRow {
     sent_at: Option<i64>,
     delivered_at: Option<i64>,
     read_at: Option<i64>,
+    look_at: Option<i64>,
 }
 
 impl TryFrom<DeliveryRow> for DeliveryRecord {
     type Error = LedgerError;
     fn try_from(row: DeliveryRow) -> Result<Self, LedgerError> {
+        let silent = row.look_at == Some(receipts::NEVER) && row.message_id.is_some();
+        let state = named(DeliveryState::parse(&row.state), &row.state)?;
         Ok(Self {
             id: row.id,
             row: number(row.row)?,
@@ -123,7 +127,8 @@ impl TryFrom<DeliveryRow> for DeliveryRecord {
             line: row.line,
             step: number(row.step)?,
             revision: number(row.revision)?,
-            state: named(DeliveryState::parse(&row.state), &row.state)?,
+            state,
+            no_confirmation: silent && state == DeliveryState::Sent,
             reason: row
                 .reason
                 .map(|text| named(SkipReason::parse(&text), &text))
@@ -296,6 +301,8 @@ pub(super) struct FactRow {
     pub(super) due_at: i64,
     pub(super) first_sent_at: Option<i64>,
     pub(super) last_sent_at: Option<i64>,
+    /// Of those that are sent, how many have no confirmation.
+    pub(super) silent: i64,
 }
 
 /// An open gate of a gateway: its line (empty for all), until when, since when the line is

@@ -157,10 +157,12 @@ pub(super) fn next_rehearsal(taken: &[String]) -> u32 {
     highest.unwrap_or(0) + 1
 }
 
-pub(super) fn counts(rows: Vec<(String, i64)>) -> Result<Counts, LedgerError> {
+/// By state, with how many of them have no confirmation.
+pub(super) fn counts(rows: Vec<(String, i64, i64)>) -> Result<Counts, LedgerError> {
     let mut counts = Counts::default();
-    for (state, n) in rows {
+    for (state, n, silent) in rows {
         counts.add(named(DeliveryState::parse(&state), &state)?, number(n)?);
+        counts.add_no_confirmation(number(silent)?);
     }
     Ok(counts)
 }
@@ -220,6 +222,7 @@ pub(super) fn facts(rows: Vec<FactRow>) -> Result<RunFacts, LedgerError> {
         let n: u64 = number(row.n)?;
         let state = named(DeliveryState::parse(&row.state), &row.state)?;
         facts.counts.add(state, n);
+        facts.counts.add_no_confirmation(number(row.silent)?);
         if let Some(text) = row.reason {
             *facts
                 .skipped

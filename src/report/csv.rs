@@ -117,12 +117,13 @@ fn cells(run: &RunId, delivery: &DeliveryRecord) -> [String; HEADER.len()] {
 }
 
 /// Why the delivery stands where it stands: the skip reason or the hold by its name, a failure
-/// in its words.
+/// in its words, and of one that was sent, that nobody will ask any more whether it arrived.
 fn reason(delivery: &DeliveryRecord, detail: &str) -> String {
     match delivery.state {
         DeliveryState::Skipped => delivery.reason.map_or("", SkipReason::as_str).to_owned(),
         DeliveryState::Pending => delivery.hold.map_or("", Hold::as_str).to_owned(),
         DeliveryState::Failed | DeliveryState::Uncertain => detail.to_owned(),
+        DeliveryState::Sent if delivery.no_confirmation => "no_confirmation".to_owned(),
         DeliveryState::Sending
         | DeliveryState::Sent
         | DeliveryState::Delivered

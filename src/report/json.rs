@@ -168,6 +168,7 @@ fn workers(outlook: &Outlook) -> Value {
 
 /// What every run has, also in a list of runs.
 fn base(run: &RunRecord, counts: Counts) -> Map<String, Value> {
+    let silent = counts.no_confirmation();
     let counts: Map<String, Value> = counts
         .iter()
         .map(|(state, n)| (state.as_str().to_owned(), json!(n)))
@@ -182,6 +183,7 @@ fn base(run: &RunRecord, counts: Counts) -> Map<String, Value> {
         ("reason", json!(run.reason)),
         ("total", json!(run.total)),
         ("counts", Value::Object(counts)),
+        ("no_confirmation", json!(silent)),
         ("created_at", json!(instant(run.created_at))),
         ("starts_at", json!(instant(run.starts_at))),
         ("finished_at", json!(run.finished_at.map(instant))),

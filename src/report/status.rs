@@ -180,6 +180,14 @@ fn columns(runs: &[Glance], view: &View) -> Vec<Column> {
     ];
     if runs
         .iter()
+        .any(|glance| glance.counts.no_confirmation() > 0)
+    {
+        columns.push(column("UNCONFIRMED", Side::Right, 3, &|_, counts| {
+            number(Tone::Plain, counts.no_confirmation())
+        }));
+    }
+    if runs
+        .iter()
         .any(|glance| glance.outlook.next_due_at.is_some())
     {
         columns.push(whole("NEXT", 1, &|glance| glance.next(&calendar)));

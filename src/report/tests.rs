@@ -132,6 +132,7 @@ fn uncertain(row: u64) -> DeliveryRecord {
         sent_at: None,
         delivered_at: None,
         read_at: None,
+        no_confirmation: false,
     }
 }
 

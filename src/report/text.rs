@@ -270,6 +270,12 @@ impl<'a> Summary<'a> {
             ),
             (Tone::Good, "  read", read, "it was opened"),
             (
+                Tone::Plain,
+                "  no confirmation",
+                self.facts.counts.no_confirmation(),
+                "no word of it in three days; it may have arrived",
+            ),
+            (
                 Tone::Bad,
                 "Failed",
                 self.of(S::Failed),

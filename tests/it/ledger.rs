@@ -11,6 +11,7 @@ mod damage;
 mod doubts;
 mod freezing;
 mod gating;
+mod looking;
 mod model;
 mod operating;
 mod opting_out;
@@ -134,10 +135,20 @@ macro_rules! conformance {
                     cancelling_stops_what_is_not_on_the_wire,
                     nothing_stays_open_in_a_cancelled_run,
                 }
+                looking::{
+                    a_pause_that_a_look_is_asked_for_closes_the_account,
+                    looks_keep_the_accounts_rate_in_the_ledger,
+                    what_the_provider_says_of_each_is_in_the_books,
+                }
                 receipts::{
                     a_look_that_is_due_is_given_once_and_comes_back_later,
                     a_receipt_only_goes_forward,
                     a_receipt_of_another_message_changes_nothing,
+                    looks_take_only_slots_that_messages_leave_free,
+                    looks_wait_while_the_whole_account_has_to,
+                    what_fails_after_it_was_taken_is_told_and_proved,
+                    what_failed_later_is_put_back_only_when_that_is_asked_for,
+                    what_nobody_confirmed_until_the_deadline_is_a_count,
                 }
                 runs::{
                     a_run_finishes_only_when_nothing_is_open,

@@ -126,6 +126,8 @@ on_both! {
     receipts::{
         what_was_delivered_and_read_is_known_after_a_sync,
         a_rehearsal_and_a_refusal_are_said_politely,
+        a_run_that_tracks_ends_when_all_is_known,
+        tracking_ends_with_its_time_or_a_signal_and_the_true_exit_code,
     }
     replies::{
         a_stop_from_before_the_run_is_heard_before_the_first_message,

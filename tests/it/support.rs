@@ -198,6 +198,8 @@ pub(crate) struct Row {
     pub(crate) number: u64,
     pub(crate) phone: String,
     pub(crate) line: String,
+    /// What arrived and was opened since counts as `sent`: a run that lasts for long looks for it.
+    #[serde(deserialize_with = "before_receipts")]
     pub(crate) state: String,
     pub(crate) reason: String,
     pub(crate) code: Option<u32>,
@@ -205,6 +207,18 @@ pub(crate) struct Row {
     pub(crate) idempotency_key: String,
     pub(crate) message_id: String,
     pub(crate) chat_id: String,
+}
+
+fn before_receipts<'de, D: serde::Deserializer<'de>>(state: D) -> Result<String, D::Error> {
+    let state = String::deserialize(state)?;
+    let arrived = matches!(state.as_str(), "delivered" | "read");
+    Ok(if arrived { "sent".to_owned() } else { state })
+}
+
+/// How many deliveries of a run in a report were accepted, whatever became of them since.
+pub(crate) fn accepted(report: &Value) -> u64 {
+    let of = |state: &str| report["counts"][state].as_u64().unwrap();
+    of("sent") + of("delivered") + of("read")
 }
 
 /// The program at work. Its output goes to files, so that it never waits for a reader.

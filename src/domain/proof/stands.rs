@@ -82,7 +82,8 @@ impl Stands {
         match &event.what {
             DeliveryEvent::Held { .. }
             | DeliveryEvent::Skipped { .. }
-            | DeliveryEvent::LeftUncertain { .. } => {}
+            | DeliveryEvent::LeftUncertain { .. }
+            | DeliveryEvent::FailedLater { .. } => {}
             DeliveryEvent::Unprepared { anew, .. } => self.fixed &= !anew,
             DeliveryEvent::Found { .. } => self.unanswered_at = None,
             DeliveryEvent::Retried { revise } => {

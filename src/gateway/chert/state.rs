@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Chert, body, codes};
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Failure, Outcome};
 use crate::domain::receipt::Receipt;
 
 impl Chert {
@@ -41,8 +41,35 @@ fn read(body: &[u8], message_id: &str) -> Receipt {
             at: read_at,
         },
         (Some("delivered"), ..) | (_, Some(_), _) => Receipt::Delivered { at: delivered_at },
-        (Some("failed"), ..) => Receipt::Failed,
+        (Some("failed"), ..) => Receipt::Failed {
+            failure: given_up(message),
+        },
         _ => Receipt::UnderWay,
+    }
+}
+
+/// Why a message failed that was taken. Where the provider says so was never documented: it is
+/// looked for where it says so of a message that was not taken.
+fn given_up(message: &Value) -> Failure {
+    let inner = message.get("error").filter(|error| error.is_object());
+    let places = [Some(message), inner];
+    let find = |name: &str| places.iter().flatten().find_map(|place| place.get(name));
+    let code = find("code").or_else(|| find("error_code"));
+    let code = code.and_then(Value::as_u64);
+    let reason = ["message", "reason", "error"]
+        .into_iter()
+        .filter_map(find)
+        .find_map(Value::as_str)
+        .filter(|reason| !reason.trim().is_empty());
+    let text = match reason {
+        Some(reason) => format!("taken by the provider and given up later: {reason}"),
+        None => "taken by the provider and given up later".to_owned(),
+    };
+    Failure {
+        code: code.and_then(|code| u32::try_from(code).ok()),
+        http: None,
+        text,
+        trace_id: None,
     }
 }
 
@@ -113,7 +140,26 @@ mod tests {
             look(r#"{"status":"delivered","delivered_at":7}"#),
             delivered
         );
-        assert_eq!(look(r#"{"status":"failed"}"#), Receipt::Failed);
+    }
+
+    #[test]
+    fn a_failure_tells_its_code_and_reason_wherever_they_stand() {
+        let failed = |body: &str| match look(body) {
+            Receipt::Failed { failure } => (failure.code, failure.text),
+            other => panic!("{other:?}"),
+        };
+        let bare = "taken by the provider and given up later";
+        assert_eq!(failed(r#"{"status":"failed"}"#), (None, bare.to_owned()));
+        let why = format!("{bare}: no such number");
+        for body in [
+            r#"{"status":"failed","code":4001,"message":"no such number"}"#,
+            r#"{"status":"failed","error_code":4001,"error":"no such number"}"#,
+            r#"{"message":{"status":"failed","error":{"code":4001,"message":"no such number"}}}"#,
+        ] {
+            assert_eq!(failed(body), (Some(4001), why.clone()), "{body}");
+        }
+        let odd = r#"{"status":"failed","code":"many","message":" "}"#;
+        assert_eq!(failed(odd), (None, bare.to_owned()));
     }
 
     #[test]

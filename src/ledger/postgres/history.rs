@@ -179,7 +179,7 @@ impl OperatorTx for Tx {
     async fn failed(
         &mut self,
         (after, last): (DeliveryId, DeliveryId),
-        code: Option<u32>,
+        (code, taken): (Option<u32>, bool),
         most: u32,
     ) -> Result<Vec<FailedRow>, LedgerError> {
         Ok(sqlx::query_as(sql::FAILED)
@@ -187,6 +187,7 @@ impl OperatorTx for Tx {
             .bind(last)
             .bind(code.map(i64::from))
             .bind(i64::from(most))
+            .bind(taken)
             .fetch_all(self.connection())
             .await?)
     }

@@ -69,7 +69,8 @@ macro_rules! delivery_columns {
     () => {
         "d.id, m.row::bigint, m.step::bigint, m.recipient_key, m.phone, d.line,
             d.revision::bigint, d.state, d.reason, d.detail, d.hold, d.due_at, d.code,
-            d.attempt::bigint, d.message_id, d.chat_id, d.sent_at, d.delivered_at, d.read_at"
+            d.attempt::bigint, d.message_id, d.chat_id, d.sent_at, d.delivered_at, d.read_at,
+            d.look_at"
     };
 }
 
@@ -228,12 +229,15 @@ statements! {
           AND NOT EXISTS (SELECT 1 FROM deliveries WHERE run_id = $1 AND state = 'sending')
           AND NOT EXISTS (SELECT 1 FROM deliveries WHERE run_id = $1 AND state = 'pending')";
     COUNTS = "
-        SELECT state, COUNT(*) FROM deliveries WHERE id BETWEEN $1 AND $2 GROUP BY state";
+        SELECT state, COUNT(*), COUNT(*) FILTER (WHERE state = 'sent'
+            AND look_at = 9223372036854775807 AND message_id IS NOT NULL)
+        FROM deliveries WHERE id BETWEEN $1 AND $2 GROUP BY state";
     FACTS = "
         SELECT state, reason, hold, code,
             CASE WHEN state IN ('failed', 'uncertain') THEN detail END AS text,
             COUNT(*) AS n, MIN(due_at) AS due_at, MIN(sent_at) AS first_sent_at,
-            MAX(sent_at) AS last_sent_at
+            MAX(sent_at) AS last_sent_at, COUNT(*) FILTER (WHERE state = 'sent'
+            AND look_at = 9223372036854775807 AND message_id IS NOT NULL) AS silent
         FROM deliveries WHERE id BETWEEN $1 AND $2
         GROUP BY 1, 2, 3, 4, 5";
     OPEN_GATES = "
@@ -858,6 +862,7 @@ statements! {
         SELECT d.id, d.attempt::bigint, d.code FROM deliveries d
         WHERE d.id > $1 AND d.id <= $2 AND d.state = 'failed'
           AND ($3::bigint IS NULL OR d.code = $3)
+          AND (d.message_id IS NOT NULL) = $5
         ORDER BY d.id LIMIT $4";
     PUT_BACK = "
         UPDATE deliveries
@@ -867,7 +872,7 @@ statements! {
             fixed = CASE WHEN $3 THEN NULL ELSE fixed END,
             fixed_sum = CASE WHEN $3 THEN NULL ELSE fixed_sum END,
             first_attempt_at = NULL, unanswered_at = NULL, aged_ms = NULL, lease_owner = NULL,
-            lease_until = NULL
+            lease_until = NULL, look_at = NULL
         WHERE id = ANY($1::bigint[]) AND state = 'failed'";
     /// Key and body stay: if the person is wrong, the key still protects.
     RESOLVE = "
@@ -938,6 +943,11 @@ statements! {
           AND (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL
         ORDER BY COALESCE(look_at, sent_at + 10000) LIMIT $3
         FOR UPDATE SKIP LOCKED";
+    NEXT_LOOK = "
+        SELECT COALESCE(look_at, sent_at + 10000) FROM deliveries
+        WHERE run_id = $1 AND COALESCE(look_at, sent_at + 10000) < 9223372036854775807
+          AND (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL
+        ORDER BY COALESCE(look_at, sent_at + 10000) LIMIT 1";
     MOVE_LOOKS = "
         UPDATE deliveries SET look_at = v.at
         FROM unnest($1::bigint[], $2::bigint[]) AS v (id, at) WHERE deliveries.id = v.id";
@@ -945,5 +955,9 @@ statements! {
         UPDATE deliveries
         SET state = $4::text, delivered_at = COALESCE(delivered_at, $5), read_at = $6
         WHERE id = $1 AND run_id = $2 AND message_id = $3
-          AND (state = 'sent' OR (state = 'delivered' AND $4::text = 'read'))";
+          AND state = ANY($7::text[])";
+    FAIL_LATER = "
+        UPDATE deliveries SET state = 'failed', code = $4, detail = $5
+        WHERE id = $1 AND run_id = $2 AND message_id = $3 AND state = ANY($6::text[])
+        RETURNING attempt::bigint";
 }

@@ -160,7 +160,7 @@ impl OperatorTx for Tx<'_> {
     async fn failed(
         &mut self,
         (after, last): (DeliveryId, DeliveryId),
-        code: Option<u32>,
+        (code, taken): (Option<u32>, bool),
         most: u32,
     ) -> Result<Vec<FailedRow>, LedgerError> {
         Ok(sqlx::query_as(sql::FAILED)
@@ -168,6 +168,7 @@ impl OperatorTx for Tx<'_> {
             .bind(last)
             .bind(code)
             .bind(most)
+            .bind(taken)
             .fetch_all(&mut **self)
             .await?)
     }

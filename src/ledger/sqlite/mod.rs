@@ -34,10 +34,10 @@ use self::statements as sql;
 use super::insight::Schema;
 use super::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
-    DeliveryRecord, DueReceipt, Freeze, Gate, History, KeptReply, KnownChat, Ledger, LedgerError,
-    Lifted, Lifting, Look, Missed, NewReply, NewRun, NewSuppression, Now, OptOutEvent, Outlook,
-    Owner, Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running, Suppressing,
-    Suppression, Whom, Worker, Write, Written,
+    DeliveryRecord, Freeze, Gate, GivenUp, History, KeptReply, KnownChat, Ledger, LedgerError,
+    Lifted, Lifting, Look, LookRequest, Looks, Missed, NewReply, NewRun, NewSuppression, Now,
+    OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running,
+    Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::cap::{Cap, Subject};
@@ -507,14 +507,17 @@ impl Ledger for SqliteLedger {
         schedules::missed(self, campaign, most).await
     }
 
-    async fn receipts_due(
+    async fn looks(&self, request: &LookRequest<'_>) -> Result<Looks, LedgerError> {
+        receipts::looks(self, request).await
+    }
+
+    async fn keep_failure(
         &self,
         run: &RunRecord,
+        given_up: &GivenUp,
         now: Timestamp,
-        jitter: u32,
-        most: u32,
-    ) -> Result<Vec<DueReceipt>, LedgerError> {
-        receipts::due(self, run, now, (jitter, most)).await
+    ) -> Result<bool, LedgerError> {
+        receipts::give_up(self, run, given_up, now).await
     }
 
     async fn keep_receipt(

@@ -89,7 +89,7 @@ pub(super) async fn all(ledger: &SqliteLedger) -> Result<Vec<(RunRecord, Counts)
 }
 
 async fn counts(ledger: &SqliteLedger, run: &RunRow) -> Result<Counts, LedgerError> {
-    let rows: Vec<(String, i64)> = sqlx::query_as(sql::COUNTS)
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(sql::COUNTS)
         .bind(run.first_delivery)
         .bind(run.first_delivery + run.total - 1)
         .fetch_all(&ledger.readers)

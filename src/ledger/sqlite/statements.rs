@@ -320,20 +320,24 @@ statements! {
           AND NOT EXISTS (SELECT 1 FROM deliveries WHERE run_id = ?1 AND state = 'sending')
           AND NOT EXISTS (SELECT 1 FROM deliveries WHERE run_id = ?1 AND state = 'pending')";
     COUNTS = "
-        SELECT state, COUNT(*) FROM deliveries WHERE id BETWEEN ? AND ? GROUP BY state";
+        SELECT state, COUNT(*), COUNT(*) FILTER (WHERE state = 'sent'
+            AND look_at = 9223372036854775807 AND message_id IS NOT NULL)
+        FROM deliveries WHERE id BETWEEN ? AND ? GROUP BY state";
     /// Most deliveries have nothing to tell but their state: to sort them, too, would take longer
     /// than to count them on the way.
     FACTS = "
         SELECT 'sent' AS state, NULL AS reason, NULL AS hold, NULL AS code, NULL AS text,
             COUNT(*) AS n, MIN(due_at) AS due_at, MIN(sent_at) AS first_sent_at,
-            MAX(sent_at) AS last_sent_at
+            MAX(sent_at) AS last_sent_at,
+            COUNT(*) FILTER (WHERE look_at = 9223372036854775807
+                AND message_id IS NOT NULL) AS silent
         FROM deliveries
         WHERE id BETWEEN ?1 AND ?2
             AND state = 'sent' AND reason IS NULL AND hold IS NULL AND code IS NULL
         HAVING n > 0
         UNION ALL
         SELECT 'pending', NULL, NULL, NULL, NULL, COUNT(*) AS n, MIN(due_at), MIN(sent_at),
-            MAX(sent_at)
+            MAX(sent_at), 0
         FROM deliveries
         WHERE id BETWEEN ?1 AND ?2
             AND state = 'pending' AND reason IS NULL AND hold IS NULL AND code IS NULL
@@ -341,7 +345,9 @@ statements! {
         UNION ALL
         SELECT state, reason, hold, code,
             CASE WHEN state IN ('failed', 'uncertain') THEN detail END, COUNT(*), MIN(due_at),
-            MIN(sent_at), MAX(sent_at)
+            MIN(sent_at), MAX(sent_at),
+            COUNT(*) FILTER (WHERE state = 'sent' AND look_at = 9223372036854775807
+                AND message_id IS NOT NULL)
         FROM deliveries
         WHERE id BETWEEN ?1 AND ?2 AND NOT (state IN ('sent', 'pending')
             AND reason IS NULL AND hold IS NULL AND code IS NULL)
@@ -449,6 +455,7 @@ statements! {
     FAILED = "
         SELECT id, attempt, code FROM deliveries
         WHERE id > ?1 AND id <= ?2 AND state = 'failed' AND (?3 IS NULL OR code = ?3)
+          AND (message_id IS NOT NULL) = ?5
         ORDER BY id LIMIT ?4";
     PUT_BACK = "
         UPDATE deliveries
@@ -457,7 +464,7 @@ statements! {
             fixed = CASE WHEN ?3 THEN NULL ELSE fixed END,
             fixed_sum = CASE WHEN ?3 THEN NULL ELSE fixed_sum END,
             first_attempt_at = NULL, unanswered_at = NULL, aged_ms = 0, lease_owner = NULL,
-            lease_until = NULL
+            lease_until = NULL, look_at = NULL
         WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'failed'";
     /// Key and body stay: if the person is wrong, the key still protects.
     RESOLVE = "
@@ -906,6 +913,12 @@ statements! {
         WHERE run_id = ?1 AND COALESCE(look_at, sent_at + 10000) <= ?2
           AND (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL
         ORDER BY COALESCE(look_at, sent_at + 10000) LIMIT ?3";
+    /// Whatever its time, but for those that are not looked at any more.
+    NEXT_LOOK = "
+        SELECT COALESCE(look_at, sent_at + 10000) FROM deliveries
+        WHERE run_id = ?1 AND COALESCE(look_at, sent_at + 10000) < 9223372036854775807
+          AND (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL
+        ORDER BY COALESCE(look_at, sent_at + 10000) LIMIT 1";
     MOVE_LOOKS = "
         UPDATE OR FAIL deliveries SET look_at = v.value ->> 1
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0";
@@ -913,5 +926,10 @@ statements! {
         UPDATE deliveries
         SET state = ?4, delivered_at = COALESCE(delivered_at, ?5), read_at = ?6
         WHERE id = ?1 AND run_id = ?2 AND message_id = ?3
-          AND (state = 'sent' OR (state = 'delivered' AND ?4 = 'read'))";
+          AND state IN (SELECT value FROM json_each(?7))";
+    FAIL_LATER = "
+        UPDATE deliveries SET state = 'failed', code = ?4, detail = ?5
+        WHERE id = ?1 AND run_id = ?2 AND message_id = ?3
+          AND state IN (SELECT value FROM json_each(?6))
+        RETURNING attempt";
 }

@@ -201,6 +201,10 @@ impl<'a> Told<'a> {
         let since = match (delivery.read_at, delivery.delivered_at) {
             (Some(at), _) => format!("; it was opened {}", self.moment(at)),
             (None, Some(at)) => format!("; it reached the phone {}", self.moment(at)),
+            (None, None) if delivery.no_confirmation => {
+                "; no word came in three days that it reached the phone, which proves nothing"
+                    .to_owned()
+            }
             (None, None) => String::new(),
         };
         taken + &since
@@ -253,6 +257,9 @@ impl<'a> Told<'a> {
         let last = self.history.attempts.iter().rev().find(|one| !one.late);
         let who = self.who();
         let how = match last.map(|attempt| attempt.class) {
+            _ if delivery.message_id.is_some() => {
+                format!("the message for {who} did not arrive, by the provider's word")
+            }
             Some(Class::Permanent) => format!("the provider refused the message for {who}"),
             None => format!("no request could be made for {who}"),
             Some(
@@ -301,6 +308,14 @@ impl<'a> Told<'a> {
                 "The run is cancelled; to send it after all, put the person into a list of their \
                  own.",
             )],
+            DeliveryState::Failed if self.delivery().message_id.is_some() => vec![
+                Advice::command(
+                    "Look into the conversation: the provider had taken it. If they are to have \
+                     it again, put it back with a new key:",
+                    format!("sendoff retry {run} {whom} --failed-later"),
+                ),
+                Advice::command("Then send it:", format!("sendoff resume {run}")),
+            ],
             DeliveryState::Failed => vec![
                 Advice::command(
                     "When the cause is put right, put it back:",

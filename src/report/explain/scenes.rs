@@ -148,6 +148,7 @@ fn tries_after(tries: u32, what: &DeliveryEvent) -> u32 {
         | DeliveryEvent::Skipped { .. }
         | DeliveryEvent::Found { .. }
         | DeliveryEvent::LeftUncertain { .. }
+        | DeliveryEvent::FailedLater { .. }
         | DeliveryEvent::Resolved { sent: true } => tries,
     }
 }
@@ -231,6 +232,16 @@ fn happened(told: &Told<'_>, event: &Event<DeliveryEvent>) -> Scene {
                  the same key, which protects if it was after all."
             };
             Scene::new(at, "resolved", text).with("sent", *sent)
+        }
+        DeliveryEvent::FailedLater { code, text } => {
+            let text = clean(text);
+            let text = text.trim_end_matches('.');
+            let code = *code;
+            let words = match code {
+                Some(code) => format!("The provider says that it failed: {text} (code {code})."),
+                None => format!("The provider says that it failed: {text}."),
+            };
+            Scene::new(at, "failed_later", words).with("code", code)
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::shipped;
-use crate::support::{CAMPAIGN, RUN, Stage};
+use crate::support::{CAMPAIGN, RUN, Stage, accepted};
 
 /// One good row, and one of each kind that is left out.
 const LIST: &str = "\
@@ -118,10 +118,7 @@ async fn the_shipped_list_has_such_rows_and_its_rehearsal_succeeds() {
     let ended = project.run(&args).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let json = ended.json();
-    assert_eq!(
-        (&json["total"], &json["counts"]["sent"]),
-        (&json!(44), &json!(41))
-    );
+    assert_eq!((&json["total"], accepted(&json)), (&json!(44), 41));
     for reason in ["duplicate", "filtered", "invalid_phone"] {
         assert_eq!(json["skipped"][reason], 1, "{reason}");
     }

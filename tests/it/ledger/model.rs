@@ -376,6 +376,7 @@ impl Walker {
         let wanted = Retry {
             code: None,
             only: None,
+            taken: false,
             key,
         };
         let run = &self.bench.run.run;

@@ -23,6 +23,7 @@ use super::store::Store;
 const ALL: Retry = Retry {
     code: None,
     only: None,
+    taken: false,
     key: RetryKey::Same,
 };
 

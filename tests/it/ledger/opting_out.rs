@@ -276,6 +276,7 @@ pub(super) async fn a_failed_delivery_that_is_put_back_is_looked_at_again(store:
     let retry = sendoff::ledger::Retry {
         code: None,
         only: None,
+        taken: false,
         key: sendoff::ledger::RetryKey::Same,
     };
     let run = &bench.run.run;

@@ -16,7 +16,8 @@ use crate::support::{Journal, Stage};
 pub(super) const LEDGER: &str = "sendoff.db";
 
 const DELIVERIES: &str = "
-    SELECT d.id, m.phone, d.line, d.state, CAST(d.attempt AS BIGINT) AS attempt, d.due_at,
+    SELECT d.id, m.phone, d.line,
+        CASE WHEN d.state IN ('delivered', 'read') THEN 'sent' ELSE d.state END AS state, CAST(d.attempt AS BIGINT) AS attempt, d.due_at,
         d.lease_owner, d.lease_until, d.message_id
     FROM deliveries d JOIN messages m ON m.id = d.id";
 const ATTEMPTS: &str = "

@@ -50,3 +50,40 @@ pub(super) async fn a_rehearsal_and_a_refusal_are_said_politely(on: On) {
     let unknown = stage.project.run(&["sync", "nobody@once"]).await;
     assert_eq!(unknown.code, Some(1), "{unknown:?}");
 }
+
+pub(super) async fn a_run_that_tracks_ends_when_all_is_known(on: On) {
+    let stage = Stage::on(on, 5, "", "").await;
+    let ended = stage
+        .start(&["--track", "10m", "--format", "json"])
+        .end()
+        .await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.json()["counts"]["read"], 5, "{ended:?}");
+    assert!(ended.err.contains("5 of 5 read"), "{ended:?}");
+    let proof = stage.project.run(&["verify", RUN]).await;
+    assert_eq!(proof.code, Some(0), "{proof:?}");
+    // Nothing is left to be sent or to be learnt.
+    let again = stage.start(&["--track", "10m"]).end().await;
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(again.err.contains("finished already"), "{again:?}");
+    stage.assert_nobody_twice().await;
+}
+
+pub(super) async fn tracking_ends_with_its_time_or_a_signal_and_the_true_exit_code(on: On) {
+    let stage = Stage::on(on, 3, "", "").await;
+    // Too short for the first look.
+    let short = stage.start(&["--track", "1s"]).end().await;
+    assert_eq!(short.code, Some(0), "{short:?}");
+    assert!(short.err.contains("the time is over"), "{short:?}");
+    let mut tracking = stage.project.spawn(&["resume", RUN, "--track", "1h"]);
+    until("tracking", async || {
+        assert!(tracking.is_running(), "{}", tracking.err());
+        tracking.err().contains("Tracking: ").then_some(())
+    })
+    .await;
+    tracking.signal("INT");
+    let ended = tracking.end().await;
+    assert_eq!(ended.code, Some(0), "everybody was sent to: {ended:?}");
+    assert!(ended.err.contains("stopped: "), "{ended:?}");
+    assert!(ended.out.contains("is finished"), "{ended:?}");
+}

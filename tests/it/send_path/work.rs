@@ -73,9 +73,7 @@ async fn waiting(on: On, people: usize, campaign: &str) -> Stage {
 
 /// How many of a run are sent, by the ledger.
 async fn accepted(stage: &Stage, run: &str) -> u64 {
-    status(stage, Some(run)).await["counts"]["sent"]
-        .as_u64()
-        .unwrap()
+    crate::support::accepted(&status(stage, Some(run)).await)
 }
 
 /// The names of those who work on the stage's run.
