@@ -273,6 +273,7 @@ impl Looker {
             held: Held::Account,
             until: later(now, wait),
             reason: outcome.why().to_owned(),
+            inactive_since: None,
         };
         self.ledger.hold(&gate, now).await
     }

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::ears::Ears;
 use super::listener::Listener;
 use super::receipts::{Looker, Seen, Unless, Watched};
 use crate::ledger::{LedgerError, RunRecord};
@@ -34,12 +35,12 @@ pub async fn track(
     stop: &CancellationToken,
 ) -> Result<Tracked, LedgerError> {
     let end = stop.child_token();
-    let mut listener = Listener::new(at.clone(), &run.gateway, seed).await?;
-    let ears = end.clone();
+    let listener = Listener::new(at.clone(), &run.gateway, &Ears::default(), seed).await?;
+    let hearing = end.clone();
     let listening = AbortOnDropHandle::new(tokio::spawn(async move {
         // What cannot be read now is read a few seconds later.
         listener.once().await.ok();
-        listener.listen(ears).await;
+        listener.listen(hearing).await;
     }));
     let tracked = tokio::select! {
         biased;

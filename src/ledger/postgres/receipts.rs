@@ -87,7 +87,7 @@ impl LookTx for Tx {
             .fetch_all(self.connection())
             .await?;
         let whole = gates.into_iter().find(|(line, ..)| line.is_empty());
-        Ok(whole.map(|(_, until, _)| until))
+        Ok(whole.map(|(_, until, ..)| until))
     }
 
     async fn due_receipts(

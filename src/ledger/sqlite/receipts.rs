@@ -71,7 +71,7 @@ impl LookTx for Tx<'_> {
             .fetch_all(&mut **self)
             .await?;
         let whole = gates.into_iter().find(|(line, ..)| line.is_empty());
-        Ok(whole.map(|(_, until, _)| until))
+        Ok(whole.map(|(_, until, ..)| until))
     }
 
     async fn due_receipts(
