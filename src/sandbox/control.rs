@@ -4,9 +4,10 @@
 use std::future::{Ready, ready};
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, RawQuery, State};
+use axum::extract::{Path, Query, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
@@ -18,11 +19,51 @@ use super::asserting::Assertion;
 use super::chert::{Incoming, LineChange};
 use super::faults::FaultPlan;
 use super::journal::Filter;
+use super::memory::Act;
 use super::turning::{Turn, parse_step};
 use crate::domain::phone::Phone;
 
 /// All routes of the control surface.
 pub(super) fn router(sandbox: Sandbox) -> Router {
+    let kept = middleware::from_fn_with_state(sandbox.clone(), keep);
+    routes(sandbox).layer(kept)
+}
+
+/// Writes down what changes something, where acts are written down, before anybody is told.
+/// Fault plans are not: they end with the process.
+async fn keep(State(sandbox): State<Sandbox>, request: Request, next: Next) -> Response {
+    const MOST: usize = 4 << 20;
+    let path = request.uri().path_and_query().map(ToString::to_string);
+    let path = path.unwrap_or_default();
+    let changes = !request.method().is_safe() && !path.starts_with("/_sandbox/faults");
+    if !changes || !sandbox.host.memory.is_on() {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MOST).await else {
+        return refused("the body cannot be read").into_response();
+    };
+    let act = Act::Control {
+        method: head.method.to_string(),
+        path,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
+    let mut gate = sandbox.host.memory.gate().await;
+    let now = sandbox.host.time.pin_now();
+    let response = next.run(Request::from_parts(head, body.into())).await;
+    let at_us = now.at_us();
+    drop(now);
+    if response.status().is_success()
+        && let Err(error) = gate.write(at_us, act)
+    {
+        sandbox.host.fail_to_keep(&error);
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    response
+}
+
+/// The same without the record of changes.
+pub(super) fn routes(sandbox: Sandbox) -> Router {
     Router::new()
         .route("/_sandbox/journal", get(journal))
         .route("/_sandbox/received", get(received))

@@ -20,6 +20,7 @@ mod place;
 mod post;
 mod receipts;
 mod records;
+mod redo;
 mod render;
 mod room;
 mod routes;
@@ -42,6 +43,7 @@ pub use numbers::{LabNumber, lab_numbers};
 pub use receipts::ReceiptStyle;
 pub use records::{ActionRecord, ChatRecord, FileRecord, MessageRecord};
 pub(super) use records::{Receipt, Written};
+pub(super) use redo::Redone;
 pub(super) use routes::router;
 pub use tenants::{Standing, Tenant, TenantKind};
 
