@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
@@ -61,6 +62,10 @@ pub(super) struct SandboxArgs {
     /// `lab`: +17755550100 to +17755550139 always behave in one way each; `plain`: as everybody
     #[arg(long, value_name = "KIND", value_enum, default_value = "lab")]
     numbers: NumbersName,
+    /// Remember in this file what was received, across restarts and crashes; begun where there
+    /// is none
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
     /// How many seconds of the provider's time pass in one of this machine's
     #[arg(long, value_name = "N", default_value = "1")]
     clock_rate: NonZeroU32,
@@ -161,6 +166,9 @@ pub(super) async fn serve(app: &App, args: SandboxArgs) -> Result<Exit, Stop> {
         ..profile
     };
     let sandbox = Sandbox::new(config, address).map_err(|error| fault(&error))?;
+    if let Some(path) = &args.state {
+        recall(app, &sandbox, path).await?;
+    }
     app.out.data(&in_words(&sandbox, &sandbox.paste("chert")))?;
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
@@ -172,6 +180,27 @@ pub(super) async fn serve(app: &App, args: SandboxArgs) -> Result<Exit, Stop> {
     let served = sandbox.serve(listener, shutdown).await;
     signals.abort();
     served.map(|()| Exit::Done).map_err(|error| fault(&error))
+}
+
+/// Reads the state file, and says what was in it.
+async fn recall(app: &App, sandbox: &Sandbox, path: &Path) -> Result<(), Stop> {
+    let shown = path.display();
+    let recalled = sandbox.keep(path).await.map_err(|error| {
+        let cause = std::error::Error::source(&error);
+        let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
+        Stop::could_not_start(format!("the state file '{shown}': {error}{cause}"))
+    })?;
+    if recalled.torn > 0 {
+        app.out.note(&format!(
+            "the last line of '{shown}' was not finished and is dropped; nobody had an answer to it"
+        ));
+    }
+    if recalled.acts > 0 {
+        let messages = sandbox.totals().messages;
+        app.out
+            .note(&format!("'{shown}' holds {messages} messages"));
+    }
+    Ok(())
 }
 
 fn in_words(sandbox: &Sandbox, paste: &Paste) -> String {

@@ -4,25 +4,70 @@
 use std::future::{Ready, ready};
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Query, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, RawQuery, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Sandbox;
 use super::asserting::Assertion;
-use super::chert::{Incoming, LONGEST_FILE, LineChange};
+use super::chert::{Incoming, LineChange};
 use super::faults::FaultPlan;
 use super::journal::Filter;
+use super::memory::Act;
 use super::turning::{Turn, parse_step};
 use crate::domain::phone::Phone;
 
+/// The longest body: a file of the longest kind, in base64.
+const LONGEST_REQUEST: usize = 4 << 20;
+
 /// All routes of the control surface.
 pub(super) fn router(sandbox: Sandbox) -> Router {
+    let kept = middleware::from_fn_with_state(sandbox.clone(), keep);
+    routes(sandbox).layer(kept)
+}
+
+/// Writes down what changes something, where acts are written down, before anybody is told.
+/// Fault plans are not: they end with the process.
+async fn keep(State(sandbox): State<Sandbox>, request: Request, next: Next) -> Response {
+    let path = request.uri().path_and_query().map(ToString::to_string);
+    let path = path.unwrap_or_default();
+    let changes = !request.method().is_safe() && !path.starts_with("/_sandbox/faults");
+    if !changes || !sandbox.host.memory.is_on() {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, LONGEST_REQUEST).await else {
+        return refused("the body cannot be read").into_response();
+    };
+    let act = Act::Control {
+        method: head.method.to_string(),
+        path,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
+    let mut gate = sandbox.host.memory.gate().await;
+    let now = sandbox.host.time.pin_now();
+    let response = next.run(Request::from_parts(head, body.into())).await;
+    let at_us = now.at_us();
+    drop(now);
+    if response.status().is_success()
+        && let Err(error) = gate.write(at_us, act)
+    {
+        sandbox.host.fail_to_keep(&error);
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    response
+}
+
+/// The same without the record of changes.
+pub(super) fn routes(sandbox: Sandbox) -> Router {
     Router::new()
         .route("/_sandbox/journal", get(journal))
         .route("/_sandbox/received", get(received))
@@ -35,7 +80,7 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
         .route("/_sandbox/inbound", post(inbound))
         .route(
             "/_sandbox/files",
-            post(keep_file).layer(DefaultBodyLimit::max(LONGEST_FILE + 1)),
+            post(keep_file).layer(DefaultBodyLimit::max(LONGEST_REQUEST)),
         )
         .route(
             "/_sandbox/faults",
@@ -177,15 +222,20 @@ async fn clear_faults(State(sandbox): State<Sandbox>) -> Response {
     off_thread(sandbox, Sandbox::faults).await
 }
 
-async fn keep_file(
-    State(sandbox): State<Sandbox>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Refused> {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    let kept = sandbox.keep_file(kind.unwrap_or_default(), body);
+/// A file that a person is to send.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    content_type: String,
+    base64: String,
+}
+
+async fn keep_file(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
+    let shape = "a file is {\"content_type\": \"image/png\", \"base64\": \"iVBOR…\"}";
+    let given: Given = serde_json::from_slice(&body).map_err(|_| refused(shape))?;
+    let bytes = STANDARD.decode(&given.base64);
+    let bytes = bytes.map_err(|_| refused("`base64` is not base64"))?;
+    let kept = sandbox.keep_file(&given.content_type, bytes.into());
     let id = kept.map_err(|error| refused(&error.to_string()))?;
     Ok(off_thread(sandbox, move |_| json!({ "attachment_id": id })).await)
 }

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::faults::{Desk, FaultPlan, Fired, Subject};
 use super::journal::{Entry, Journal};
+use super::memory::{Memory, StateError};
 use super::time::{Course, Time};
 
 /// The provider-neutral half of the sandbox.
@@ -25,6 +26,7 @@ pub(super) struct Host {
     patient: AtomicBool,
     journal: Mutex<Journal>,
     traces: AtomicU64,
+    pub(super) memory: Memory,
     waiting: AtomicUsize,
     /// Something was arranged, or the clock was turned: what falls due next may have changed.
     pub(super) stirred: Notify,
@@ -44,6 +46,7 @@ impl Host {
             patient: AtomicBool::new(false),
             journal: Mutex::default(),
             traces: AtomicU64::new(1),
+            memory: Memory::default(),
             waiting: AtomicUsize::new(0),
             stirred: Notify::new(),
             stop: CancellationToken::new(),
@@ -75,6 +78,23 @@ impl Host {
 
     pub(super) fn next_trace(&self) -> u64 {
         self.traces.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// No trace up to this one is given out again, nor one that a request had of which no act
+    /// is known.
+    pub(super) fn passed_trace(&self, trace: u64) {
+        const APART: u64 = 1 << 20;
+        let next = (trace / APART + 1).saturating_mul(APART);
+        self.traces.fetch_max(next, Ordering::Relaxed);
+    }
+
+    /// An act was done that could not be written down: a sandbox that would forget what it
+    /// answers stops.
+    pub(super) fn fail_to_keep(&self, error: &StateError) {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::error!(%error, cause, "the state file failed");
+        self.memory.fail();
+        self.stop.cancel();
     }
 
     pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {

@@ -11,6 +11,7 @@ mod control;
 mod faults;
 mod host;
 mod journal;
+mod memory;
 mod paste;
 mod received;
 mod time;
@@ -37,6 +38,7 @@ pub use faults::{
     Answer, BadPlan, Fault, FaultPlan, FaultReport, Match, RouteMatch, Rule, RuleReport,
 };
 pub use journal::{Filter, RequestRecord};
+pub use memory::{Recalled, StateError};
 pub use paste::{Paste, SECRET_VARIABLE};
 pub use received::{JournalReport, Person, ReceivedReport, Totals};
 pub use time::Clock;
@@ -167,6 +169,8 @@ pub enum SandboxError {
     Address(#[source] std::io::Error),
     #[error("the sandbox's own line '{0}' is no phone number in E.164")]
     Line(&'static str, #[source] PhoneError),
+    #[error("the sandbox stopped, as it could not write its state file")]
+    State,
     #[error("the sandbox stopped serving")]
     Serve(#[source] std::io::Error),
 }
@@ -180,6 +184,7 @@ pub struct Sandbox {
     first: Arc<Tenant>,
     lines: Arc<[Phone]>,
     rate: Option<Limit>,
+    seed: u64,
     address: SocketAddr,
 }
 
@@ -207,6 +212,7 @@ impl Sandbox {
             first: Arc::new(first.unwrap_or_else(|| Tenant::of_seed(config.seed))),
             lines: config.lines.into(),
             rate: config.rate,
+            seed: config.seed,
             address,
         })
     }
@@ -258,6 +264,11 @@ impl Sandbox {
         };
         self.host.tasks.close();
         self.host.tasks.wait().await;
+        // What was answered is written; a loss of power from now on does not undo it either.
+        let synced = self.host.memory.sync().await;
+        if self.host.memory.has_failed() || synced.is_err() {
+            return Err(SandboxError::State);
+        }
         served.map_err(SandboxError::Serve)
     }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -74,7 +75,31 @@ impl Course {
 #[derive(Debug)]
 pub(super) struct Time {
     machine: Clock,
+    /// Where the machine's time stands while one act is done; [`FLOWING`] otherwise.
+    pinned_us: AtomicI64,
     course: Mutex<Course>,
+}
+
+/// No moment at which time is held.
+const FLOWING: i64 = i64::MIN;
+
+/// Both clocks stand while this lives. Whoever asks meanwhile gets that moment, too.
+#[derive(Debug)]
+pub(super) struct Pin<'a> {
+    time: &'a Time,
+    at_us: i64,
+}
+
+impl Pin<'_> {
+    pub(super) fn at_us(&self) -> i64 {
+        self.at_us
+    }
+}
+
+impl Drop for Pin<'_> {
+    fn drop(&mut self) {
+        self.time.pinned_us.store(FLOWING, Ordering::Release);
+    }
 }
 
 impl Time {
@@ -82,6 +107,7 @@ impl Time {
         let now_us = machine.now().as_microsecond();
         Self {
             machine,
+            pinned_us: AtomicI64::new(FLOWING),
             course: Mutex::new(Course {
                 machine_us: now_us,
                 provider_us: now_us,
@@ -92,7 +118,21 @@ impl Time {
     }
 
     pub(super) fn machine(&self) -> Timestamp {
-        self.machine.now()
+        match self.pinned_us.load(Ordering::Acquire) {
+            FLOWING => self.machine.now(),
+            pinned_us => Timestamp::from_microsecond(pinned_us).unwrap_or_default(),
+        }
+    }
+
+    /// Holds both clocks at a moment of the machine's, until the pin goes.
+    pub(super) fn pin(&self, at_us: i64) -> Pin<'_> {
+        self.pinned_us.store(at_us, Ordering::Release);
+        Pin { time: self, at_us }
+    }
+
+    /// Holds both clocks where they are.
+    pub(super) fn pin_now(&self) -> Pin<'_> {
+        self.pin(self.machine.now().as_microsecond())
     }
 
     pub(super) fn course(&self) -> Course {

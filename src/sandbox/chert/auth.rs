@@ -106,7 +106,7 @@ impl Doorman {
         }
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Tenants> {
+    pub(super) fn read(&self) -> std::sync::RwLockReadGuard<'_, Tenants> {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -165,7 +165,14 @@ impl Call {
             request: self.entry.body.unwrap_or_else(|| Digest::of(b"")),
         };
         let planned = self.chert.host.decide(subject);
-        let fired = planned.or_else(|| self.chert.trouble(subject));
+        let troubled = match planned {
+            Some(planned) => Ok(Some(planned)),
+            None => self.chert.trouble(subject).await,
+        };
+        let fired = match troubled {
+            Ok(fired) => fired,
+            Err(refusal) => return self.end(Ending::Refuse(refusal)),
+        };
         let waits = fired
             .as_ref()
             .is_some_and(|fired| fired.fault.delay().is_some());

@@ -14,16 +14,16 @@ use super::store::Store;
 use super::tenants::TenantNo;
 
 /// The longest file that a person can send in the sandbox, in bytes.
-pub(in crate::sandbox) const LONGEST: usize = 20_000_000;
+const LONGEST: usize = 3_000_000;
 /// Of all files together, so that a forgotten loop does not fill the memory.
 const MOST: usize = 200_000_000;
 
 /// Why a file cannot be sent by a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadFile {
-    #[error("the file is empty, or longer than 20 MB")]
+    #[error("the file is empty, or longer than 3 MB")]
     Size,
-    #[error("the file needs a `content-type`, such as image/png")]
+    #[error("the file needs a `content_type`, such as image/png")]
     Kind,
     #[error("the sandbox keeps 200 MB of people's files, and has them; a reset makes room")]
     Full,

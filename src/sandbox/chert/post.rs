@@ -23,6 +23,7 @@ use crate::domain::digest::Digest;
 use crate::sandbox::faults::{Delay, Fired};
 use crate::sandbox::host::Waited;
 use crate::sandbox::journal::time_text;
+use crate::sandbox::memory::CallAct;
 
 /// How many messages a chat's history shows (chert §8.2).
 const HISTORY: usize = 200;
@@ -34,29 +35,41 @@ impl Call {
         payload: Payload,
         fired: Option<Fired>,
     ) -> Result<Done, Refusal> {
-        match (self.route, payload) {
-            (Route::Send, Payload::Json(json)) => {
-                self.post(send_fields::send(self.form(&json))?, fired).await
-            }
-            (Route::Chats, Payload::Json(json)) => {
-                self.post(send_fields::chats(self.form(&json))?, fired)
-                    .await
-            }
-            (Route::Messages, Payload::Json(json)) => {
-                let draft = send_fields::follow_up(self.form(&json), &self.id)?;
-                self.post(draft, fired).await
-            }
-            (Route::Locations, Payload::Json(json)) => {
-                let now_us = self.chert.host.now_us();
-                self.post(cards::location(self.form(&json), now_us)?, fired)
-                    .await
-            }
-            (_, payload) => {
-                self.lie(fired.as_ref(), Delay::Before).await?;
-                let done = self.serve(&payload)?;
-                self.lie(fired.as_ref(), Delay::After).await?;
-                Ok(done)
-            }
+        let act = self.to_keep(&payload);
+        if let Some(draft) = self.draft(&payload) {
+            return self.post(draft?, fired, act).await;
+        }
+        self.lie(fired.as_ref(), Delay::Before).await?;
+        let done = self.keep(act, || self.serve(&payload), |done| done.as_ref().ok());
+        let done = done.await??;
+        self.lie(fired.as_ref(), Delay::After).await?;
+        Ok(done)
+    }
+
+    /// The same at once, when it is done again.
+    pub(super) fn act_again(&self, payload: &Payload) -> Result<Done, Refusal> {
+        let Some(draft) = self.draft(payload) else {
+            return self.serve(payload);
+        };
+        match self.submit(&draft?, None) {
+            Submitted::Done(done) => Ok(done),
+            Submitted::Refused(refusal) => Err(refusal),
+            Submitted::Held(_) | Submitted::Reserved(..) => Err(Refusal::new(code::INTERNAL)),
+        }
+    }
+
+    /// The message to send, where the route sends one.
+    fn draft(&self, payload: &Payload) -> Option<Result<Draft, Refusal>> {
+        let Payload::Json(json) = payload else {
+            return None;
+        };
+        let form = self.form(json);
+        match self.route {
+            Route::Send => Some(send_fields::send(form)),
+            Route::Chats => Some(send_fields::chats(form)),
+            Route::Messages => Some(send_fields::follow_up(form, &self.id)),
+            Route::Locations => Some(cards::location(form, self.entry.provider_us)),
+            _ => None,
         }
     }
 
@@ -79,12 +92,18 @@ impl Call {
     }
 
     /// Accepts a message, once for each key.
-    async fn post(&self, draft: Draft, fired: Option<Fired>) -> Result<Done, Refusal> {
+    async fn post(
+        &self,
+        draft: Draft,
+        fired: Option<Fired>,
+        act: Option<CallAct>,
+    ) -> Result<Done, Refusal> {
         let fired = fired.as_ref();
         let deadline = tokio::time::Instant::now()
             + Duration::try_from(self.chert.hold).unwrap_or(Duration::ZERO);
         loop {
-            match self.submit(&draft, fired) {
+            let submit = || self.submit(&draft, fired);
+            match self.keep(act.clone(), submit, Submitted::done).await? {
                 Submitted::Done(done) => {
                     self.lie(fired, Delay::After).await?;
                     return Ok(done);
@@ -93,7 +112,9 @@ impl Call {
                 Submitted::Held(running) => self.hold(&running, deadline).await?,
                 Submitted::Reserved(reservation, epoch) => {
                     self.lie(fired, Delay::Before).await?;
-                    let done = self.accept(&draft, epoch)?;
+                    let accept = || self.accept(&draft, epoch);
+                    let done = self.keep(act, accept, |done| done.as_ref().ok());
+                    let done = done.await??;
                     self.lie(fired, Delay::After).await?;
                     drop(reservation);
                     return Ok(done);
@@ -257,6 +278,15 @@ enum Submitted {
     /// The key, if there is one, is taken until the reservation goes; the number tells whether
     /// a reset came in between.
     Reserved(Option<Reservation>, u64),
+}
+
+impl Submitted {
+    fn done(&self) -> Option<&Done> {
+        match self {
+            Self::Done(done) => Some(done),
+            Self::Refused(_) | Self::Held(_) | Self::Reserved(..) => None,
+        }
+    }
 }
 
 /// The answer for a message that was accepted: the same whenever it is asked for.

@@ -180,7 +180,6 @@ const ROUTES: &[Row] = &[
     (MethodFilter::GET, "/api/v1/events", Route::Events),
     (MethodFilter::GET, "/api/v1/events/stream", Route::EventStream),
     (MethodFilter::GET, "/api/v1/events/{id}", Route::Event),
-    (MethodFilter::GET, "/api/v1/events/stream", Route::EventStream),
 ];
 
 /// The paths that credentials open, each once, in the order of the table.
@@ -296,15 +295,55 @@ fn prepare(call: &mut Call, head: &Parts, bytes: &[u8]) -> Result<Payload, Refus
 /// `POST /register`: the one route without credentials (chert §15).
 async fn register(mut call: Call, body: Body) -> Response<Body> {
     let ending = match read(&mut call, body).await {
-        Ok(bytes) => parse(&bytes)
-            .and_then(|json| registration(&call.chert, &json))
-            .map_or_else(Ending::Refuse, Ending::Done),
+        Ok(bytes) => match parse(&bytes) {
+            Ok(json) => register_kept(&call, json)
+                .await
+                .map_or_else(Ending::Refuse, Ending::Done),
+            Err(refusal) => Ending::Refuse(refusal),
+        },
         Err(ending) => ending,
     };
     call.end(ending)
 }
 
-fn registration(chert: &Chert, json: &Value) -> Result<Done, Refusal> {
+async fn register_kept(call: &Call, json: Value) -> Result<Done, Refusal> {
+    let payload = Payload::Json(json);
+    let act = call.to_keep(&payload);
+    let done = call.keep(
+        act,
+        || match &payload {
+            Payload::Json(json) => registration(&call.chert, json),
+            Payload::Empty | Payload::File(..) => Err(Refusal::new(code::INVALID_JSON)),
+        },
+        |done| done.as_ref().ok(),
+    );
+    done.await?
+}
+
+/// The route of a request by its method and path, where there is one.
+pub(super) fn find(method: &str, path: &str) -> Option<Route> {
+    let method = MethodFilter::try_from(axum::http::Method::from_bytes(method.as_bytes()).ok()?);
+    let method = method.ok()?;
+    let fits = |pattern: &str| {
+        let named = |piece: &str| piece.starts_with('{');
+        let (mut pieces, mut patterns) = (path.split('/'), pattern.split('/'));
+        loop {
+            match (pieces.next(), patterns.next()) {
+                (None, None) => return true,
+                (Some(piece), Some(pattern)) if piece == pattern || named(pattern) => {}
+                _ => return false,
+            }
+        }
+    };
+    let exact = |(_, pattern, _): &&Row| *pattern == path;
+    let of_method = || ROUTES.iter().filter(|(of, _, _)| *of == method);
+    let found = of_method()
+        .find(exact)
+        .or_else(|| of_method().find(|(_, pattern, _)| fits(pattern)));
+    found.map(|(_, _, route)| *route)
+}
+
+pub(super) fn registration(chert: &Chert, json: &Value) -> Result<Done, Refusal> {
     let email = present(json, "email").ok_or_else(|| missing("email"))?;
     let email = email
         .as_str()

@@ -172,6 +172,14 @@ impl Tenants {
         all
     }
 
+    /// Every name, in the order of the numbers.
+    pub(super) fn slugs(&self) -> Vec<String> {
+        self.known
+            .iter()
+            .map(|known| known.slug.to_string())
+            .collect()
+    }
+
     pub(super) fn by_slug(&self, slug: &str) -> Option<Arc<Known>> {
         self.known.get(*self.by_slug.get(slug)?).cloned()
     }

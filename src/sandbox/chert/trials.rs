@@ -5,10 +5,8 @@ use std::collections::HashMap;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Chert;
 use super::numbers::{self, Lasts};
 use crate::domain::digest::Digest;
-use crate::sandbox::Numbers;
 use crate::sandbox::faults::{Fault, Fired, RouteMatch, Subject};
 
 #[derive(Debug)]
@@ -54,22 +52,6 @@ impl Trials {
             fault,
             released: self.released.clone(),
         })
-    }
-}
-
-impl Chert {
-    /// What goes wrong with a request for a number of the lab.
-    pub(super) fn trouble(&self, subject: Subject<'_>) -> Option<Fired> {
-        let ours = self.receipts.numbers == Numbers::Lab && subject.to.is_some_and(numbers::is_lab);
-        if !ours {
-            return None;
-        }
-        let now_us = self.host.now_us();
-        let mut fired = self.store().trials.decide(subject, now_us)?;
-        if let Fault::LineBusy { wait } = &mut fired.fault {
-            *wait = self.host.time.client_seconds(*wait);
-        }
-        Some(fired)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Upload slots and what may be put into them (chert §10).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::*;
@@ -124,9 +126,10 @@ async fn every_mistake_in_an_upload_has_its_code() {
 }
 
 /// Gives the sandbox a file that a person is to send.
-async fn given(stage: &Stage, kind: &str, bytes: &'static [u8]) -> Answer {
+async fn given(stage: &Stage, kind: &str, bytes: &[u8]) -> Answer {
     let request = stage.control(Method::POST, "/files");
-    answer(request.header("content-type", kind).body(bytes)).await
+    let file = json!({ "content_type": kind, "base64": STANDARD.encode(bytes) });
+    answer(request.body(file.to_string())).await
 }
 
 /// A person writes, over HTTP.
@@ -196,16 +199,20 @@ async fn a_picture_that_a_person_sent_is_read_back_to_the_byte_by_its_account_al
 async fn a_file_that_nobody_can_send_is_refused_in_words() {
     let stage = Stage::new().await;
     stage.greet(DANA, "k1").await;
-    let long: &'static [u8] = vec![0; 20_000_001].leak();
+    let long = vec![0; 3_000_001];
     for (kind, bytes, says) in [
         ("image/png", &b""[..], "empty"),
-        ("image/png", long, "20 MB"),
-        ("png", &b"png"[..], "content-type"),
+        ("image/png", &long[..], "3 MB"),
+        ("png", &b"png"[..], "content_type"),
     ] {
         let refused = given(&stage, kind, bytes).await;
         assert_eq!(refused.status, 400, "{says}");
         assert!(refused.json()["error"].as_str().unwrap().contains(says));
     }
+    let bent = stage.control(Method::POST, "/files");
+    let bent = bent.body(json!({ "content_type": "image/png", "base64": "?" }).to_string());
+    assert_eq!(answer(bent).await.status, 400);
+    assert_eq!(given(&stage, "image/png", &long[1..]).await.status, 200);
     for (files, says) in [(json!([]), "empty"), (json!(["in_nope"]), "not given")] {
         let refused = written(&stage, &json!({ "from": DANA, "files": files })).await;
         assert_eq!(refused.status, 400, "{says}");
