@@ -255,6 +255,7 @@ async fn a_running_clock_has_gone_on_meanwhile() {
 async fn a_reset_is_remembered_too() {
     let mut shelf = Shelf::new();
     let stage = shelf.open().await;
+    stage.stop_clock().await;
     stage.greet(DANA, "k1").await;
     stage.steer(Method::POST, "/reset", &json!({})).await;
     stage.greet(SAM, "k2").await;
