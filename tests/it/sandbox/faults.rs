@@ -242,7 +242,8 @@ async fn a_stop_ends_what_lies_and_what_is_open() {
 #[test]
 fn the_plan_in_the_manual_is_one_that_is_taken() {
     let manual = include_str!("../../../docs/sandbox.md");
-    let (_, rest) = manual.split_once("```json\n").unwrap();
+    let (_, faults) = manual.split_once("\n## Faults\n").unwrap();
+    let (_, rest) = faults.split_once("```json\n").unwrap();
     let (plan, _) = rest.split_once("```").unwrap();
     assert_eq!(FaultPlan::parse(plan.as_bytes()).unwrap().rules.len(), 3);
 }
