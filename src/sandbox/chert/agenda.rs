@@ -112,8 +112,7 @@ impl Store {
         let tenant = chat.tenant;
         // To the millisecond, as for everybody who writes.
         let at_us = at_us - at_us.rem_euclid(1_000);
-        let trace = u64::try_from(event & 0xffff_ffff_ffff).unwrap_or_default();
-        self.receive(tenant, &incoming, (at_us, trace)).ok()
+        self.receive(tenant, &incoming, at_us).ok()
     }
 
     /// When the next thing is due.

@@ -74,7 +74,7 @@ impl Store {
         &mut self,
         tenant: TenantNo,
         incoming: &Incoming,
-        (now_us, trace): (i64, u64),
+        now_us: i64,
     ) -> Result<usize, BadIncoming> {
         let chars = incoming.text.chars().count();
         if chars == 0 && incoming.files.is_empty() || chars > MAX_TEXT_CHARS {
@@ -114,7 +114,8 @@ impl Store {
             at_us: now_us,
             read_at_us: None,
             event_id: event_id.into(),
-            trace,
+            // From the id, not counted on: the same again when it is read back from a file.
+            trace: u64::try_from(id & 0xffff_ffff_ffff).unwrap_or_default(),
         });
         Ok(nth)
     }
@@ -206,10 +207,10 @@ impl Chert {
     pub(in crate::sandbox) fn receive(&self, incoming: &Incoming) -> Result<String, BadIncoming> {
         // To the millisecond, as it is shown: `since` cuts where a client sees the cut.
         let now_us = self.host.now_us();
-        let at = (now_us - now_us.rem_euclid(1_000), self.host.next_trace());
+        let at_us = now_us - now_us.rem_euclid(1_000);
         let mut store = self.store();
         let tenant = store.tenant_of(&incoming.from).unwrap_or(0);
-        let number = store.receive(tenant, incoming, at)?;
+        let number = store.receive(tenant, incoming, at_us)?;
         let event = store
             .inbound
             .get(number)

@@ -12,7 +12,7 @@ impl Stage {
         stage
     }
 
-    async fn stop_clock(&self) {
+    pub(super) async fn stop_clock(&self) {
         let url = format!("{}/clock", self.sandbox.control_url());
         let turn = self.client.put(url).body(r#"{"stopped":true}"#);
         assert_eq!(answer(turn).await.status, 200);

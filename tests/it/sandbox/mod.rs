@@ -21,7 +21,9 @@ mod lab;
 mod lines;
 mod reading;
 mod stream;
+mod state;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -33,7 +35,7 @@ use secrecy::ExposeSecret;
 use sendoff::domain::digest::hex;
 use sendoff::domain::phone::Phone;
 use sendoff::sandbox::{
-    Clock, FaultPlan, Filter, Incoming, Sandbox, SandboxConfig, Tenant, Totals,
+    Clock, FaultPlan, Filter, Incoming, Sandbox, SandboxConfig, StateError, Tenant, Totals,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -100,8 +102,18 @@ impl Stage {
         Self::with(config()).await
     }
 
-    async fn with(mut config: SandboxConfig) -> Self {
-        let now_us = Arc::new(AtomicI64::new(MORNING_US));
+    async fn with(config: SandboxConfig) -> Self {
+        let begun = Self::begin(config, MORNING_US, None).await;
+        begun.expect("it has no state file")
+    }
+
+    /// One that begins at a moment, with what a state file tells.
+    async fn begin(
+        mut config: SandboxConfig,
+        at_us: i64,
+        state: Option<&Path>,
+    ) -> Result<Self, StateError> {
+        let now_us = Arc::new(AtomicI64::new(at_us));
         let hand = Arc::clone(&now_us);
         config.clock =
             Clock::new(move || Timestamp::from_microsecond(hand.load(Ordering::SeqCst)).unwrap());
@@ -109,19 +121,22 @@ impl Stage {
         let tenant = tenant.unwrap_or_else(|| Tenant::of_seed(config.seed));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::new(config, listener.local_addr().unwrap()).unwrap();
+        if let Some(path) = state {
+            sandbox.keep(path).await?;
+        }
         let shutdown = CancellationToken::new();
         let (serving, stop) = (sandbox.clone(), shutdown.clone());
         let server = tokio::spawn(async move {
             serving.serve(listener, stop).await.expect("it serves");
         });
-        Self {
+        Ok(Self {
             sandbox,
             client: Client::new(),
             now_us,
             tenant,
             shutdown,
             server,
-        }
+        })
     }
 
     fn step(&self, length: SignedDuration) {
