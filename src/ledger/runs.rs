@@ -218,12 +218,12 @@ pub(super) type HeldForLine = (DeliveryId, i64, i64);
 /// They are due now; what is left of the hold is why they were not before.
 pub(super) async fn let_go(
     tx: &mut impl SharedTx,
-    held: Vec<HeldForLine>,
+    waiting: Vec<HeldForLine>,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
     let hold = Hold::LineInactive;
     let (mut due, mut happened) = (Vec::new(), BTreeMap::<i64, Vec<Happened>>::new());
-    for (id, run_id, attempt) in held {
+    for (id, run_id, attempt) in waiting {
         let until = now.as_millisecond();
         due.push(HeldBack { id, until, hold });
         let what = DeliveryEvent::Held { until: now, hold };
