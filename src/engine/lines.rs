@@ -104,7 +104,8 @@ impl Watched {
     }
 
     async fn let_go(&self, line: &str) -> Result<(), LedgerError> {
-        self.ledger.line_is_back(&self.name, line).await?;
+        let now = self.clock.now();
+        self.ledger.line_is_back(&self.name, line, now).await?;
         self.gates.reopen(line);
         tracing::info!(line, "the line is active again; its people are written to");
         Ok(())

@@ -187,7 +187,7 @@ patiently! {
     abort write(owner: &Owner, group: &[Write]) -> Vec<Written>;
     stop hold(gate: &Gate, now: Timestamp) -> ();
     stop take_look(gateway: &str, look: Look, now: Timestamp, until: Timestamp) -> Vec<String>;
-    stop line_is_back(gateway: &str, line: &str) -> ();
+    stop line_is_back(gateway: &str, line: &str, now: Timestamp) -> ();
     stop gates(gateway: &str, now: Timestamp) -> Vec<Gate>;
     stop messages_to(gateway: &str, phone: &Phone) -> HashSet<String>;
     stop looks(request: &LookRequest<'_>) -> Looks;

@@ -894,8 +894,13 @@ pub trait Ledger: Debug + Send + Sync {
         until: Timestamp,
     ) -> Result<Vec<String>, LedgerError>;
 
-    /// A line takes part in messaging again: its people may be written to.
-    async fn line_is_back(&self, gateway: &str, line: &str) -> Result<(), LedgerError>;
+    /// A line takes part in messaging again: whoever was held for it is due now, in every run.
+    async fn line_is_back(
+        &self,
+        gateway: &str,
+        line: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError>;
 
     /// The open gates of a gateway that hold everybody or a line, by line.
     async fn gates(&self, gateway: &str, now: Timestamp) -> Result<Vec<Gate>, LedgerError>;

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::events;
+use super::events::{self, Happened};
 use super::rows::{FactRow, RunRow, instant, instants, named, number};
-use super::shapes::Lost;
+use super::shapes::{HeldBack, Lost};
 use super::tx::SharedTx;
 use super::{DeliveryId, FailureGroup, Gate, Held, LedgerError, RunFacts, RunRecord};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
-use crate::domain::history::RunEvent;
+use crate::domain::history::{DeliveryEvent, RunEvent};
 use crate::domain::run::{RunId, RunState};
 
 /// Failures that differ are listed up to this many.
@@ -210,6 +210,33 @@ pub(super) fn hold_up(
             facts.holds.push((inactive, all, until));
         }
         facts.held_up.insert(line, all);
+    }
+    Ok(())
+}
+
+/// A delivery that waits for a line to take part in messaging: its id, run and attempts.
+pub(super) type HeldForLine = (DeliveryId, i64, i64);
+
+/// They are due now; what is left of the hold is why they were not before.
+pub(super) async fn let_go(
+    tx: &mut impl SharedTx,
+    waiting: Vec<HeldForLine>,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let hold = Hold::LineInactive;
+    let (mut due, mut happened) = (Vec::new(), BTreeMap::<i64, Vec<Happened>>::new());
+    for (id, run_id, attempt) in waiting {
+        let until = now.as_millisecond();
+        due.push(HeldBack { id, until, hold });
+        let what = DeliveryEvent::Held { until: now, hold };
+        let event = Happened::to_delivery(id, number(attempt)?, now, &what)?;
+        happened.entry(run_id).or_default().push(event);
+    }
+    if !due.is_empty() {
+        tx.hold_back(&due).await?;
+    }
+    for (run_id, happened) in happened {
+        events::note(tx, run_id, happened).await?;
     }
     Ok(())
 }

@@ -117,6 +117,7 @@ macro_rules! conformance {
                     a_recipients_gate_holds_that_person_in_every_run,
                     an_inactive_line_is_held_past_its_wait_until_it_is_let_go,
                     the_look_at_an_inactive_line_is_one_processes_at_a_time,
+                    a_line_that_is_back_early_is_sent_from_at_once,
                     whoever_waits_for_an_inactive_line_is_counted_as_held,
                 }
                 doubts::{

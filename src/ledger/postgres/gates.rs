@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::super::rows::{self, GateRow};
-use super::super::runs;
+use super::super::runs::{self, HeldForLine};
 use super::super::write::WriteTx;
 use super::super::{Gate, LedgerError, Look, RunFacts, RunRecord};
 use super::claim::after;
@@ -118,9 +118,17 @@ pub(super) async fn line_is_back(
     ledger: &PostgresLedger,
     gateway: &str,
     line: &str,
+    now: Timestamp,
 ) -> Result<(), LedgerError> {
     ledger
-        .transact(Limit::Short, |mut tx| async move {
+        .transact_at(Limit::Long, now, |mut tx, now| async move {
+            let held: Vec<HeldForLine> = sqlx::query_as(sql::HELD_FOR_LINE)
+                .bind(gateway)
+                .bind(line)
+                .bind(now.as_millisecond())
+                .fetch_all(tx.connection())
+                .await?;
+            runs::let_go(&mut tx, held, now).await?;
             sqlx::query(sql::LINE_IS_BACK)
                 .bind(gateway)
                 .bind(line)

@@ -729,6 +729,14 @@ statements! {
         UPDATE gates SET until_at = GREATEST(until_at, $3)
         WHERE gateway = $1 AND recipient = '' AND inactive_at IS NOT NULL AND until_at <= $2
         RETURNING line";
+    /// Deliveries that wait for a line to take part in messaging, in every run of a gateway. One
+    /// that somebody is changing at this moment keeps its time.
+    HELD_FOR_LINE = "
+        SELECT d.id, d.run_id, d.attempt::bigint FROM deliveries d
+        WHERE d.run_id IN (SELECT id FROM runs WHERE gateway = $1) AND d.line = $2
+          AND d.touch IN (0, 1, 2) AND d.state = 'pending' AND d.due_at > $3
+          AND d.hold = 'line_inactive'
+        ORDER BY d.id FOR UPDATE OF d SKIP LOCKED";
     LINE_IS_BACK = "
         DELETE FROM gates
         WHERE gateway = $1 AND recipient = '' AND line = $2 AND inactive_at IS NOT NULL";

@@ -387,8 +387,13 @@ impl Ledger for SqliteLedger {
         gates::take_look(self, gateway, (look, now), until).await
     }
 
-    async fn line_is_back(&self, gateway: &str, line: &str) -> Result<(), LedgerError> {
-        gates::line_is_back(self, gateway, line).await
+    async fn line_is_back(
+        &self,
+        gateway: &str,
+        line: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        gates::line_is_back(self, gateway, line, now).await
     }
 
     async fn gates(&self, gateway: &str, now: Timestamp) -> Result<Vec<Gate>, LedgerError> {

@@ -796,6 +796,13 @@ statements! {
         UPDATE gates SET asked_at = ?3, until_at = MAX(until_at, ?4)
         WHERE gateway = ?1 AND recipient = '' AND inactive_at IS NOT NULL AND until_at <= ?2
         RETURNING line";
+    /// Deliveries that wait for a line to take part in messaging, in every run of a gateway.
+    HELD_FOR_LINE = "
+        SELECT d.id, d.run_id, d.attempt FROM deliveries d
+        WHERE d.run_id IN (SELECT id FROM runs WHERE gateway = ?1) AND d.line = ?2
+          AND d.touch IN (0, 1, 2) AND d.state = 'pending' AND d.due_at > ?3
+          AND d.hold = 'line_inactive'
+        ORDER BY d.id";
     LINE_IS_BACK = "
         DELETE FROM gates
         WHERE gateway = ? AND recipient = '' AND line = ? AND inactive_at IS NOT NULL";

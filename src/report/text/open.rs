@@ -57,6 +57,9 @@ impl Summary<'_> {
             Some(Hold::Retry) => "refused for now, to be tried again",
             Some(Hold::Window) => "outside the allowed hours",
             Some(Hold::LineCapacity) => "the line is at its limit",
+            Some(Hold::LineInactive) if self.facts.held_up.is_empty() => {
+                return "held while their line was not active; due now".to_owned();
+            }
             Some(Hold::LineInactive) => {
                 return "held: their line is not active, and they stay with it".to_owned();
             }
