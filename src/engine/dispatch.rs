@@ -217,8 +217,8 @@ async fn send(
     let _looking = AbortOnDropHandle::new(tokio::spawn({
         let (run, end, seed) = (engine.run.clone(), blind.child_token(), session.seed);
         async move {
-            let (seen, _) = watch::channel(Seen::default());
-            looker.watch(&run, Unless::Never, seed, (&seen, &end)).await;
+            let (told, _) = watch::channel(Seen::default());
+            looker.watch(&run, Unless::Never, seed, (&told, &end)).await;
         }
     }));
     let floor = Floor::new(engine, session, (shop, lines));

@@ -111,18 +111,18 @@ impl Looker {
     }
 
     /// Looks whenever something is due and the rate has room, until it is told to end, or until
-    /// all is known where `Unless::AllKnown`. What was seen so far is told by `seen`. A ledger or
+    /// all is known where `Unless::AllKnown`. What was seen so far is told to `told`. A ledger or
     /// a provider that is away makes it only late.
     pub(super) async fn watch(
         &self,
         run: &RunRecord,
         unless: Unless,
         seed: u64,
-        (seen, end): (&watch::Sender<Seen>, &CancellationToken),
+        (told, end): (&watch::Sender<Seen>, &CancellationToken),
     ) -> Watched {
         let mut chance = fastrand::Rng::with_seed(seed);
         loop {
-            let looking = self.step(run, chance.u32(..1_000), seen);
+            let looking = self.step(run, chance.u32(..1_000), told);
             let step = tokio::select! {
                 // cancel-safe: nothing is held while waiting
                 () = end.cancelled() => return Watched::Ended,

@@ -23,7 +23,7 @@ pub enum Tracked {
     Stopped,
 }
 
-/// Tracks a run for as long as `time`. What was seen so far is told by `seen`.
+/// Tracks a run for as long as `time`. What was seen so far is told to `told`.
 ///
 /// # Errors
 /// The ledger's, before it has begun.
@@ -31,7 +31,7 @@ pub async fn track(
     at: &Looker,
     run: &RunRecord,
     (time, seed): (Duration, u64),
-    seen: &watch::Sender<Seen>,
+    told: &watch::Sender<Seen>,
     stop: &CancellationToken,
 ) -> Result<Tracked, LedgerError> {
     let end = stop.child_token();
@@ -47,7 +47,7 @@ pub async fn track(
         // cancel-safe: nothing is held while waiting
         () = stop.cancelled() => Tracked::Stopped,
         // cancel-safe: what was asked and not kept is looked at again
-        watched = at.watch(run, Unless::AllKnown, seed, (seen, &end)) => match watched {
+        watched = at.watch(run, Unless::AllKnown, seed, (told, &end)) => match watched {
             Watched::AllKnown => Tracked::AllKnown,
             Watched::Ended => Tracked::Stopped,
         },
