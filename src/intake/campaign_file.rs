@@ -176,6 +176,14 @@ fn campaign(reader: &Reader, root: &Node, path: &Path) -> Option<Campaign> {
         "channel",
         "remove it; this version sends through Chert, with the lines in `from`",
     );
+    fields.refuse(
+        reader,
+        "to",
+        "a campaign writes to each person alone, never to a group: everybody in a group would see \
+         who else is in it, and one STOP could not be kept for one person",
+        "remove it, and name the people in a list under `recipients`; everybody gets a message of \
+         their own",
+    );
     fields.finish(reader);
     Some(Campaign {
         name: name?,

@@ -466,7 +466,8 @@ async fn next_at(
     }
     // Slots are asked for while part of those that were reserved before are still to come: asked
     // for when they are due, each would be late by as long as the asking takes.
-    let ahead = request.horizon.duration_since(now) / if request.sated { 4 } else { 2 };
+    let quarters = if request.sated { 2 } else { 3 };
+    let ahead = request.horizon.duration_since(now) / 4 * quarters;
     let mut earliest: Option<Timestamp> = None;
     for (line, at) in due {
         let slot = stored(Timestamp::from_microsecond(room.pace.slot(&line, request)))?;

@@ -301,11 +301,17 @@ impl<'t> Fields<'t> {
     /// A field that belongs to the format and that this version cannot honour: it is refused,
     /// for a safety setting that is read and ignored is worse than none.
     pub(crate) fn unsupported(&mut self, reader: &Reader, name: &'static str, instead: &str) {
+        let why = format!("this version does not support '{name}' yet");
+        self.refuse(reader, name, &why, instead);
+    }
+
+    /// A field that somebody may expect and that is deliberately not in the format.
+    pub(crate) fn refuse(&mut self, reader: &Reader, name: &'static str, why: &str, instead: &str) {
         self.refused.push(name);
         if let Some(entry) = self.entries.iter().find(|entry| entry.key == name) {
             reader.report(
                 &entry.key_range,
-                Problem::error(format!("this version does not support '{name}' yet"))
+                Problem::error(why)
                     .label("cannot be honoured")
                     .help(instead),
             );
