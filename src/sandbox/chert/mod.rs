@@ -2,6 +2,7 @@
 //! it remembers; shares no code with the client, so that each side checks the other.
 
 mod actions;
+mod album;
 mod auth;
 mod capacity;
 mod cards;
@@ -14,6 +15,7 @@ mod inbound;
 mod keys;
 mod lines;
 mod parts;
+mod phones;
 mod pictures;
 mod place;
 mod post;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::actions::Deed;
+use super::album::Album;
 use super::capacity::{Capacity, Touches};
 use super::edits::Edited;
 use super::errors::Refusal;
@@ -123,6 +124,7 @@ pub(super) struct Store {
     /// What was done in chats besides sending.
     pub(super) deeds: Vec<Deed>,
     pub(super) pictures: Pictures,
+    pub(super) album: Album,
 }
 
 impl Store {
@@ -142,6 +144,7 @@ impl Store {
             inbound: Vec::new(),
             deeds: Vec::new(),
             pictures: Pictures::default(),
+            album: Album::default(),
         }
     }
 
@@ -180,6 +183,7 @@ impl Store {
             inbound: Vec::new(),
             deeds: Vec::new(),
             pictures: Pictures::default(),
+            album: Album::default(),
         };
         self.lines.iter_mut().for_each(Line::restore);
     }
