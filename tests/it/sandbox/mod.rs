@@ -17,6 +17,7 @@ mod hostile;
 mod inbound;
 mod keys;
 mod lines;
+mod phones;
 mod reading;
 mod stream;
 
