@@ -13,6 +13,7 @@ mod interrupts;
 mod ledger;
 mod open;
 mod output;
+mod phones;
 mod place;
 mod preflight;
 mod preview;

@@ -20,6 +20,8 @@ use crate::sandbox::{Clock, Sandbox, SandboxConfig, Tenant};
 #[derive(Debug)]
 pub(super) struct Rehearsal {
     pub(super) ready: Ready,
+    /// Where the phones of its people are looked at.
+    pub(super) page: String,
     _end: DropGuard,
 }
 
@@ -45,7 +47,7 @@ pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop>
         ..SandboxConfig::default()
     };
     let sandbox = Sandbox::new(config, address).map_err(|error| failed(&error))?;
-    let base_url = sandbox.base_url();
+    let (base_url, page) = (sandbox.base_url(), sandbox.page_url());
     tracing::info!(%base_url, "the sandbox listens");
     let end = CancellationToken::new();
     let shutdown = end.clone();
@@ -77,6 +79,7 @@ pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop>
     };
     Ok(Rehearsal {
         ready,
+        page,
         _end: end.drop_guard(),
     })
 }

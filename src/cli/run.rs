@@ -10,10 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::caps::{self, Prospect};
 use super::drive::{self, Portion, drive};
 use super::freeze::{self, Birth, Source};
+use super::interrupts::Interrupts;
 use super::open::FoundSettings;
 use super::place::Place;
 use super::preflight::{self, Ready};
-use super::{App, Exit, Format, Stop, open, rehearsal, when};
+use super::{App, Exit, Format, Stop, open, phones, rehearsal, when};
 use crate::domain::delivery::{Counts, SkipReason};
 use crate::domain::duration;
 use crate::domain::phone::Phone;
@@ -29,6 +30,8 @@ use crate::ledger::{FreezeFacts, Ledger, RunRecord};
 #[command(after_help = "\
 Examples:
   sendoff run campaigns/review-request.yaml --sandbox        rehearse in a local sandbox
+  sendoff run campaigns/review-request.yaml --sandbox --phones
+                                                             and see what everybody gets
   sendoff run campaigns/review-request.yaml --only +12025550143
                                                              the real thing, to one person first
   sendoff run campaigns/review-request.yaml                  everybody; asks before it sends
@@ -44,6 +47,9 @@ pub(super) struct RunArgs {
     /// Rehearse: send to a sandbox inside this program; nothing leaves the machine
     #[arg(long, conflicts_with_all = ["due", "occurrence"])]
     sandbox: bool,
+    /// Show the people's phones in a browser, and let them answer there, until Ctrl-C
+    #[arg(long, requires = "sandbox")]
+    phones: bool,
     /// At most so many messages this time; the rest stays pending (exit code 4)
     #[arg(long, value_name = "N")]
     limit: Option<NonZeroU64>,
@@ -162,8 +168,19 @@ async fn rehearse(
         ));
     }
     let facts = ledger.facts(&record.run, app.clock.now()).await?;
+    if args.phones {
+        app.out
+            .note(&format!("The phones: {} in a browser.", rehearsal.page));
+    }
+    // One that comes while it is still being sent ends all of it.
+    let end = Interrupts::listen();
+    let run = record.clone();
     let known = (record, facts.counts);
-    drive(app, ledger, &rehearsal.ready, known, portion).await
+    let exit = drive(app, ledger.clone(), &rehearsal.ready, known, portion).await?;
+    if args.phones {
+        phones::hear_until(app, &ledger, (&rehearsal, &run), end).await?;
+    }
+    Ok(exit)
 }
 
 /// A run against a real account.

@@ -206,11 +206,13 @@ async fn recall(app: &App, sandbox: &Sandbox, path: &Path) -> Result<(), Stop> {
 fn in_words(sandbox: &Sandbox, paste: &Paste) -> String {
     format!(
         "The sandbox listens at {}\n\n# sendoff.yaml\n{}\n# in the campaign\n{}\n\
-         # in the shell that runs sendoff\n{}\nWhat was received: {}/received   Ctrl-C ends it.\n",
+         # in the shell that runs sendoff\n{}\nThe phones of those who received something: {}\n\
+         What was received: {}/received   Ctrl-C ends it.\n",
         sandbox.base_url(),
         paste.settings,
         paste.campaign,
         paste.export,
+        sandbox.page_url(),
         sandbox.control_url(),
     )
 }

@@ -3,16 +3,19 @@
 //!
 //! [`Sandbox`] is the handle: it serves, and tells what was received. `wire` and `host` are
 //! the ground, `faults` and `journal` what happens to a request and what is kept of it,
-//! `chert` the provider, `control` the surface under `/_sandbox/`.
+//! `chert` the provider, `control` the surface under `/_sandbox/`, `phones` the page for people, and
+//! `guard` keeps strangers from both.
 
 mod asserting;
 mod chert;
 mod control;
 mod faults;
+mod guard;
 mod host;
 mod journal;
 mod memory;
 mod paste;
+mod phones;
 mod received;
 mod time;
 mod turning;
@@ -222,6 +225,11 @@ impl Sandbox {
         format!("http://{}/api/v1", self.address)
     }
 
+    /// Where the phones are looked at, in a browser.
+    pub fn page_url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
     /// Where the control surface is: ends in `/_sandbox`.
     pub fn control_url(&self) -> String {
         format!("http://{}/_sandbox", self.address)
@@ -240,7 +248,11 @@ impl Sandbox {
             abort: abort.clone(),
         };
         let app = chert::router(Arc::clone(&self.chert))
-            .merge(control::router(self.clone()))
+            .merge(
+                control::router(self.clone())
+                    .merge(phones::router(self.clone()))
+                    .layer(axum::middleware::from_fn(guard::keep_out_strangers)),
+            )
             .into_make_service_with_connect_info::<Cut>();
         let stop = self.host.stop.clone();
         let stopping = async move {

@@ -17,6 +17,7 @@ mod init;
 mod layers;
 mod ledger;
 mod machine;
+mod phones;
 mod preview;
 mod readme;
 mod sandbox;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+pub(crate) mod browser;
 mod frozen;
 mod machines;
 mod mounts;

@@ -128,7 +128,7 @@ impl Inbound {
     }
 
     /// The text first, then the files.
-    fn parts(&self) -> Vec<Value> {
+    pub(super) fn parts(&self) -> Vec<Value> {
         let text = Some(&*self.text).filter(|text| !text.is_empty());
         let text = text.map(|text| json!({ "type": "text", "value": text }));
         let files = self.files.iter();

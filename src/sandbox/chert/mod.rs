@@ -3,6 +3,7 @@
 
 mod actions;
 mod agenda;
+mod album;
 mod auth;
 mod capacity;
 mod cards;
@@ -16,6 +17,7 @@ mod keys;
 mod lines;
 mod numbers;
 mod parts;
+mod phones;
 mod pictures;
 mod place;
 mod post;

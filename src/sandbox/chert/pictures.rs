@@ -86,6 +86,13 @@ impl Pictures {
         true
     }
 
+    /// For whoever looks at the phones: with its type.
+    pub(super) fn shown(&self, tenant: TenantNo, id: &str) -> Option<(String, Bytes)> {
+        let picture = self.of(tenant, id)?;
+        let kind = picture.content_type.to_str().ok()?;
+        Some((kind.to_owned(), picture.bytes.clone()))
+    }
+
     fn of(&self, tenant: TenantNo, id: &str) -> Option<&Picture> {
         let picture = self.kept.get(&parse(id)?)?;
         (picture.tenant == Some(tenant)).then_some(picture)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::actions::Deed;
 use super::agenda::Agenda;
+use super::album::Album;
 use super::capacity::{Capacity, Touches};
 use super::edits::Edited;
 use super::errors::Refusal;
@@ -129,6 +130,7 @@ pub(super) struct Store {
     pub(super) numbers: bool,
     pub(super) trials: Trials,
     pub(super) agenda: Agenda,
+    pub(super) album: Album,
 }
 
 impl Store {
@@ -151,6 +153,7 @@ impl Store {
             pictures: Pictures::default(),
             trials: Trials::default(),
             agenda: Agenda::default(),
+            album: Album::default(),
         }
     }
 
@@ -192,6 +195,7 @@ impl Store {
             pictures: Pictures::default(),
             trials: Trials::default(),
             agenda: Agenda::default(),
+            album: Album::default(),
         };
         self.lines.iter_mut().for_each(Line::restore);
     }

@@ -1,4 +1,5 @@
-//! `PUT` of an attachment's bytes (chert §10.2): read as a stream, hashed, counted, not kept.
+//! `PUT` of an attachment's bytes (chert §10.2): read as a stream, hashed and counted; of pictures
+//! the [`Album`] gets a print.
 
 use axum::body::{Body, HttpBody};
 use axum::http::Response;
@@ -6,6 +7,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use futures_util::StreamExt;
 
+use super::album::{self, Album, Print};
 use super::auth::Proof;
 use super::errors::{Refusal, code};
 use super::exchange::{Call, Done, Ending, Payload};
@@ -15,11 +17,19 @@ use crate::domain::digest::{Digest, Hasher};
 /// Checks what can be checked before the first byte, reads, and hands over.
 pub(super) async fn handle(mut call: Call, head: Parts, body: Body) -> Response<Body> {
     let read = match open(&mut call, &head, &body) {
-        Ok(most) => read(body, most).await,
+        Ok(most) => read(body, most, Album::wants(content_type(&head))).await,
         Err(refusal) => Err(Ending::Refuse(refusal)),
     };
     match read {
-        Ok((digest, size)) => {
+        Ok((digest, size, bytes)) => {
+            if let (Some(bytes), Some(kind)) = (bytes, content_type(&head)) {
+                let print = Print {
+                    content_type: kind.to_owned(),
+                    bytes: bytes.into(),
+                };
+                let mut store = call.chert.store();
+                store.album.keep(call.tenant, &call.id, print);
+            }
             call.entry.body = Some(digest);
             call.entry.bytes = size;
             call.run(Payload::File(digest, size)).await
@@ -45,8 +55,18 @@ fn open(call: &mut Call, head: &Parts, body: &Body) -> Result<u64, Refusal> {
     Ok(most)
 }
 
-async fn read(body: Body, most: u64) -> Result<(Digest, u64), Ending> {
+fn content_type(head: &Parts) -> Option<&str> {
+    head.headers.get(CONTENT_TYPE)?.to_str().ok()
+}
+
+/// Digest and size, and the bytes if they are `wanted` and not too many.
+async fn read(
+    body: Body,
+    most: u64,
+    wanted: bool,
+) -> Result<(Digest, u64, Option<Vec<u8>>), Ending> {
     let (mut hash, mut size) = (Hasher::default(), 0u64);
+    let mut bytes = wanted.then(Vec::new);
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Ending::SILENCE)?;
@@ -55,8 +75,12 @@ async fn read(body: Body, most: u64) -> Result<(Digest, u64), Ending> {
             return Err(Ending::Refuse(too_large()));
         }
         hash.update(&chunk);
+        bytes = bytes.filter(|kept| kept.len() + chunk.len() <= album::LONGEST);
+        if let Some(bytes) = &mut bytes {
+            bytes.extend_from_slice(&chunk);
+        }
     }
-    Ok((hash.finish(), size))
+    Ok((hash.finish(), size, bytes))
 }
 
 fn too_large() -> Refusal {

@@ -19,9 +19,10 @@ mod inbound;
 mod keys;
 mod lab;
 mod lines;
+mod phones;
 mod reading;
-mod stream;
 mod state;
+mod stream;
 
 use std::path::Path;
 use std::sync::Arc;
