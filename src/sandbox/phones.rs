@@ -37,6 +37,8 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
             "/_sandbox/page/phones.js",
             get(|| async { own(SCRIPT, "text/javascript; charset=utf-8") }),
         )
+        // A browser asks for one whatever the page says.
+        .route("/favicon.ico", get(|| async { StatusCode::NO_CONTENT }))
         .route("/_sandbox/phones", get(phones))
         .route("/_sandbox/phones/{phone}", get(phone))
         .route("/_sandbox/phones/media/{tenant}/{id}", get(picture))

@@ -66,7 +66,7 @@ async fn a_campaign_is_seen_as_its_people_get_it_and_a_stop_is_heard() {
              || document.querySelector('#bubbles .status').textContent.includes('read')",
         )
         .await;
-    browser.picture(&project.path("wide.png")).await;
+    browser.picture("wide.png").await;
 
     // An answer that is typed appears as the person's own, and is heard as what it is.
     browser.enter("#text", "Thank you!\u{e007}").await;
@@ -92,7 +92,7 @@ async fn a_campaign_is_seen_as_its_people_get_it_and_a_stop_is_heard() {
             .then_some(())
     })
     .await;
-    browser.picture(&project.path("stop.png")).await;
+    browser.picture("stop.png").await;
     let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "{complaints:?}");
     browser.close().await;
@@ -165,7 +165,7 @@ async fn what_arrives_while_the_page_is_open_appears_and_markup_is_text() {
         true,
         "it is wider than the window"
     );
-    browser.picture(&project.path("narrow.png")).await;
+    browser.picture("narrow.png").await;
     browser.click("#back").await;
     browser
         .until(

@@ -19,18 +19,26 @@
   let shown = "";
   let line = null;
 
+  // By phone: what is there stays there, so that nothing moves away from under a click.
+  const items = new Map();
+
   const person = (one) => {
-    const item = make("li");
-    const button = make("button");
-    button.type = "button";
-    button.dataset.phone = one.phone;
-    button.setAttribute("aria-current", String(one.phone === chosen));
-    button.append(make("span", "number", one.phone), make("span", "at", time(one.at)));
-    const words = make("span", one.opted_out ? "words out" : "words", one.text || "…");
-    if (one.opted_out) words.prepend("Opted out · ");
-    button.append(words);
-    button.addEventListener("click", () => choose(one.phone));
-    item.append(button);
+    let item = items.get(one.phone);
+    if (!item) {
+      item = make("li");
+      const button = make("button");
+      button.type = "button";
+      button.dataset.phone = one.phone;
+      button.setAttribute("aria-current", String(one.phone === chosen));
+      button.append(make("span", "number", one.phone), make("span", "at"), make("span", "words"));
+      button.addEventListener("click", () => choose(one.phone));
+      item.append(button);
+      items.set(one.phone, item);
+    }
+    const [, when, words] = item.firstChild.children;
+    when.textContent = time(one.at);
+    words.className = one.opted_out ? "words out" : "words";
+    words.textContent = `${one.opted_out ? "Opted out · " : ""}${one.text || "…"}`;
     return item;
   };
 
@@ -41,9 +49,13 @@
     if (answer.status === 304) return;
     const { version: now, people, phones } = await answer.json();
     version = now;
-    const focused = document.activeElement?.dataset?.phone;
-    at("people").replaceChildren(...phones.map(person));
-    if (focused) document.querySelector(`[data-phone="${CSS.escape(focused)}"]`)?.focus();
+    const wanted = phones.map(person);
+    const list = at("people");
+    if (wanted.length !== list.children.length || wanted.some((item, n) => item !== list.children[n])) {
+      const focused = document.activeElement;
+      list.replaceChildren(...wanted);
+      if (list.contains(focused)) focused.focus({ preventScroll: true });
+    }
     const some = people === 1 ? "1 phone" : `${people} phones`;
     at("count").textContent =
       people === 0 ? "Nobody has been written to yet." :

@@ -47,7 +47,7 @@ async fn a_phone_shows_both_sides_with_receipts_and_edits_in_their_order() {
     let chat = chat_of(&sent);
     stage.step(SignedDuration::from_secs(3));
     stage.hear(DANA, "Who is this?");
-    let edit = json!({ "text": "Hello again" });
+    let edit = json!({ "new_text": "Hello again", "edited_part_index": 0 });
     let message = message_of(&sent);
     stage
         .done(&format!("/messages/{message}/edit"), &edit)

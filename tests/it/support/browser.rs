@@ -1,7 +1,7 @@
 //! A real browser, driven over WebDriver (W3C) by a chromedriver of the test's own.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct Browser {
     driver: Child,
     client: Client,
     session: String,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -45,9 +45,9 @@ impl Browser {
                 .build()
                 .unwrap(),
             session: home.clone(),
-            _profile: profile,
+            profile,
         };
-        let folder = browser._profile.path().join("profile");
+        let folder = browser.profile.path().join("profile");
         let args = [
             "--headless".to_owned(),
             "--no-sandbox".to_owned(),
@@ -75,6 +75,12 @@ impl Browser {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Value) -> Value {
+        let value = self.try_to(method, path, body).await;
+        assert!(value.get("error").is_none(), "{path}: {value:#}");
+        value
+    }
+
+    async fn try_to(&self, method: Method, path: &str, body: Value) -> Value {
         let request = self
             .client
             .request(method.clone(), format!("{}{path}", self.session));
@@ -85,7 +91,6 @@ impl Browser {
         let answer = request.send().await.unwrap();
         let text = answer.text().await.unwrap();
         let answer: Value = serde_json::from_str(&text).unwrap();
-        assert!(answer["value"].get("error").is_none(), "{path}: {answer:#}");
         answer["value"].clone()
     }
 
@@ -109,16 +114,28 @@ impl Browser {
         found[ELEMENT].as_str().unwrap().to_owned()
     }
 
+    /// Does something to an element, and again where the page has just put another in its place.
+    async fn touch(&self, css: &str, deed: &str, body: Value) {
+        until(css, async || {
+            let path = format!("/element/{}/{deed}", self.find(css).await);
+            let done = self.try_to(Method::POST, &path, body.clone()).await;
+            match done["error"].as_str() {
+                None => Some(()),
+                Some("stale element reference") => None,
+                Some(_) => panic!("{css}: {done:#}"),
+            }
+        })
+        .await;
+    }
+
     /// Clicks as a person does: what is covered or not there cannot be clicked.
     pub(crate) async fn click(&self, css: &str) {
-        let path = format!("/element/{}/click", self.find(css).await);
-        self.ask(Method::POST, &path, json!({})).await;
+        self.touch(css, "click", json!({})).await;
     }
 
     /// Types on the keyboard; `\u{e007}` is the Enter key.
     pub(crate) async fn enter(&self, css: &str, text: &str) {
-        let path = format!("/element/{}/value", self.find(css).await);
-        self.ask(Method::POST, &path, json!({ "text": text })).await;
+        self.touch(css, "value", json!({ "text": text })).await;
     }
 
     /// What the browser's console says: refused scripts and failed requests stand there.
@@ -130,12 +147,15 @@ impl Browser {
         lines.map(|line| line["message"].to_string()).collect()
     }
 
-    /// A picture of the page as a PNG.
-    pub(crate) async fn picture(&self, file: &Path) {
+    /// A picture of the page as a PNG, also for whoever wants to look at it: in the folder that
+    /// `SENDOFF_SCREENSHOTS` names.
+    pub(crate) async fn picture(&self, name: &str) {
         let picture = self.ask(Method::GET, "/screenshot", Value::Null).await;
         let bytes = STANDARD.decode(picture.as_str().unwrap()).unwrap();
         assert!(bytes.starts_with(b"\x89PNG"));
-        fs::write(file, bytes).unwrap();
+        let folder = std::env::var_os("SENDOFF_SCREENSHOTS");
+        let folder = folder.map_or_else(|| self.profile.path().to_owned(), PathBuf::from);
+        fs::write(folder.join(name), bytes).unwrap();
     }
 
     /// Closes the window before the driver is ended, so that no process of it is left.
