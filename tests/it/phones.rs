@@ -92,6 +92,10 @@ async fn a_campaign_is_seen_as_its_people_get_it_and_a_stop_is_heard() {
             .then_some(())
     })
     .await;
+    // However long the conversation, every bubble has room for what it says.
+    let cut = "return [...document.querySelectorAll('#bubbles .bubble')]\
+               .filter(one => one.scrollHeight > one.clientHeight + 1).length";
+    assert_eq!(browser.look(cut).await, 0, "bubbles that are cut");
     browser.picture("stop.png").await;
     let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "{complaints:?}");

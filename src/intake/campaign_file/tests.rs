@@ -171,6 +171,25 @@ fn vars_that_a_template_cannot_name_are_refused() {
 }
 
 #[test]
+fn a_campaign_to_a_group_is_refused_with_its_reason() {
+    for (line, why, help) in [
+        ("to: group", "does not write to a group", "one by one"),
+        ("to: people.csv", "no field 'to'", "`recipients`"),
+    ] {
+        let (file, problems) = read_text(&format!("{FULL}{line}\n"));
+        assert!(file.is_none());
+        let problem = problems.iter().next().unwrap();
+        assert!(problem.message.contains(why), "{problem:?}");
+        assert!(
+            problem.help.as_deref().unwrap().contains(help),
+            "{problem:?}"
+        );
+        let place = problem.place.as_ref().unwrap();
+        assert_eq!((place.line, place.column), (26, 1));
+    }
+}
+
+#[test]
 fn anchors_aliases_and_merge_keys_are_unfolded() {
     let text = format!(
         "{SHORT}vars: &all\n  base: &base {{ a: 1, b: 2 }}\n  more: {{ <<: *base, b: 3 }}\n  \
