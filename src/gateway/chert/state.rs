@@ -144,9 +144,11 @@ mod tests {
 
     #[test]
     fn a_failure_tells_its_code_and_reason_wherever_they_stand() {
-        let failed = |body: &str| match look(body) {
-            Receipt::Failed { failure } => (failure.code, failure.text),
-            other => panic!("{other:?}"),
+        let failed = |body: &str| {
+            let Receipt::Failed { failure } = look(body) else {
+                panic!("not failed: {body}");
+            };
+            (failure.code, failure.text)
         };
         let bare = "taken by the provider and given up later";
         assert_eq!(failed(r#"{"status":"failed"}"#), (None, bare.to_owned()));
