@@ -27,7 +27,9 @@ fn read(body: &[u8], message_id: &str) -> Receipt {
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return Receipt::UnderWay;
     };
-    let message = body.get("message").unwrap_or(&body);
+    // A failure may say why in a text of the same name.
+    let wrapped = body.get("message").filter(|inner| inner.is_object());
+    let message = wrapped.unwrap_or(&body);
     let text = |name: &str| message.get(name).and_then(Value::as_str);
     let time = |name: &str| text(name).and_then(|at| at.parse::<Timestamp>().ok());
     let id = text("id").or_else(|| text("message_id"));
