@@ -1,5 +1,6 @@
 //! `--track`: what goes on after the last message, and how it is shown.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -149,7 +150,7 @@ fn words(counts: &Counts, seen: &Seen) -> String {
         (seen.unknown, "not known to the provider"),
     ] {
         if n > 0 {
-            text += &format!(", {n} {what}");
+            write!(text, ", {n} {what}").ok();
         }
     }
     text

@@ -83,7 +83,8 @@ mod tests {
                 let allowed: &[S] = match now {
                     S::Sent => &[S::Delivered, S::Read, S::Failed],
                     S::Delivered => &[S::Read],
-                    _ => &[],
+                    S::Pending | S::Sending | S::Read | S::Failed | S::Uncertain | S::Skipped
+                    | S::Cancelled => &[],
                 };
                 prop_assert!(allowed.contains(&next), "{now} to {next}");
                 now = next;

@@ -139,10 +139,6 @@ fn columns(runs: &[Glance], view: &View) -> Vec<Column> {
         leaves,
         cells: runs.iter().map(cell).collect(),
     };
-    let number = |tone: Tone, n: u64| {
-        let tone = if n == 0 { Tone::Faint } else { tone };
-        (tone, thousands(n))
-    };
     let all_zero = |state| runs.iter().all(|glance| glance.counts.of(state) == 0);
     let no_skipped = all_zero(DeliveryState::Skipped);
     let no_uncertain = all_zero(DeliveryState::Uncertain);
@@ -178,14 +174,7 @@ fn columns(runs: &[Glance], view: &View) -> Vec<Column> {
             (Tone::Plain, calendar.moment(at, Fine::Minutes))
         }),
     ];
-    if runs
-        .iter()
-        .any(|glance| glance.counts.no_confirmation() > 0)
-    {
-        columns.push(column("UNCONFIRMED", Side::Right, 3, &|_, counts| {
-            number(Tone::Plain, counts.no_confirmation())
-        }));
-    }
+    columns.extend(unconfirmed(runs));
     if runs
         .iter()
         .any(|glance| glance.outlook.next_due_at.is_some())
@@ -193,6 +182,22 @@ fn columns(runs: &[Glance], view: &View) -> Vec<Column> {
         columns.push(whole("NEXT", 1, &|glance| glance.next(&calendar)));
     }
     columns
+}
+
+fn number(tone: Tone, n: u64) -> (Tone, String) {
+    let tone = if n == 0 { Tone::Faint } else { tone };
+    (tone, thousands(n))
+}
+
+/// Only where there is any.
+fn unconfirmed(runs: &[Glance]) -> Option<Column> {
+    let counts = runs.iter().map(|glance| glance.counts.no_confirmation());
+    counts.clone().any(|n| n > 0).then(|| Column {
+        title: "UNCONFIRMED",
+        side: Side::Right,
+        leaves: 3,
+        cells: counts.map(|n| number(Tone::Plain, n)).collect(),
+    })
 }
 
 /// How a run's state strikes the reader.

@@ -338,6 +338,7 @@ fn a_run_as_json_has_every_state_also_at_zero() {
       "last_sent_at": "2026-11-20T16:04:02.000Z",
       "lines": [],
       "next_due_at": null,
+      "no_confirmation": 0,
       "occurrence": "once",
       "reason": null,
       "rehearsal": false,

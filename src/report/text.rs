@@ -252,10 +252,10 @@ impl<'a> Summary<'a> {
         going.then(|| format!("about {} at the average so far", lasting(rest)))
     }
 
-    fn totals(&mut self) {
-        use DeliveryState as S;
-        let read = self.of(S::Read);
-        let rows = [
+    /// What the provider took, and what is known of it since.
+    fn accepted(&self) -> [(Tone, &'static str, u64, &'static str); 4] {
+        let read = self.of(DeliveryState::Read);
+        [
             (
                 Tone::Good,
                 "Sent",
@@ -265,7 +265,7 @@ impl<'a> Summary<'a> {
             (
                 Tone::Good,
                 "  delivered",
-                self.of(S::Delivered) + read,
+                self.of(DeliveryState::Delivered) + read,
                 "it reached the phone",
             ),
             (Tone::Good, "  read", read, "it was opened"),
@@ -275,6 +275,12 @@ impl<'a> Summary<'a> {
                 self.facts.counts.no_confirmation(),
                 "no word of it in three days; it may have arrived",
             ),
+        ]
+    }
+
+    fn totals(&mut self) {
+        use DeliveryState as S;
+        let rows = [
             (
                 Tone::Bad,
                 "Failed",
@@ -310,7 +316,7 @@ impl<'a> Summary<'a> {
         ];
         let figures = thousands(self.run.total).len();
         self.page.gap();
-        for (tone, label, n, meaning) in rows {
+        for (tone, label, n, meaning) in self.accepted().into_iter().chain(rows) {
             if n == 0 && !matches!(label, "Sent" | "Rows in the list") {
                 continue;
             }

@@ -27,7 +27,9 @@ fn read(body: &[u8], message_id: &str) -> Receipt {
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return Receipt::UnderWay;
     };
-    let message = body.get("message").unwrap_or(&body);
+    // A failure may say why in a text of the same name.
+    let wrapped = body.get("message").filter(|inner| inner.is_object());
+    let message = wrapped.unwrap_or(&body);
     let text = |name: &str| message.get(name).and_then(Value::as_str);
     let time = |name: &str| text(name).and_then(|at| at.parse::<Timestamp>().ok());
     let id = text("id").or_else(|| text("message_id"));
@@ -144,9 +146,11 @@ mod tests {
 
     #[test]
     fn a_failure_tells_its_code_and_reason_wherever_they_stand() {
-        let failed = |body: &str| match look(body) {
-            Receipt::Failed { failure } => (failure.code, failure.text),
-            other => panic!("{other:?}"),
+        let failed = |body: &str| {
+            let Receipt::Failed { failure } = look(body) else {
+                panic!("not failed: {body}");
+            };
+            (failure.code, failure.text)
         };
         let bare = "taken by the provider and given up later";
         assert_eq!(failed(r#"{"status":"failed"}"#), (None, bare.to_owned()));
