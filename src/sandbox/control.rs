@@ -70,6 +70,7 @@ async fn keep(State(sandbox): State<Sandbox>, request: Request, next: Next) -> R
 pub(super) fn routes(sandbox: Sandbox) -> Router {
     Router::new()
         .route("/_sandbox/journal", get(journal))
+        .route("/_sandbox/chert/openapi.json", get(openapi))
         .route("/_sandbox/received", get(received))
         .route("/_sandbox/totals", get(totals))
         .route("/_sandbox/assert/{what}", get(assert))
@@ -196,6 +197,12 @@ async fn assert(
         StatusCode::EXPECTATION_FAILED
     };
     Ok((status, Json(verdict)).into_response())
+}
+
+/// What the provider takes and answers.
+fn openapi(State(sandbox): State<Sandbox>) -> Ready<Json<serde_json::Value>> {
+    let server = format!("http://{}", sandbox.address);
+    ready(Json(super::chert::document(&server)))
 }
 
 async fn totals(State(sandbox): State<Sandbox>) -> Response {

@@ -13,7 +13,8 @@ use super::tenants::TenantNo;
 use crate::domain::phone::Phone;
 use crate::sandbox::faults::RouteMatch;
 
-const REACTIONS: [&str; 6] = ["love", "like", "dislike", "laugh", "emphasize", "question"];
+pub(super) const REACTIONS: [&str; 6] =
+    ["love", "like", "dislike", "laugh", "emphasize", "question"];
 
 /// The chat actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use crate::sandbox::journal::{time_text, trace_text};
 
 /// How many events a page has where the request does not say (chert §14).
 const PAGE: usize = 50;
-const LONGEST_PAGE: usize = 200;
+pub(super) const LONGEST_PAGE: usize = 200;
 /// What a line receives is told as this.
 const RECEIVED: &str = "message.received";
 

@@ -148,12 +148,12 @@ fn on(
 }
 
 /// One route: its method, its path, and what it does.
-type Row = (MethodFilter, &'static str, Route);
+pub(super) type Row = (MethodFilter, &'static str, Route);
 
 /// Every route of the provider. The router is made of this table, and so is what a
 /// registration lists.
 #[rustfmt::skip]
-const ROUTES: &[Row] = &[
+pub(super) const ROUTES: &[Row] = &[
     (MethodFilter::POST, "/api/v1/register", Route::Register),
     (MethodFilter::POST, "/api/v1/send", Route::Send),
     (MethodFilter::POST, "/api/v1/chats", Route::Chats),

@@ -34,7 +34,7 @@ pub(super) const EFFECTS: [&str; 14] = [
 pub(super) const MAX_GROUP: usize = 31;
 /// Longest idempotency key in characters; the alphabet is left open, for the contract's own
 /// example has a `+` in it (chert §5, §7.2).
-const MAX_KEY_CHARS: usize = 128;
+pub(super) const MAX_KEY_CHARS: usize = 128;
 
 /// A message whose fields are in order, not yet accepted.
 #[derive(Debug)]
