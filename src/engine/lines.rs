@@ -95,9 +95,11 @@ impl Watched {
         self.guard.ready().await;
         let ours = self.gateway.lines().await;
         for line in held {
-            match still_held(&ours, &line) {
-                None => self.let_go(&line).await?,
-                Some(why) => self.hold(line, why).await?,
+            match said(&ours, &line) {
+                Said::Back => self.let_go(&line).await?,
+                Said::Held(why) => self.hold(line, why).await?,
+                // Held on, for the reason that is known.
+                Said::Nothing => self.hold(line, "").await?,
             }
         }
         Ok(())
@@ -111,14 +113,14 @@ impl Watched {
         Ok(())
     }
 
-    async fn hold(&self, line: String, why: Option<&'static str>) -> Result<(), LedgerError> {
+    async fn hold(&self, line: String, why: &'static str) -> Result<(), LedgerError> {
         let now = self.clock.now();
         let gate = Gate {
             gateway: self.name.clone(),
             held: Held::Line(line),
             until: later(now, LINE_LOOK_AFTER),
             inactive_since: Some(now),
-            reason: why.unwrap_or_default().to_owned(),
+            reason: why.to_owned(),
         };
         self.ledger.hold(&gate, now).await?;
         self.gates.extend(&gate, now, Instant::now());
@@ -126,22 +128,27 @@ impl Watched {
     }
 }
 
-/// Why a line stays held by what the provider says of its lines; `None`: it does not. The inner
-/// `None`: nothing new is known.
-fn still_held(ours: &Result<Vec<Line>, Outcome>, line: &str) -> Option<Option<&'static str>> {
+/// What the provider says of a line that is held.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Back,
+    Held(&'static str),
+    /// It could not be asked.
+    Nothing,
+}
+
+fn said(ours: &Result<Vec<Line>, Outcome>, line: &str) -> Said {
     let ours = match ours {
         Ok(ours) => ours,
         Err(outcome) => {
             tracing::warn!(why = outcome.why(), "the lines cannot be looked at");
-            return Some(None);
+            return Said::Nothing;
         }
     };
     match ours.iter().find(|one| one.phone.expose() == line) {
-        Some(one) if one.active => None,
-        Some(_) => Some(Some("the provider says that the line is not active")),
-        None => Some(Some(
-            "the provider no longer has the line among this account's",
-        )),
+        Some(one) if one.active => Said::Back,
+        Some(_) => Said::Held("the provider says that the line is not active"),
+        None => Said::Held("the provider no longer has the line among this account's"),
     }
 }
 
@@ -162,14 +169,14 @@ mod tests {
             line("+15555550100", true),
             line("+15555550101", false),
         ]);
-        assert_eq!(still_held(&ours, "+15555550100"), None);
-        let inactive = still_held(&ours, "+15555550101").unwrap().unwrap();
-        assert!(inactive.contains("not active"), "{inactive}");
-        let gone = still_held(&ours, "+15555550102").unwrap().unwrap();
-        assert!(gone.contains("no longer"), "{gone}");
+        assert_eq!(said(&ours, "+15555550100"), Said::Back);
+        let inactive = said(&ours, "+15555550101");
+        assert!(matches!(inactive, Said::Held(why) if why.contains("not active")));
+        let gone = said(&ours, "+15555550102");
+        assert!(matches!(gone, Said::Held(why) if why.contains("no longer")));
         let silent = Err(Outcome::StopRun {
             failure: Failure::default(),
         });
-        assert_eq!(still_held(&silent, "+15555550100"), Some(None));
+        assert_eq!(said(&silent, "+15555550100"), Said::Nothing);
     }
 }

@@ -271,8 +271,9 @@ impl Evidence {
             match (opt_out::hear(&one.text), last) {
                 (Heard::Stop, None) => spans.push((one.at_us, None)),
                 (Heard::Start, Some((_, end))) => *end = Some(one.at_us),
-                (Heard::Stop, Some(_)) | (Heard::Start, None) => {}
-                (Heard::Review | Heard::Nothing, _) => {}
+                (Heard::Stop, Some(_))
+                | (Heard::Start, None)
+                | (Heard::Review | Heard::Nothing, _) => {}
             }
         }
         stops.retain(|_, spans| !spans.is_empty());

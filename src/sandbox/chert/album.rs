@@ -31,8 +31,9 @@ pub(super) struct Album {
 
 impl Album {
     /// Whether a file of this type is worth keeping.
-    pub(super) fn wants(content_type: Option<&str>) -> bool {
-        content_type.is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("image/"))
+    pub(super) fn wants(content_type: &&str) -> bool {
+        let kind = content_type.trim().to_ascii_lowercase();
+        kind.starts_with("image/")
     }
 
     pub(super) fn keep(&mut self, tenant: TenantNo, id: &str, print: Print) {

@@ -11,9 +11,9 @@ const BLOCK: &str = "+177555501";
 /// How a message to somebody gets on, in seconds of the provider from its acceptance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fate {
-    pub(super) delivered_s: Option<i64>,
-    pub(super) read_s: Option<i64>,
-    pub(super) failed_s: Option<i64>,
+    pub(super) delivered: Option<i64>,
+    pub(super) read: Option<i64>,
+    pub(super) failed: Option<i64>,
 }
 
 /// What goes wrong with a request that sends to somebody.
@@ -86,17 +86,17 @@ pub(super) fn character(phone: &str) -> Option<Character> {
 /// A message arrives after 2 s and is read after 10 s, as by default.
 const USUAL: Fate = fate(Some(2), Some(10));
 
-const fn fate(delivered_s: Option<i64>, read_s: Option<i64>) -> Fate {
+const fn fate(delivered: Option<i64>, read: Option<i64>) -> Fate {
     Fate {
-        delivered_s,
-        read_s,
-        failed_s: None,
+        delivered,
+        read,
+        failed: None,
     }
 }
 
-const fn fails(failed_s: i64) -> Fate {
+const fn fails(failed: i64) -> Fate {
     Fate {
-        failed_s: Some(failed_s),
+        failed: Some(failed),
         ..fate(None, None)
     }
 }
@@ -357,7 +357,7 @@ mod tests {
     fn nobody_replies_to_what_has_not_come() {
         for one in table() {
             for reply in one.replies {
-                assert!(one.fate.delivered_s.unwrap() <= reply.after_s.0);
+                assert!(one.fate.delivered.unwrap() <= reply.after_s.0);
                 assert!(reply.after_s.0 <= reply.after_s.1);
             }
         }

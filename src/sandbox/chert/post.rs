@@ -69,7 +69,18 @@ impl Call {
             Route::Chats => Some(send_fields::chats(form)),
             Route::Messages => Some(send_fields::follow_up(form, &self.id)),
             Route::Locations => Some(cards::location(form, self.entry.provider_us)),
-            _ => None,
+            Route::Register
+            | Route::History
+            | Route::Attachments
+            | Route::Upload
+            | Route::Download
+            | Route::Message
+            | Route::PhoneNumbers
+            | Route::Events
+            | Route::Event
+            | Route::EventStream
+            | Route::Act(_)
+            | Route::Unknown => None,
         }
     }
 

@@ -76,9 +76,8 @@ impl Fate {
     fn progress(&self, at_us: i64, now_us: i64) -> Progress {
         const SECOND_US: i64 = 1_000_000;
         let after = |seconds: Option<i64>| seconds.map(|seconds| seconds * SECOND_US);
-        let failed =
-            after(self.failed_s).is_some_and(|after| at_us.saturating_add(after) <= now_us);
-        let lengths = (after(self.delivered_s), after(self.read_s));
+        let failed = after(self.failed).is_some_and(|after| at_us.saturating_add(after) <= now_us);
+        let lengths = (after(self.delivered), after(self.read));
         Progress {
             status: if failed { "failed" } else { "sent" },
             ..Progress::SENT

@@ -17,7 +17,7 @@ use crate::domain::digest::{Digest, Hasher};
 /// Checks what can be checked before the first byte, reads, and hands over.
 pub(super) async fn handle(mut call: Call, head: Parts, body: Body) -> Response<Body> {
     let read = match open(&mut call, &head, &body) {
-        Ok(most) => read(body, most, Album::wants(content_type(&head))).await,
+        Ok(most) => read(body, most, content_type(&head).filter(Album::wants)).await,
         Err(refusal) => Err(Ending::Refuse(refusal)),
     };
     match read {
@@ -59,14 +59,14 @@ fn content_type(head: &Parts) -> Option<&str> {
     head.headers.get(CONTENT_TYPE)?.to_str().ok()
 }
 
-/// Digest and size, and the bytes if they are `wanted` and not too many.
+/// Digest and size, and the bytes of a `picture`, if they are not too many.
 async fn read(
     body: Body,
     most: u64,
-    wanted: bool,
+    picture: Option<&str>,
 ) -> Result<(Digest, u64, Option<Vec<u8>>), Ending> {
     let (mut hash, mut size) = (Hasher::default(), 0u64);
-    let mut bytes = wanted.then(Vec::new);
+    let mut bytes = picture.map(|_| Vec::new());
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Ending::SILENCE)?;
