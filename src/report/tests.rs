@@ -287,6 +287,7 @@ fn nobody_answered_or_waits_for_a_day(json: &mut serde_json::Value) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "every field is there to be read")]
 fn a_run_as_json_has_every_state_also_at_zero() {
     let (record, facts) = finished();
     let mut json = run_json(&record, &facts);
