@@ -1,4 +1,4 @@
-//! The OpenAPI document of the provider: made of the route table, the operations, the error
+//! The `OpenAPI` document of the provider: made of the route table, the operations, the error
 //! table and the schemas. States no fact of its own about a single route.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! What each route takes and answers, as the OpenAPI document says it: one small description per
+//! What each route takes and answers, as the `OpenAPI` document says it: one small description per
 //! route. The forms of the bodies are in [`super::schemas`].
 
 use super::actions::Action;
@@ -56,7 +56,20 @@ impl Operation {
         match self.route {
             Route::Register => Opens::Anybody,
             Route::Upload => Opens::Bearer,
-            _ => Opens::Tenant,
+            Route::Send
+            | Route::Chats
+            | Route::Messages
+            | Route::History
+            | Route::Attachments
+            | Route::Download
+            | Route::Message
+            | Route::PhoneNumbers
+            | Route::Events
+            | Route::Event
+            | Route::EventStream
+            | Route::Locations
+            | Route::Act(_)
+            | Route::Unknown => Opens::Tenant,
         }
     }
 }

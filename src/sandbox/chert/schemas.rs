@@ -16,23 +16,28 @@ pub(super) fn named(form: &str) -> Value {
 
 /// An object of these fields and no others.
 pub(super) fn object(required: &[&str], fields: Value) -> Value {
-    json!({ "type": "object", "required": required, "properties": fields, "additionalProperties": false })
+    let mut form = request(required, fields);
+    if let Some(form) = form.as_object_mut() {
+        form.insert("additionalProperties".to_owned(), json!(false));
+    }
+    form
 }
 
 /// An object whose fields are all there.
 fn whole(fields: Value) -> Value {
-    let names: Vec<&str> = fields
-        .as_object()
-        .into_iter()
-        .flat_map(Map::keys)
-        .map(String::as_str)
-        .collect();
-    json!({ "type": "object", "required": names, "properties": fields, "additionalProperties": false })
+    let names = fields.as_object().into_iter().flat_map(Map::keys);
+    let names: Vec<String> = names.cloned().collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    object(&names, fields)
 }
 
 /// What a client sends: fields that nobody knows are passed over.
 fn request(required: &[&str], fields: Value) -> Value {
-    json!({ "type": "object", "required": required, "properties": fields })
+    let mut form = json!({ "type": "object", "required": required });
+    if let Some(form) = form.as_object_mut() {
+        form.insert("properties".to_owned(), fields);
+    }
+    form
 }
 
 fn text() -> Value {
@@ -62,14 +67,27 @@ pub(super) fn query(route: Route) -> Vec<(&'static str, Value)> {
             ("cursor", json!({ "type": "string" })),
         ],
         Route::EventStream => vec![("since", since)],
-        _ => Vec::new(),
+        Route::Register
+        | Route::Send
+        | Route::Chats
+        | Route::Messages
+        | Route::History
+        | Route::Attachments
+        | Route::Upload
+        | Route::Download
+        | Route::Message
+        | Route::PhoneNumbers
+        | Route::Event
+        | Route::Locations
+        | Route::Act(_)
+        | Route::Unknown => Vec::new(),
     }
 }
 
 /// Every form with its name.
 pub(super) fn all() -> Value {
     let mut all = Map::new();
-    for forms in [common(), requests(), answers(), log()] {
+    for forms in [common(), requests(), actions(), answers(), log()] {
         if let Value::Object(forms) = forms {
             all.extend(forms);
         }
@@ -154,17 +172,6 @@ fn requests() -> Value {
         }
         request(&["parts"], fields)
     };
-    let card = json!({ "contact": named("Contact"), "vcard_text": { "type": "string", "pattern": "^BEGIN:VCARD" } });
-    let either = |a: &str, b: &str| {
-        json!([
-            { "required": [a], "properties": { b: { "type": "null" } } },
-            { "required": [b], "properties": { a: { "type": "null" } } },
-        ])
-    };
-    let address = any_named(
-        &["address", "handle"],
-        &json!({ "anyOf": [named("Phone"), { "type": "string", "pattern": "^[a-z0-9.]+@[a-z0-9.]+$" }] }),
-    );
     json!({
         "Registration": request(&["email"], json!({
             "email": { "type": "string", "pattern": "^[a-z0-9.]+@[a-z0-9.]+$", "maxLength": 254 },
@@ -185,6 +192,27 @@ fn requests() -> Value {
             "to": { "type": "array", "minItems": 1, "maxItems": MAX_GROUP, "uniqueItems": true, "items": named("Phone") },
             "message": message(json!({ "subject": { "type": "string" } })) })),
         "FollowUp": request(&["message"], json!({ "message": message(json!({})) })),
+        "Attachment": request(&["filename", "content_type", "size_bytes"], json!({
+            "filename": { "type": "string", "pattern": "\\S" },
+            "content_type": { "type": "string", "pattern": "^(image|video|audio)/[a-z0-9.+-]+$|^application/pdf$|^text/(plain|csv|vcard)$" },
+            "size_bytes": { "type": "integer", "minimum": 1, "maximum": MAX_MEDIA_BYTES } })),
+    })
+}
+
+/// What is done in chats.
+fn actions() -> Value {
+    let card = json!({ "contact": named("Contact"), "vcard_text": { "type": "string", "pattern": "^BEGIN:VCARD" } });
+    let either = |a: &str, b: &str| {
+        json!([
+            { "required": [a], "properties": { b: { "type": "null" } } },
+            { "required": [b], "properties": { a: { "type": "null" } } },
+        ])
+    };
+    let address = any_named(
+        &["address", "handle"],
+        &json!({ "anyOf": [named("Phone"), { "type": "string", "pattern": "^[a-z0-9.]+@[a-z0-9.]+$" }] }),
+    );
+    json!({
         "Rename": { "type": "object",
             "properties": {
                 "display_name": { "type": "string", "pattern": "\\S" },
@@ -210,10 +238,6 @@ fn requests() -> Value {
         "Edit": request(&["new_text"], json!({
             "new_text": { "type": "string", "maxLength": MAX_TEXT_CHARS, "pattern": "\\S" },
             "edited_part_index": { "type": "integer", "minimum": 0 } })),
-        "Attachment": request(&["filename", "content_type", "size_bytes"], json!({
-            "filename": { "type": "string", "pattern": "\\S" },
-            "content_type": { "type": "string", "pattern": "^(image|video|audio)/[a-z0-9.+-]+$|^application/pdf$|^text/(plain|csv|vcard)$" },
-            "size_bytes": { "type": "integer", "minimum": 1, "maximum": MAX_MEDIA_BYTES } })),
     })
 }
 

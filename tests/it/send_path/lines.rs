@@ -35,10 +35,10 @@ async fn resume_until_idle(stage: &Stage) -> crate::support::Ended {
 }
 
 /// How many of a line's people are in a state.
-async fn of_line(stage: &Stage, line: &str, state: &str) -> usize {
+async fn of_line(stage: &Stage, line: &str, wanted: &str) -> usize {
     let rows = stage.project.rows(RUN).await;
     let here = rows.iter().filter(|row| row.line == line);
-    here.filter(|row| row.state == state).count()
+    here.filter(|row| row.state == wanted).count()
 }
 
 /// The first line is held and says so, and nobody is worse off for it.
@@ -84,7 +84,7 @@ pub(super) async fn the_people_of_a_line_that_goes_inactive_are_held_until_it_is
     let stage = Stage::on(on, 80, PACE, "").await;
     let sending = stage.start(&["--until-idle"]);
     stage.provider.until_people(10).await;
-    stage.provider.set_line(LINES[0], false).await;
+    stage.provider.switch_off(LINES[0]).await;
     let ended = sending.end().await;
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(ended.out.contains("is held since"), "{ended:?}");
@@ -96,7 +96,7 @@ pub(super) async fn the_people_of_a_line_that_goes_inactive_are_held_until_it_is
     );
     let looks = stage.provider.journal().await.looks_at_lines();
     assert_eq!(looks, 1, "at the start");
-    stage.provider.set_line(LINES[0], true).await;
+    stage.provider.switch_on(LINES[0]).await;
     let ended = stage.resume().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let journal = stage.assert_everybody_once().await;
@@ -114,7 +114,7 @@ pub(super) async fn a_run_killed_while_a_line_is_inactive_goes_on_without_it(on:
     let stage = Stage::on(on, 60, PACE, "").await;
     let mut sending = stage.start(&[]);
     stage.provider.until_people(6).await;
-    stage.provider.set_line(LINES[0], false).await;
+    stage.provider.switch_off(LINES[0]).await;
     until("the line to be held", async || {
         let held = status(&stage).await["lines"][0]["held"] != Value::Null;
         held.then_some(())
@@ -138,7 +138,7 @@ pub(super) async fn a_run_killed_while_a_line_is_inactive_goes_on_without_it(on:
     assert_eq!(after, before, "nobody was tried on the way");
     let looks = stage.provider.journal().await.looks_at_lines();
     assert_eq!(looks, 1 + resumed, "at the start and by each resume");
-    stage.provider.set_line(LINES[0], true).await;
+    stage.provider.switch_on(LINES[0]).await;
     let ended = stage.resume().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     stage.assert_everybody_once().await;
@@ -149,7 +149,7 @@ pub(super) async fn with_all_lines_inactive_nothing_fails_and_nothing_is_sent(on
     let ended = stage.start(&["--limit", "2"]).end().await;
     assert_eq!(ended.code, Some(4), "{ended:?}");
     for line in LINES {
-        stage.provider.set_line(line, false).await;
+        stage.provider.switch_off(line).await;
     }
     let ended = stage
         .start(&["--until-idle", "--format", "json"])
@@ -164,11 +164,11 @@ pub(super) async fn with_all_lines_inactive_nothing_fails_and_nothing_is_sent(on
     assert_eq!(json["holds"][0]["count"], 10, "{json}");
     let held = json["lines"].as_array().unwrap().iter();
     assert!(held.clone().count() == 2 && held.clone().all(|line| line["held"] != Value::Null));
-    stage.provider.set_line(LINES[1], true).await;
+    stage.provider.switch_on(LINES[1]).await;
     let ended = resume_until_idle(&stage).await;
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert_held(&stage, 12).await;
-    stage.provider.set_line(LINES[0], true).await;
+    stage.provider.switch_on(LINES[0]).await;
     let ended = resume_until_idle(&stage).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     stage.assert_everybody_once().await;
@@ -176,7 +176,7 @@ pub(super) async fn with_all_lines_inactive_nothing_fails_and_nothing_is_sent(on
 
 pub(super) async fn a_line_that_is_inactive_at_the_start_is_refused_with_the_good_ones(on: On) {
     let stage = Stage::on(on, 4, "", "").await;
-    stage.provider.set_line(LINES[0], false).await;
+    stage.provider.switch_off(LINES[0]).await;
     let ended = stage.send().await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     for words in [
@@ -193,7 +193,7 @@ pub(super) async fn a_line_that_is_inactive_at_the_start_is_refused_with_the_goo
     );
     let runs = stage.project.run(&["status", "--format", "json"]).await;
     assert_eq!(runs.json()["runs"], Value::Array(Vec::new()));
-    stage.provider.set_line(LINES[0], true).await;
+    stage.provider.switch_on(LINES[0]).await;
     assert_eq!(stage.send().await.code, Some(0));
     stage.assert_everybody_once().await;
 }

@@ -1,4 +1,4 @@
-//! A real browser, driven over WebDriver (W3C) by a chromedriver of the test's own.
+//! A real browser, driven over `WebDriver` (W3C) by a chromedriver of the test's own.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl Browser {
         let mut browser = Self {
             driver,
             client: Client::builder()
-                .timeout(Duration::from_secs(60))
+                .timeout(Duration::from_mins(1))
                 .build()
                 .unwrap(),
             session: home.clone(),

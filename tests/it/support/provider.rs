@@ -153,10 +153,17 @@ impl Provider {
         self.control(self.client.post(url).body(plan)).await;
     }
 
-    /// Whether a line takes part in messaging from now on.
-    pub(crate) async fn set_line(&self, line: &str, is_active: bool) {
+    /// A line takes no part in messaging from now on.
+    pub(crate) async fn switch_off(&self, line: &str) {
+        self.change_line(line, r#"{ "is_active": false }"#).await;
+    }
+
+    pub(crate) async fn switch_on(&self, line: &str) {
+        self.change_line(line, r#"{ "is_active": true }"#).await;
+    }
+
+    async fn change_line(&self, line: &str, change: &'static str) {
         let url = format!("{}/lines/{line}", self.control);
-        let change = serde_json::json!({ "is_active": is_active }).to_string();
         self.control(self.client.put(url).body(change)).await;
     }
 
