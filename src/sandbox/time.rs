@@ -4,8 +4,10 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 /// Where the sandbox reads the machine's time. Tests step it by hand.
 #[derive(Clone)]
@@ -74,6 +76,8 @@ impl Course {
 pub(super) struct Time {
     machine: Clock,
     course: Mutex<Course>,
+    /// Changes with every turn, for whoever waits for a moment.
+    turns: watch::Sender<u64>,
 }
 
 impl Time {
@@ -87,6 +91,7 @@ impl Time {
                 rate,
                 gait: Gait::Running,
             }),
+            turns: watch::Sender::new(0),
         }
     }
 
@@ -112,6 +117,28 @@ impl Time {
         change(&mut course);
         let latest = Timestamp::MAX.as_microsecond();
         course.provider_us = course.provider_us.min(latest);
+        drop(course);
+        self.turns
+            .send_modify(|turns| *turns = turns.wrapping_add(1));
+    }
+
+    /// Tells of every turn from now on.
+    pub(super) fn turned(&self) -> watch::Receiver<u64> {
+        self.turns.subscribe()
+    }
+
+    /// How long of the machine's time until the provider's is `provider_us`; `None` while the
+    /// clock stands still before it.
+    pub(super) fn until(&self, provider_us: i64) -> Option<Duration> {
+        let course = self.course();
+        let left = provider_us.saturating_sub(course.at(self.machine().as_microsecond()));
+        let left = u64::try_from(left).unwrap_or(0);
+        match course.gait {
+            Gait::Running => Some(Duration::from_micros(
+                left.div_ceil(u64::from(course.rate.get())),
+            )),
+            Gait::Stopped => (left == 0).then_some(Duration::ZERO),
+        }
     }
 
     /// So many whole seconds of the provider in whole seconds of a client, rounded up. While

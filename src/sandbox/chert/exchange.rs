@@ -163,7 +163,7 @@ impl Call {
             key: self.entry.key.as_deref(),
             request: self.entry.body.unwrap_or_else(|| Digest::of(b"")),
         });
-        if !self.chert.host.is_patient() {
+        if !self.chert.host.is_patient() && self.route != Route::Replay {
             return self.conclude(payload, fired).await;
         }
         // What may wait runs by itself: a client that gives up must not undo what it sent.
@@ -260,6 +260,8 @@ impl Call {
         let trace = self.entry.trace;
         let shape = if self.route == Route::Send {
             Shape::Flat
+        } else if self.route == Route::Replay {
+            Shape::Replay
         } else {
             Shape::Envelope
         };

@@ -5,10 +5,14 @@ mod actions;
 mod auth;
 mod capacity;
 mod cards;
+mod courier;
+mod deliveries;
 mod edits;
 mod errors;
+mod events;
 mod exchange;
 mod groups;
+mod heard;
 mod ids;
 mod inbound;
 mod keys;
@@ -17,6 +21,7 @@ mod parts;
 mod pictures;
 mod place;
 mod post;
+mod reactions;
 mod receipts;
 mod records;
 mod render;
@@ -28,6 +33,7 @@ mod store;
 mod stream;
 mod tenants;
 mod upload;
+mod webhooks;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -36,10 +42,12 @@ use tokio::sync::watch;
 
 pub use auth::Strangers;
 pub use capacity::Capacity;
+pub use heard::InboundRecord;
 pub use inbound::{BadIncoming, Incoming};
 pub use lines::{Capability, LineChange, LineReport};
 pub use pictures::BadFile;
 pub(super) use pictures::LONGEST as LONGEST_FILE;
+pub use reactions::{BadReaction, Reaction};
 pub use receipts::ReceiptStyle;
 pub(super) use records::Receipt;
 pub use records::{ActionRecord, ChatRecord, FileRecord, MessageRecord};
@@ -49,6 +57,7 @@ pub use tenants::{Standing, Tenant, TenantKind};
 
 use super::SandboxConfig;
 use super::host::Host;
+use super::outbound::Outbound;
 use crate::domain::pace::Limit;
 use auth::Doorman;
 use receipts::Receipts;
@@ -64,6 +73,7 @@ pub(super) struct Chert {
     /// Changes whenever the event log does; outlives a reset, as the open streams do.
     news: watch::Sender<u64>,
     stream: StreamTiming,
+    outbound: Outbound,
     limit: Option<Limit>,
     receipts: Receipts,
     /// How long a request is held while another with its key is being handled.
@@ -83,6 +93,7 @@ impl Chert {
             store: Mutex::new(Store::new(config)),
             news: watch::Sender::new(0),
             stream: config.stream,
+            outbound: Outbound::new(config.webhooks, config.webhook_timeout),
             limit: config.rate,
             receipts: Receipts {
                 seed: config.seed,

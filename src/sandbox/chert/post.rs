@@ -51,6 +51,12 @@ impl Call {
                 self.post(cards::location(self.form(&json), now_us)?, fired)
                     .await
             }
+            (Route::Replay, _) => {
+                self.lie(fired.as_ref(), Delay::Before).await?;
+                let done = self.replay().await?;
+                self.lie(fired.as_ref(), Delay::After).await?;
+                Ok(done)
+            }
             (_, payload) => {
                 self.lie(fired.as_ref(), Delay::Before).await?;
                 let done = self.serve(&payload)?;
@@ -67,6 +73,12 @@ impl Call {
             (Route::Events, _) => self.events(),
             (Route::Event, _) => self.event(),
             (Route::EventStream, _) => self.stream(),
+            (Route::DevInbox, _) => self.dev_inbox(),
+            (Route::Subscribe, payload) => self.subscribe(payload),
+            (Route::Subscriptions, _) => Ok(self.subscriptions()),
+            (Route::Subscription, _) => self.subscription(),
+            (Route::ChangeSubscription, payload) => self.change_subscription(payload),
+            (Route::Unsubscribe, _) => self.unsubscribe(),
             (Route::Download, _) => self.content(),
             (Route::PhoneNumbers, _) => {
                 Ok(Done::new(render::phone_numbers(&self.chert.store().lines)))

@@ -17,8 +17,11 @@ mod hostile;
 mod inbound;
 mod keys;
 mod lines;
+mod reactions;
 mod reading;
 mod stream;
+mod subscriptions;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
