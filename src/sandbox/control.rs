@@ -214,21 +214,18 @@ struct Reacted {
     reaction: Option<String>,
 }
 
-fn react(State(sandbox): State<Sandbox>, body: Bytes) -> Ready<Result<Response, Refused>> {
+async fn react(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
     let shape = "a reaction is {\"from\": \"+12025550143\", \"message_id\": \"…\", \"reaction\": \"love\"}; \
                  without `reaction` what is there is taken back";
-    let read = || {
-        let reacted: Reacted = serde_json::from_slice(&body).map_err(|_| refused(shape))?;
-        let from = Phone::from_e164(&reacted.from).map_err(|error| refused(&error.to_string()))?;
-        let events = sandbox.react(&Reaction {
-            from,
-            message_id: reacted.message_id,
-            name: reacted.reaction,
-        });
-        let events = events.map_err(|error| refused(&error.to_string()))?;
-        Ok(Json(json!({ "event_ids": events })).into_response())
-    };
-    ready(read())
+    let reacted: Reacted = serde_json::from_slice(&body).map_err(|_| refused(shape))?;
+    let from = Phone::from_e164(&reacted.from).map_err(|error| refused(&error.to_string()))?;
+    let events = sandbox.react(&Reaction {
+        from,
+        message_id: reacted.message_id,
+        name: reacted.reaction,
+    });
+    let events = events.map_err(|error| refused(&error.to_string()))?;
+    Ok(Json(json!({ "event_ids": events })).into_response())
 }
 
 async fn clock(State(sandbox): State<Sandbox>) -> Response {
