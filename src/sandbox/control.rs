@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::Sandbox;
 use super::asserting::Assertion;
-use super::chert::{Incoming, LineChange};
+use super::chert::{Incoming, LineChange, Reaction};
 use super::faults::FaultPlan;
 use super::journal::Filter;
 use super::memory::Act;
@@ -79,6 +79,7 @@ pub(super) fn routes(sandbox: Sandbox) -> Router {
         .route("/_sandbox/lines/{phone}", put(change_line))
         .route("/_sandbox/reset", post(reset))
         .route("/_sandbox/inbound", post(inbound))
+        .route("/_sandbox/reactions", post(react))
         .route(
             "/_sandbox/files",
             post(keep_file).layer(DefaultBodyLimit::max(LONGEST_REQUEST)),
@@ -258,11 +259,12 @@ struct Written {
     files: Vec<String>,
     to: Option<String>,
     event_id: Option<String>,
+    tenant: Option<String>,
 }
 
 async fn inbound(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
     let shape = "an answer is {\"from\": \"+12025550143\", \"text\": \"STOP\"}, with `to` (a line), \
-                 `event_id` and `files` (ids) where they matter";
+                 `event_id`, `tenant` and `files` (ids) where they matter";
     let written: Written = serde_json::from_slice(&body).map_err(|_| refused(shape))?;
     let phone = |text: &str| Phone::from_e164(text).map_err(|error| refused(&error.to_string()));
     let to = written.to.as_deref().map(phone).transpose()?;
@@ -273,9 +275,36 @@ async fn inbound(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response
         to,
         event_id: written.event_id,
     };
-    let event_id = sandbox.receive(&incoming);
+    let event_id = match written.tenant.as_deref() {
+        Some(tenant) => sandbox.receive_for(tenant, &incoming),
+        None => sandbox.receive(&incoming),
+    };
     let event_id = event_id.map_err(|error| refused(&error.to_string()))?;
     Ok(Json(json!({ "event_id": event_id })).into_response())
+}
+
+/// A person reacts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reacted {
+    from: String,
+    message_id: String,
+    /// Null or left out: takes back what is there.
+    reaction: Option<String>,
+}
+
+async fn react(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
+    let shape = "a reaction is {\"from\": \"+12025550143\", \"message_id\": \"…\", \"reaction\": \"love\"}; \
+                 without `reaction` what is there is taken back";
+    let reacted: Reacted = serde_json::from_slice(&body).map_err(|_| refused(shape))?;
+    let from = Phone::from_e164(&reacted.from).map_err(|error| refused(&error.to_string()))?;
+    let events = sandbox.react(&Reaction {
+        from,
+        message_id: reacted.message_id,
+        name: reacted.reaction,
+    });
+    let events = events.map_err(|error| refused(&error.to_string()))?;
+    Ok(Json(json!({ "event_ids": events })).into_response())
 }
 
 async fn clock(State(sandbox): State<Sandbox>) -> Response {

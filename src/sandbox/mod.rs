@@ -14,6 +14,7 @@ mod guard;
 mod host;
 mod journal;
 mod memory;
+mod outbound;
 mod paste;
 mod phones;
 mod received;
@@ -33,15 +34,16 @@ use tokio_util::sync::CancellationToken;
 
 pub use asserting::{Assertion, BadAssertion, By, Counted, Lines, Pace, Sameness, Verdict};
 pub use chert::{
-    ActionRecord, BadFile, BadIncoming, Capability, Capacity, ChatRecord, FileRecord, Incoming,
-    LabNumber, LineChange, LineReport, MessageRecord, ReceiptStyle, Standing, Strangers,
-    StreamTiming, Tenant, TenantKind, lab_numbers,
+    ActionRecord, BadFile, BadIncoming, BadReaction, Capability, Capacity, ChatRecord, FileRecord,
+    InboundRecord, Incoming, LabNumber, LineChange, LineReport, MessageRecord, Reaction,
+    ReceiptStyle, Standing, Strangers, StreamTiming, Tenant, TenantKind, lab_numbers,
 };
 pub use faults::{
     Answer, BadPlan, Fault, FaultPlan, FaultReport, Match, RouteMatch, Rule, RuleReport,
 };
 pub use journal::{Filter, RequestRecord};
 pub use memory::{Recalled, StateError};
+pub use outbound::Reach;
 pub use paste::{Paste, SECRET_VARIABLE};
 pub use received::{JournalReport, Person, ReceivedReport, Totals};
 pub use time::Clock;
@@ -95,6 +97,10 @@ pub struct SandboxConfig {
     pub receipts: ReceiptStyle,
     /// Whether the lab's numbers decide what becomes of a message to them.
     pub numbers: Numbers,
+    /// Whom the sandbox calls to tell of events.
+    pub webhooks: Reach,
+    /// How long a receiver has to answer, by the machine's clock (chert §13).
+    pub webhook_timeout: Duration,
     /// What each line can do a day; `None`: anything.
     pub capacity: Option<Capacity>,
     /// How long an idempotency key is remembered (chert §5).
@@ -125,6 +131,8 @@ impl Default for SandboxConfig {
             key_retention: DEFAULT_RETENTION,
             hold: SignedDuration::from_secs(30),
             stream: StreamTiming::default(),
+            webhooks: Reach::default(),
+            webhook_timeout: Duration::from_secs(10),
             clock: Clock::system(),
             clock_rate: NonZeroU32::MIN,
         }
@@ -262,6 +270,7 @@ impl Sandbox {
         let serving = axum::serve(doorway, app).with_graceful_shutdown(stopping);
         let mut serving = std::pin::pin!(serving.into_future());
         self.host.tasks.spawn(Arc::clone(&self.chert).keep_time());
+        self.host.tasks.spawn(Arc::clone(&self.chert).deliver());
         let grace = async {
             self.host.stop.cancelled().await;
             tokio::time::sleep(STOP_GRACE).await;
@@ -301,7 +310,18 @@ impl Sandbox {
 
     /// A person writes to a line: the event log tells of it from now on. Answers the event's name.
     pub fn receive(&self, incoming: &Incoming) -> Result<String, BadIncoming> {
-        self.chert.receive(incoming)
+        self.chert.receive(incoming, None)
+    }
+
+    /// The same to a line of the tenant of this name.
+    pub fn receive_for(&self, tenant: &str, incoming: &Incoming) -> Result<String, BadIncoming> {
+        self.chert.receive(incoming, Some(tenant))
+    }
+
+    /// A person reacts to a message that they received, or takes it back. Answers the names of the
+    /// events that tell of it: two where one reaction takes the place of another.
+    pub fn react(&self, reaction: &Reaction) -> Result<Vec<String>, BadReaction> {
+        self.chert.react(reaction)
     }
 
     /// Every sender line, and what it can do now.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::chert::{ActionRecord, ChatRecord, FileRecord, MessageRecord};
+use super::chert::{ActionRecord, ChatRecord, FileRecord, InboundRecord, MessageRecord};
 use super::journal::{Filter, RequestRecord};
 use super::{Sandbox, chert};
 
@@ -17,6 +17,8 @@ pub struct JournalReport {
     /// What was done in chats besides sending.
     pub actions: Vec<ActionRecord>,
     pub files: Vec<FileRecord>,
+    /// What people wrote to a line, and how they reacted.
+    pub inbound: Vec<InboundRecord>,
     pub totals: Totals,
 }
 
@@ -71,6 +73,7 @@ impl Sandbox {
             messages: self.chert.messages(filter),
             actions: self.chert.actions(filter),
             files: self.chert.files(),
+            inbound: self.chert.heard(filter),
             totals: self.totals(),
         }
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 /// Where the sandbox reads the machine's time. Tests step it by hand.
 #[derive(Clone)]
@@ -78,6 +79,8 @@ pub(super) struct Time {
     /// Where the machine's time stands while one act is done; [`FLOWING`] otherwise.
     pinned_us: AtomicI64,
     course: Mutex<Course>,
+    /// Changes with every turn, for whoever waits for a moment.
+    turns: watch::Sender<u64>,
 }
 
 /// No moment at which time is held.
@@ -114,6 +117,7 @@ impl Time {
                 rate,
                 gait: Gait::Running,
             }),
+            turns: watch::Sender::new(0),
         }
     }
 
@@ -153,6 +157,14 @@ impl Time {
         change(&mut course);
         let latest = Timestamp::MAX.as_microsecond();
         course.provider_us = course.provider_us.min(latest);
+        drop(course);
+        self.turns
+            .send_modify(|turns| *turns = turns.wrapping_add(1));
+    }
+
+    /// Tells of every turn from now on.
+    pub(super) fn turned(&self) -> watch::Receiver<u64> {
+        self.turns.subscribe()
     }
 
     /// How long of the machine's time until the provider's is `provider_us`; `None` while the

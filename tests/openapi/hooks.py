@@ -7,9 +7,11 @@ import hmac
 import json
 import os
 import random
+import threading
 import time
 import urllib.request
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import requests
 import schemathesis
@@ -54,13 +56,37 @@ def ask(method, path, body=None, raw=None, kind="application/json"):
         return json.loads(answer.read())
 
 
+class Receiver(BaseHTTPRequestHandler):
+    """Somebody who is told of events."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def subscribe(url):
+    old = ask("GET", "/api/v1/webhook-subscriptions")["subscriptions"]
+    # An account has room for 50; those of the world stay.
+    for one in old[:-2] if len(old) > 30 else []:
+        ask("DELETE", f"/api/v1/webhook-subscriptions/{one['id']}")
+    return ask("POST", "/api/v1/webhook-subscriptions", {"url": url})["subscription"]["id"]
+
+
 def say(text):
     return {"message": {"parts": [{"type": "text", "value": text}]}}
 
 
 def world():
     """Two chats, a group, their messages, files, and what a person wrote."""
-    made = {"chat": [], "group": [], "message": [], "file": [], "event": [], "inbound": []}
+    made = {"chat": [], "group": [], "message": [], "file": [], "event": [], "inbound": [], "subscription": []}
+    receiver = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    made["subscription"] = [subscribe(f"http://127.0.0.1:{receiver.server_port}/")]
+    subscribe("https://dev-inbox")
     for person in PEOPLE[:2]:
         one = ask("POST", "/api/v1/chats", {"from": LINES[0], "to": [person], **say("Hello")})
         made["chat"].append(one["chat"]["id"])
@@ -92,6 +118,8 @@ def known_ids(path):
         return WORLD["chat"]
     if path.endswith("/content"):
         return WORLD["inbound"]
+    if "/webhook-subscriptions/{id}" in path:
+        return WORLD["subscription"]
     if "/events/{id}" in path:
         return WORLD["event"]
     return []
@@ -134,7 +162,10 @@ def before_call(context, case, **kwargs):
     if pick.random() < 0.25:
         return
     path, ids = case.operation.path, known_ids(case.operation.path)
-    if path.endswith("/leave") or case.operation.method.upper() == "DELETE":
+    if "/webhook-subscriptions" in path and case.operation.method.upper() != "GET":
+        # Those of the world keep what they are.
+        ids = [subscribe("https://hooks.bistro.example/a")]
+    elif path.endswith("/leave") or case.operation.method.upper() == "DELETE":
         # What is left or shrinks can be so once: a group of its own.
         one = ask("POST", "/api/v1/chats", {"from": LINES[0], "to": PEOPLE[:5], **say("Hello all")})
         ids = [one["chat"]["id"]]

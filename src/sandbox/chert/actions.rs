@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::errors::{Refusal, code, invalid, missing};
 use super::exchange::{Call, Done, Payload};
 use super::ids;
+use super::inbound::Kind;
 use super::lines::{Capability, Need};
 use super::parts::present;
 use super::store::{ChatNo, MessageNo, Store};
@@ -229,7 +230,8 @@ impl Call {
         store.takes_part(chat, Some((Capability::MarkRead, 501)))?;
         let mut unread = false;
         let received = store.inbound.iter_mut();
-        for one in received.filter(|one| one.chat == chat && one.read_at_us.is_none()) {
+        let in_it = received.filter(|one| one.chat == chat && one.kind == Kind::Message);
+        for one in in_it.filter(|one| one.read_at_us.is_none()) {
             one.read_at_us = Some(now_us);
             unread = true;
         }

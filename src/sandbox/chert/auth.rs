@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use hmac::Mac;
 
 use super::errors::{Refusal, code};
-use super::tenants::{Full, Known, Standing, TenantKind, Tenants};
+use super::tenants::{Full, Known, Standing, TenantKind, TenantNo, Tenants};
 
 /// A signature may be this old or early, in seconds (chert §2).
 const SKEW_S: i64 = 300;
@@ -104,6 +104,16 @@ impl Doorman {
             }
             (None, Strangers::Refuse) => Err(Refusal::new(code::INVALID_AUTH)),
         }
+    }
+
+    /// The name of a tenant.
+    pub(super) fn slug_of(&self, no: TenantNo) -> Arc<str> {
+        self.read().slug_of(no)
+    }
+
+    /// The tenant of this name.
+    pub(super) fn no_of(&self, slug: &str) -> Option<TenantNo> {
+        self.read().by_slug(slug).map(|known| known.no)
     }
 
     pub(super) fn read(&self) -> std::sync::RwLockReadGuard<'_, Tenants> {

@@ -33,6 +33,7 @@ pub(super) mod code {
     pub(in crate::sandbox) const INTERNAL: u16 = 3001;
     pub(in crate::sandbox) const DELIVERY_UNAVAILABLE: u16 = 3002;
     pub(in crate::sandbox) const DELIVERY_FAILED: u16 = 4001;
+    pub(in crate::sandbox) const DELIVERY_ERROR: u16 = 3004;
     pub(in crate::sandbox) const LINES_SATURATED: u16 = 4002;
     pub(in crate::sandbox) const UNKNOWN_EFFECT: u16 = 4098;
     pub(in crate::sandbox) const NOT_SUPPORTED: u16 = 4099;
@@ -106,6 +107,8 @@ pub(in crate::sandbox) struct Refusal {
     pub(in crate::sandbox) retry_after: Option<u32>,
     /// Which entry of the attachments it is about, from 0.
     pub(in crate::sandbox) attachment_index: Option<usize>,
+    /// What the receiver of a replayed event answered.
+    pub(in crate::sandbox) downstream: Option<u16>,
 }
 
 /// How a route words its failures.
@@ -115,6 +118,8 @@ pub(super) enum Shape {
     Envelope,
     /// `POST /send`: everything at top level, no `trace_id` (chert §3.1, §17.8).
     Flat,
+    /// A replay: at top level too, with what the receiver answered (chert §14).
+    Replay,
 }
 
 impl Refusal {
@@ -133,6 +138,7 @@ impl Refusal {
             message: message.into(),
             retry_after: None,
             attachment_index: None,
+            downstream: None,
         }
     }
 
@@ -151,6 +157,12 @@ impl Refusal {
     #[must_use]
     pub(super) fn attachment(mut self, index: usize) -> Self {
         self.attachment_index = Some(index);
+        self
+    }
+
+    #[must_use]
+    pub(super) fn downstream(mut self, status: u16) -> Self {
+        self.downstream = Some(status);
         self
     }
 
@@ -181,6 +193,13 @@ impl Refusal {
             Shape::Envelope => {
                 detail.insert("status".into(), json!(self.status));
                 json!({ "success": false, "error": detail, "trace_id": trace }).to_string()
+            }
+            Shape::Replay => {
+                detail.insert("ok".into(), json!(false));
+                detail.insert("error".into(), json!(self.message));
+                detail.insert("downstream_status".into(), json!(self.downstream));
+                detail.insert("trace_id".into(), json!(trace));
+                Value::Object(detail).to_string()
             }
             Shape::Flat => {
                 detail.insert("status".into(), json!("failed"));

@@ -176,7 +176,7 @@ impl Call {
         let waits = fired
             .as_ref()
             .is_some_and(|fired| fired.fault.delay().is_some());
-        if !waits && !self.chert.host.is_patient() {
+        if !waits && !self.chert.host.is_patient() && self.route != Route::Replay {
             return self.conclude(payload, fired).await;
         }
         // What may wait runs by itself: a client that gives up must not undo what it sent.
@@ -275,6 +275,8 @@ impl Call {
         let trace = self.entry.trace;
         let shape = if self.route == Route::Send {
             Shape::Flat
+        } else if self.route == Route::Replay {
+            Shape::Replay
         } else {
             Shape::Envelope
         };

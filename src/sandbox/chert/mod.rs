@@ -7,10 +7,14 @@ mod album;
 mod auth;
 mod capacity;
 mod cards;
+mod courier;
+mod deliveries;
 mod edits;
 mod errors;
+mod events;
 mod exchange;
 mod groups;
+mod heard;
 mod ids;
 mod inbound;
 mod keys;
@@ -23,6 +27,7 @@ mod phones;
 mod pictures;
 mod place;
 mod post;
+mod reactions;
 mod receipts;
 mod records;
 mod redo;
@@ -37,6 +42,7 @@ mod stream;
 mod tenants;
 mod trials;
 mod upload;
+mod webhooks;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -45,11 +51,13 @@ use tokio::sync::watch;
 
 pub use auth::Strangers;
 pub use capacity::Capacity;
+pub use heard::InboundRecord;
 pub use inbound::{BadIncoming, Incoming};
 pub use lines::{Capability, LineChange, LineReport};
 pub use numbers::{LabNumber, lab_numbers};
 pub(super) use openapi::document;
 pub use pictures::BadFile;
+pub use reactions::{BadReaction, Reaction};
 pub use receipts::ReceiptStyle;
 pub use records::{ActionRecord, ChatRecord, FileRecord, MessageRecord};
 pub(super) use records::{Receipt, Written};
@@ -60,6 +68,7 @@ pub use tenants::{Standing, Tenant, TenantKind};
 
 use super::SandboxConfig;
 use super::host::Host;
+use super::outbound::Outbound;
 use crate::domain::pace::Limit;
 use auth::Doorman;
 use receipts::Receipts;
@@ -75,6 +84,7 @@ pub(super) struct Chert {
     /// Changes whenever the event log does; outlives a reset, as the open streams do.
     news: watch::Sender<u64>,
     stream: StreamTiming,
+    outbound: Outbound,
     limit: Option<Limit>,
     receipts: Receipts,
     /// How long a request is held while another with its key is being handled.
@@ -94,6 +104,7 @@ impl Chert {
             store: Mutex::new(Store::new(config)),
             news: watch::Sender::new(0),
             stream: config.stream,
+            outbound: Outbound::new(config.webhooks, config.webhook_timeout),
             limit: config.rate,
             receipts: Receipts {
                 seed: config.seed,

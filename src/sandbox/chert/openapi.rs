@@ -187,7 +187,7 @@ fn responses(described: &Operation, path: &str) -> Value {
     Value::Object(all)
 }
 
-/// The two shapes of [`super::errors::Shape`], with the codes that there can be.
+/// The shapes of [`super::errors::Shape`], with the codes that there can be.
 fn refusal(route: Route, status: u16, codes: &BTreeSet<u16>) -> Value {
     let mut fields = json!({
         "code": { "enum": codes },
@@ -206,6 +206,22 @@ fn refusal(route: Route, status: u16, codes: &BTreeSet<u16>) -> Value {
         put("status", json!({ "const": "failed" }));
         put("error", json!({ "type": "string", "minLength": 1 }));
         return schemas::object(&["status", "code", "message", "error", "retryable"], fields);
+    }
+    if route == Route::Replay {
+        put("ok", json!({ "const": false }));
+        put("error", json!({ "type": "string", "minLength": 1 }));
+        put("downstream_status", json!({ "type": ["integer", "null"] }));
+        put("trace_id", json!({ "type": "string", "minLength": 1 }));
+        let all = [
+            "ok",
+            "error",
+            "downstream_status",
+            "code",
+            "message",
+            "retryable",
+            "trace_id",
+        ];
+        return schemas::object(&all, fields);
     }
     put("status", json!({ "const": status }));
     let error = schemas::object(&["status", "code", "message", "retryable"], fields);

@@ -67,6 +67,13 @@ impl Operation {
             | Route::Events
             | Route::Event
             | Route::EventStream
+            | Route::Replay
+            | Route::DevInbox
+            | Route::Subscribe
+            | Route::Subscriptions
+            | Route::Subscription
+            | Route::ChangeSubscription
+            | Route::Unsubscribe
             | Route::Locations
             | Route::Act(_)
             | Route::Unknown => Opens::Tenant,
@@ -224,4 +231,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..op(Route::EventStream, "eventStream", "The event log as it grows").fails(&[c::INVALID_FIELD], &[])
     },
     op(Route::Event, "event", "One event").gives("Event").fails(&[c::RESOURCE_NOT_FOUND], &[]),
+    op(Route::Replay, "replay", "Tell subscribers of an event once more")
+        .gives("Replayed").fails(&[c::INVALID_FIELD, c::RESOURCE_NOT_FOUND, c::DELIVERY_ERROR], &[]),
+    op(Route::DevInbox, "devInbox", "The events that went to the inbox for development")
+        .gives("Events").fails(&[c::INVALID_FIELD], &[]),
+    op(Route::Subscribe, "subscribe", "Be told of events")
+        .takes("NewSubscription").gives("Subscribed").fails(&[c::MISSING_FIELD, c::INVALID_FIELD], &[]),
+    op(Route::Subscriptions, "subscriptions", "Every subscription, newest first").gives("Subscriptions"),
+    op(Route::Subscription, "subscription", "One subscription")
+        .gives("OneSubscription").fails(&[c::RESOURCE_NOT_FOUND], &[]),
+    op(Route::ChangeSubscription, "changeSubscription", "Change a subscription, or switch it on or off")
+        .takes("SubscriptionChange").gives("OneSubscription").fails(&[c::INVALID_FIELD, c::RESOURCE_NOT_FOUND], &[]),
+    op(Route::Unsubscribe, "unsubscribe", "End a subscription")
+        .gives("Unsubscribed").fails(&[c::RESOURCE_NOT_FOUND], &[]),
 ];

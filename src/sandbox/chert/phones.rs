@@ -102,7 +102,7 @@ impl Store {
 
     /// By chat, what its people have written last.
     fn last_words(&self) -> HashMap<ChatNo, &Inbound> {
-        let inbound = self.inbound.iter();
+        let inbound = self.written();
         inbound.map(|inbound| (inbound.chat, inbound)).collect()
     }
 
@@ -172,12 +172,7 @@ impl Chert {
         found.sort_by(|(a, one), (b, other)| other.at_us.cmp(&one.at_us).then_with(|| a.cmp(b)));
         found.truncate(MOST_PHONES);
         let phones = found.into_iter().map(|(phone, newest)| Glance {
-            opted_out: opted_out(
-                store
-                    .inbound
-                    .iter()
-                    .filter(|one| one.from.expose() == phone),
-            ),
+            opted_out: opted_out(store.written().filter(|one| one.from.expose() == phone)),
             at: time_text(newest.at_us),
             text: newest.words(),
             phone,
@@ -210,7 +205,7 @@ impl Chert {
                 let bubble = got((message, chat), progress, (line, group));
                 bubbles.push((message.at_us, bubbles.len(), bubble));
             }
-            for inbound in store.inbound.iter().filter(|one| one.chat == number) {
+            for inbound in store.inbound_of(number) {
                 let line = store.lines.get(inbound.line);
                 let line = line.map(|line| line.phone.expose());
                 let bubble = wrote(inbound, chat, phone, (line, group));
@@ -222,7 +217,7 @@ impl Chert {
         PhoneView {
             now: time_text(now_us),
             phone: phone.expose().to_owned(),
-            opted_out: opted_out(store.inbound.iter().filter(|one| one.from == *phone)),
+            opted_out: opted_out(store.written().filter(|one| one.from == *phone)),
             left_out,
             bubbles: bubbles
                 .into_iter()

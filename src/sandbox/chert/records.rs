@@ -110,7 +110,7 @@ impl Chert {
     /// What people wrote, in the order of arrival.
     pub(in crate::sandbox) fn written(&self) -> Vec<Written> {
         let store = self.store();
-        let written = store.inbound.iter().map(|one| Written {
+        let written = store.written().map(|one| Written {
             from: one.from.clone(),
             text: one.text.clone(),
             at_us: one.at_us,

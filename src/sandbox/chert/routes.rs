@@ -48,6 +48,13 @@ pub(super) enum Route {
     Events,
     Event,
     EventStream,
+    Replay,
+    DevInbox,
+    Subscribe,
+    Subscriptions,
+    Subscription,
+    ChangeSubscription,
+    Unsubscribe,
     Locations,
     /// Something done in a chat besides sending.
     Act(Action),
@@ -71,6 +78,13 @@ impl Route {
             Self::PhoneNumbers => &[M::PhoneNumbers, M::Any],
             Self::Events | Self::Event => &[M::Events, M::Any],
             Self::EventStream => &[M::EventStream, M::Any],
+            Self::Replay => &[M::Replay, M::Any],
+            Self::DevInbox => &[M::DevInbox, M::Any],
+            Self::Subscribe
+            | Self::Subscriptions
+            | Self::Subscription
+            | Self::ChangeSubscription
+            | Self::Unsubscribe => &[M::WebhookSubscriptions, M::Any],
             Self::Locations => &[M::Locations, M::Posts, M::Any],
             Self::Act(action) => action.names(),
             Self::Register | Self::Unknown => &[],
@@ -94,6 +108,13 @@ impl Route {
             | Self::Events
             | Self::Event
             | Self::EventStream
+            | Self::Replay
+            | Self::DevInbox
+            | Self::Subscribe
+            | Self::Subscriptions
+            | Self::Subscription
+            | Self::ChangeSubscription
+            | Self::Unsubscribe
             | Self::Locations
             | Self::Unknown => About::Nobody,
         }
@@ -140,6 +161,13 @@ fn on(
             | Route::Events
             | Route::Event
             | Route::EventStream
+            | Route::Replay
+            | Route::DevInbox
+            | Route::Subscribe
+            | Route::Subscriptions
+            | Route::Subscription
+            | Route::ChangeSubscription
+            | Route::Unsubscribe
             | Route::Locations
             | Route::Act(_)
             | Route::Unknown => Box::pin(handle(call, head, body)),
@@ -180,6 +208,13 @@ pub(super) const ROUTES: &[Row] = &[
     (MethodFilter::GET, "/api/v1/events", Route::Events),
     (MethodFilter::GET, "/api/v1/events/stream", Route::EventStream),
     (MethodFilter::GET, "/api/v1/events/{id}", Route::Event),
+    (MethodFilter::POST, "/api/v1/events/{id}/replay", Route::Replay),
+    (MethodFilter::GET, "/api/v1/dev-inbox", Route::DevInbox),
+    (MethodFilter::POST, "/api/v1/webhook-subscriptions", Route::Subscribe),
+    (MethodFilter::GET, "/api/v1/webhook-subscriptions", Route::Subscriptions),
+    (MethodFilter::GET, "/api/v1/webhook-subscriptions/{id}", Route::Subscription),
+    (MethodFilter::PATCH, "/api/v1/webhook-subscriptions/{id}", Route::ChangeSubscription),
+    (MethodFilter::DELETE, "/api/v1/webhook-subscriptions/{id}", Route::Unsubscribe),
 ];
 
 /// The paths that credentials open, each once, in the order of the table.
@@ -271,6 +306,8 @@ fn prepare(call: &mut Call, head: &Parts, bytes: &[u8]) -> Result<Payload, Refus
         | Route::Chats
         | Route::Messages
         | Route::Attachments
+        | Route::Subscribe
+        | Route::ChangeSubscription
         | Route::Locations
         | Route::Act(_) => parse(bytes).map(Payload::Json),
         Route::History
@@ -280,6 +317,11 @@ fn prepare(call: &mut Call, head: &Parts, bytes: &[u8]) -> Result<Payload, Refus
         | Route::Events
         | Route::Event
         | Route::EventStream
+        | Route::Replay
+        | Route::DevInbox
+        | Route::Subscriptions
+        | Route::Subscription
+        | Route::Unsubscribe
         | Route::Register
         | Route::Upload
         | Route::Unknown => Ok(Payload::Empty),

@@ -4,9 +4,10 @@
 use serde_json::{Map, Value, json};
 
 use super::actions::REACTIONS;
-use super::inbound::LONGEST_PAGE;
+use super::events::LONGEST_PAGE;
 use super::routes::Route;
 use super::send_fields::{EFFECTS, MAX_GROUP, MAX_KEY_CHARS};
+use super::webhooks::{MAX_NAME_CHARS, MOST_EVENTS};
 use crate::domain::message::{MAX_MEDIA_BYTES, MAX_PARTS, MAX_TEXT_CHARS, MAX_URL_CHARS};
 
 /// A reference to a form of [`all`].
@@ -66,7 +67,16 @@ pub(super) fn query(route: Route) -> Vec<(&'static str, Value)> {
             ),
             ("cursor", json!({ "type": "string" })),
         ],
+        Route::DevInbox => vec![
+            ("since", since),
+            (
+                "limit",
+                json!({ "type": "integer", "minimum": 1, "maximum": LONGEST_PAGE }),
+            ),
+            ("cursor", json!({ "type": "string" })),
+        ],
         Route::EventStream => vec![("since", since)],
+        Route::Replay => vec![("subscription_id", json!({ "type": "string" }))],
         Route::Register
         | Route::Send
         | Route::Chats
@@ -78,6 +88,11 @@ pub(super) fn query(route: Route) -> Vec<(&'static str, Value)> {
         | Route::Message
         | Route::PhoneNumbers
         | Route::Event
+        | Route::Subscribe
+        | Route::Subscriptions
+        | Route::Subscription
+        | Route::ChangeSubscription
+        | Route::Unsubscribe
         | Route::Locations
         | Route::Act(_)
         | Route::Unknown => Vec::new(),
@@ -87,7 +102,14 @@ pub(super) fn query(route: Route) -> Vec<(&'static str, Value)> {
 /// Every form with its name.
 pub(super) fn all() -> Value {
     let mut all = Map::new();
-    for forms in [common(), requests(), actions(), answers(), log()] {
+    for forms in [
+        common(),
+        requests(),
+        actions(),
+        answers(),
+        log(),
+        webhooks(),
+    ] {
         if let Value::Object(forms) = forms {
             all.extend(forms);
         }
@@ -294,5 +316,37 @@ fn log() -> Value {
         "Envelope": whole(json!({ "event": text(), "event_type": text(), "event_id": text(),
             "timestamp": named("Moment"), "api_version": { "const": "v1" }, "webhook_version": text(),
             "trace_id": text(), "partner_id": text(), "data": { "type": "object" } })),
+    })
+}
+
+fn webhooks() -> Value {
+    let wish = || {
+        json!({
+            "url": { "type": "string", "pattern": "^https://hooks\\.bistro\\.example(:[1-9][0-9]{0,3})?/[a-z0-9]{0,20}$" },
+            "events": { "type": "array", "maxItems": MOST_EVENTS,
+                "items": { "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS } },
+            "version": { "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS },
+            "is_active": { "type": "boolean" },
+        })
+    };
+    let shown = || {
+        json!({ "id": text(), "url": named("Url"), "events": { "type": "array", "items": text() },
+            "version": text(), "is_active": { "type": "boolean" }, "created_at": named("Moment") })
+    };
+    let mut made = shown();
+    if let Some(made) = made.as_object_mut() {
+        let secret = json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" });
+        made.insert("secret".to_owned(), secret);
+    }
+    json!({
+        "NewSubscription": request(&["url"], wish()),
+        "SubscriptionChange": request(&[], wish()),
+        "Subscribed": whole(json!({ "subscription": whole(made) })),
+        "Subscription": whole(shown()),
+        "OneSubscription": whole(json!({ "subscription": named("Subscription") })),
+        "Subscriptions": whole(json!({ "subscriptions": { "type": "array", "items": named("Subscription") } })),
+        "Unsubscribed": whole(json!({ "id": text(), "deleted": { "const": true } })),
+        "Replayed": whole(json!({ "ok": { "const": true }, "event_id": text(),
+            "downstream_status": { "type": "integer", "minimum": 200, "maximum": 299 } })),
     })
 }

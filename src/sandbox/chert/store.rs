@@ -12,14 +12,16 @@ use super::edits::Edited;
 use super::errors::Refusal;
 use super::groups::Group;
 use super::ids::{self, Id};
-use super::inbound::Inbound;
+use super::inbound::{Inbound, Kind};
 use super::keys::{Keys, Recall};
 use super::lines::Line;
 use super::pictures::Pictures;
+use super::reactions::Reactions;
 use super::send_fields::{Draft, Look};
 use super::slots::Slots;
 use super::tenants::TenantNo;
 use super::trials::Trials;
+use super::webhooks::Hooks;
 use crate::domain::digest::Digest;
 use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
@@ -123,6 +125,10 @@ pub(super) struct Store {
     message_ids: HashMap<Id, MessageNo>,
     /// What lines have received; the event log tells of it.
     pub(super) inbound: Vec<Inbound>,
+    /// Who is told of it.
+    pub(super) hooks: Hooks,
+    /// The reactions that stand.
+    pub(super) reactions: Reactions,
     /// What was done in chats besides sending.
     pub(super) deeds: Vec<Deed>,
     pub(super) pictures: Pictures,
@@ -149,6 +155,8 @@ impl Store {
             messages: Vec::new(),
             message_ids: HashMap::new(),
             inbound: Vec::new(),
+            hooks: Hooks::default(),
+            reactions: Reactions::default(),
             deeds: Vec::new(),
             pictures: Pictures::default(),
             trials: Trials::default(),
@@ -191,6 +199,8 @@ impl Store {
             messages: Vec::new(),
             message_ids: HashMap::new(),
             inbound: Vec::new(),
+            hooks: Hooks::default(),
+            reactions: Reactions::default(),
             deeds: Vec::new(),
             pictures: Pictures::default(),
             trials: Trials::default(),
@@ -283,7 +293,13 @@ impl Store {
 
     /// What was received in a chat, in the order of arrival.
     pub(super) fn inbound_of(&self, chat: ChatNo) -> impl Iterator<Item = &Inbound> {
-        self.inbound.iter().filter(move |one| one.chat == chat)
+        self.written().filter(move |one| one.chat == chat)
+    }
+
+    /// What people wrote, in the order of arrival; not the other events.
+    pub(super) fn written(&self) -> impl Iterator<Item = &Inbound> {
+        let inbound = self.inbound.iter();
+        inbound.filter(|one| one.kind == Kind::Message)
     }
 
     /// The tenant whose message to this person is the newest.
@@ -353,9 +369,14 @@ impl Store {
         Some((message, self.chats.get(message.chat)?))
     }
 
+    /// The number of a message that any tenant sent, by its id.
+    pub(super) fn number_of(&self, id: &str) -> Option<MessageNo> {
+        self.message_ids.get(&ids::parse_message(id)?).copied()
+    }
+
     /// The number of a message that this tenant sent, by its id.
     pub(super) fn message_number(&self, tenant: TenantNo, id: &str) -> Option<MessageNo> {
-        let number = *self.message_ids.get(&ids::parse_message(id)?)?;
+        let number = self.number_of(id)?;
         let (_, chat) = self.entry(number)?;
         (chat.tenant == tenant).then_some(number)
     }

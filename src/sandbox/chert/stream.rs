@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Chert;
 use super::errors::Refusal;
+use super::events::{pairs, since_us};
 use super::exchange::{Call, Done};
-use super::inbound::{pairs, since_us};
 use super::tenants::TenantNo;
 
 /// Rows that are copied under one lock and written at once.

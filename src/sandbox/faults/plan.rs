@@ -162,6 +162,10 @@ pub enum RouteMatch {
     Events,
     /// `GET /events/stream`.
     EventStream,
+    Replay,
+    DevInbox,
+    /// All that is done with subscriptions.
+    WebhookSubscriptions,
     Locations,
     Typing,
     MarkRead,

@@ -52,6 +52,7 @@ impl Sandbox {
         for (line, number) in kept.lines.into_iter().zip(2..) {
             self.redo(line).await.ok_or(StateError::Differs(number))?;
         }
+        self.chert.recalled();
         self.host.memory.begin(kept.log).await;
         Ok(Recalled {
             acts,

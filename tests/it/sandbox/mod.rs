@@ -20,9 +20,12 @@ mod keys;
 mod lab;
 mod lines;
 mod phones;
+mod reactions;
 mod reading;
 mod state;
 mod stream;
+mod subscriptions;
+mod webhooks;
 
 use std::path::Path;
 use std::sync::Arc;
