@@ -224,8 +224,8 @@ pub(super) async fn the_next_look_is_when_something_can_be_had(store: &dyn Store
     assert_eq!(claimed.claims.len(), 1);
     assert_eq!(
         claimed.next_at,
-        Some(at(LEASE_MS + 9_500)),
-        "half a horizon before the next slot"
+        Some(at(LEASE_MS + 9_250)),
+        "three quarters of a horizon before the next slot"
     );
     bench.begin(&claimed.claims[0], LEASE_MS).await;
     let rest = bench.take(LEASE_MS, 9).await;

@@ -105,7 +105,8 @@ async fn full() -> (SqliteFile, Bench) {
 async fn alter(connection: &mut SqliteConnection) {
     for statement in [
         "INSERT INTO accounts VALUES ('chert', 'acme')",
-        "INSERT INTO gates VALUES ('chert', '', '+12005550105', 3, 800000, 'wait')",
+        "INSERT INTO gates VALUES ('chert', '', '+12005550105', 3, 800000, NULL, 'wait'),
+             ('chert', '+12005550106', '', 4, 900000, 5, 'switched off')",
         "UPDATE deliveries SET aged_ms = 3600000 WHERE state = 'pending' AND id % 2 = 0",
         "UPDATE messages SET timezone = 'a' || char(9, 10, 13, 92) || 'N\\N' || char(8364)
          WHERE id = 3",
