@@ -197,27 +197,24 @@ impl Hooks {
         (event, went_to): (EventNo, &Deliveries),
         named: Option<&str>,
     ) -> Result<Vec<Errand>, Refusal> {
-        let numbers: Vec<SubNo> = match named {
-            Some(id) => {
-                let found = self.find(tenant, id);
-                vec![found.ok_or_else(|| Refusal::new(code::RESOURCE_NOT_FOUND))?]
-            }
-            None => {
-                let known = went_to.each().iter().map(|one| one.sub);
-                let known: Vec<SubNo> = known
-                    .filter(|sub| {
-                        let sub = self.subs.get(*sub);
-                        sub.is_some_and(|sub| sub.life == Life::Active)
-                    })
-                    .collect();
-                let now = || {
-                    let subs = self.subs.iter().enumerate();
-                    subs.filter(|(_, sub)| sub.tenant == tenant && sub.wants(kind))
-                        .map(|(number, _)| number)
-                        .collect()
-                };
-                if known.is_empty() { now() } else { known }
-            }
+        let numbers: Vec<SubNo> = if let Some(id) = named {
+            let found = self.find(tenant, id);
+            vec![found.ok_or_else(|| Refusal::new(code::RESOURCE_NOT_FOUND))?]
+        } else {
+            let known = went_to.each().iter().map(|one| one.sub);
+            let known: Vec<SubNo> = known
+                .filter(|sub| {
+                    let sub = self.subs.get(*sub);
+                    sub.is_some_and(|sub| sub.life == Life::Active)
+                })
+                .collect();
+            let now = || {
+                let subs = self.subs.iter().enumerate();
+                subs.filter(|(_, sub)| sub.tenant == tenant && sub.wants(kind))
+                    .map(|(number, _)| number)
+                    .collect()
+            };
+            if known.is_empty() { now() } else { known }
         };
         let subs = numbers.into_iter();
         let calls = subs.filter_map(|sub| self.subs.get(sub)?.errand(sub, event));
