@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::interrupts::Interrupts;
-use super::preflight::Ready;
+use super::open::FoundSettings;
+use super::preflight::{self, Ready};
 use super::{App, Exit, Format, Stop, caps, progress, schedule_words, track};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::phone::Phone;
@@ -123,19 +124,15 @@ pub(super) async fn drive(
 pub(super) async fn look_on(
     app: &App,
     ledger: Arc<dyn Ledger>,
-    ready: &Ready,
+    found: &FoundSettings,
     (record, counts): (RunRecord, Counts),
     (time, format): (SignedDuration, Format),
 ) -> Result<Exit, Stop> {
+    let ready = preflight::gateway(app, found, &record.gateway)?;
+    preflight::same_account(&*ledger, &ready).await?;
     let signals = Interrupts::listen();
-    track::track(
-        app,
-        (ledger.clone(), ready),
-        (&record, counts),
-        time,
-        signals,
-    )
-    .await?;
+    let with = (ledger.clone(), &ready);
+    track::track(app, with, (&record, counts), time, signals).await?;
     let facts = ledger.facts(&record.run, app.clock.now()).await?;
     summary(app, &record, &facts, format)?;
     Ok(finished(&facts))

@@ -15,7 +15,7 @@ use super::open::FoundSettings;
 use super::place::Place;
 use super::preflight::{self, Ready};
 use super::{App, Exit, Format, Stop, open, phones, rehearsal, when};
-use crate::domain::delivery::{Counts, SkipReason};
+use crate::domain::delivery::SkipReason;
 use crate::domain::duration;
 use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState, is_occurrence};
@@ -300,18 +300,6 @@ impl Live<'_> {
         caps::how_long(Some(&*self.ledger), prospect, now).await
     }
 
-    async fn look_on(
-        &self,
-        record: RunRecord,
-        counts: Counts,
-        time: SignedDuration,
-    ) -> Result<Exit, Stop> {
-        let ready = preflight::gateway(self.app, self.found, &record.gateway)?;
-        preflight::same_account(&*self.ledger, &ready).await?;
-        let (ledger, how) = (self.ledger.clone(), (time, self.portion.format));
-        drive::look_on(self.app, ledger, &ready, (record, counts), how).await
-    }
-
     async fn go_on(&self, record: RunRecord) -> Result<Exit, Stop> {
         let run = &record.run;
         let facts = self.ledger.facts(run, self.app.clock.now()).await?;
@@ -355,7 +343,9 @@ impl Live<'_> {
                     record.state
                 ));
                 if let Some(time) = self.portion.track {
-                    return self.look_on(record, facts.counts, time).await;
+                    let (known, how) = ((record, facts.counts), (time, self.portion.format));
+                    let ledger = self.ledger.clone();
+                    return drive::look_on(self.app, ledger, self.found, known, how).await;
                 }
                 drive::summary(self.app, &record, &facts, self.portion.format)?;
                 Ok(drive::finished(&facts))

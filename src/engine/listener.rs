@@ -25,7 +25,7 @@ use super::receipts::Looker;
 use super::settle::later;
 use crate::domain::outcome::Outcome;
 use crate::gateway::{Replies, Reply};
-use crate::ledger::{Arrival, Gate, Held, LedgerError, NewReply};
+use crate::ledger::{Arrival, LedgerError, NewReply};
 
 /// Between two looks, and as much again by chance, so that processes do not look together.
 const EVERY: Duration = Duration::from_secs(4);
@@ -177,10 +177,11 @@ impl Listener {
                 "answers cannot be read, and nothing is sent until they are"
             );
             let wait = asked(&outcome).unwrap_or(pause);
-            self.tell(why, wait).await?;
+            // So that whoever asks how the run stands is told why.
+            let held = SignedDuration::try_from(wait).unwrap_or_default();
+            self.at.hold_all(&self.gateway, held, why).await?;
             if when_idle == WhenIdle::Leave && begun.elapsed() + wait > PATIENCE {
-                let wait = SignedDuration::try_from(wait).unwrap_or_default();
-                let next_at = later(self.at.clock.now(), wait);
+                let next_at = later(self.at.clock.now(), held);
                 return Ok(Heard::NotYet { next_at });
             }
             if !rest(wait, stop).await {
@@ -188,21 +189,6 @@ impl Listener {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-    }
-
-    /// Closes the account's gate for as long as it is waited, so that whoever asks how the run
-    /// stands is told why.
-    async fn tell(&self, why: &str, wait: Duration) -> Result<(), LedgerError> {
-        let now = self.at.clock.now();
-        let wait = SignedDuration::try_from(wait).unwrap_or_default();
-        let gate = Gate {
-            gateway: self.gateway.clone(),
-            held: Held::Account,
-            until: later(now, wait),
-            inactive_since: None,
-            reason: why.to_owned(),
-        };
-        self.at.ledger.hold(&gate, now).await
     }
 
     /// Listens until it is told to end: follows the stream, and looks at the log beside it.

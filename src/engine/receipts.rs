@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -264,16 +264,26 @@ impl Looker {
     /// A wait that the provider asks for holds for messages as well: it counts all requests of
     /// the account together.
     async fn obey(&self, run: &RunRecord, outcome: &Outcome) -> Result<(), LedgerError> {
-        let Some(wait) = outcome.asked_wait() else {
-            return Ok(());
-        };
+        match outcome.asked_wait() {
+            Some(wait) => self.hold_all(&run.gateway, wait, outcome.why()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the gate of a whole account for so long.
+    pub(super) async fn hold_all(
+        &self,
+        gateway: &str,
+        wait: SignedDuration,
+        why: &str,
+    ) -> Result<(), LedgerError> {
         let now = self.clock.now();
         let gate = Gate {
-            gateway: run.gateway.clone(),
+            gateway: gateway.to_owned(),
             held: Held::Account,
             until: later(now, wait),
-            reason: outcome.why().to_owned(),
             inactive_since: None,
+            reason: why.to_owned(),
         };
         self.ledger.hold(&gate, now).await
     }

@@ -14,6 +14,7 @@ pub mod copy;
 mod events;
 mod faults;
 mod freeze;
+mod gates;
 mod history;
 pub mod insight;
 mod kept;
@@ -38,6 +39,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::audit::Audit;
+pub use self::gates::{Gate, Held, Look};
 pub use self::history::{
     Attendance, History, Lease, Outlook, Present, Resolution, Retry, RetryKey, Whom,
 };
@@ -472,57 +474,6 @@ pub struct NewChat {
     pub phone: Phone,
     pub chat_id: String,
     pub line: String,
-}
-
-/// A wait asked for by the provider. Stored, shared by all processes, only ever extended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gate {
-    pub gateway: String,
-    pub held: Held,
-    pub until: Timestamp,
-    /// Of a line that takes no part in messaging: since when. Such a gate does not open at
-    /// `until`; the line is looked at then, see [`Ledger::take_look`].
-    pub inactive_since: Option<Timestamp>,
-    /// Empty: what is known already.
-    pub reason: String,
-}
-
-impl Gate {
-    /// What a delivery says that has to wait for it.
-    pub fn hold(&self) -> Hold {
-        match self.held {
-            Held::Account => Hold::Throttled,
-            Held::Line(_) if self.inactive_since.is_some() => Hold::LineInactive,
-            Held::Line(_) => Hold::LineCapacity,
-            Held::Recipient(_) => Hold::Retry,
-        }
-    }
-}
-
-/// Which of the lines that take no part in messaging are to be looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// Those that were not looked at for long.
-    Due,
-    All,
-}
-
-impl Look {
-    /// The latest time, in milliseconds, for which a look may be set down to be taken now.
-    fn due_by(self, now: Timestamp) -> i64 {
-        match self {
-            Self::Due => now.as_millisecond(),
-            Self::All => i64::MAX,
-        }
-    }
-}
-
-/// Whom a gate holds.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Held {
-    Account,
-    Line(String),
-    Recipient(Phone),
 }
 
 /// One change for the group-committing writer.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::events::{self, Happened};
+use super::events;
 use super::rows::{FactRow, RunRow, instant, instants, named, number};
-use super::shapes::{HeldBack, Lost};
+use super::shapes::Lost;
 use super::tx::SharedTx;
-use super::{DeliveryId, FailureGroup, Gate, Held, LedgerError, RunFacts, RunRecord};
+use super::{DeliveryId, FailureGroup, LedgerError, RunFacts, RunRecord};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
-use crate::domain::history::{DeliveryEvent, RunEvent};
+use crate::domain::history::RunEvent;
 use crate::domain::run::{RunId, RunState};
 
 /// Failures that differ are listed up to this many.
@@ -165,80 +165,6 @@ pub(super) fn counts(rows: Vec<(String, i64, i64)>) -> Result<Counts, LedgerErro
         counts.add_no_confirmation(number(silent)?);
     }
     Ok(counts)
-}
-
-/// The lines of a run that take no part in messaging, and when each is looked at again.
-pub(super) fn inactive_lines(facts: &RunFacts) -> Vec<(String, Timestamp)> {
-    let of_run = |gate: &Gate| match &gate.held {
-        Held::Line(line) if gate.inactive_since.is_some() && facts.lines.contains(line) => {
-            Some((line.clone(), gate.until))
-        }
-        Held::Line(_) | Held::Account | Held::Recipient(_) => None,
-    };
-    facts.gates.iter().filter_map(of_run).collect()
-}
-
-/// Whoever waits at such a line, for whatever reason before, waits for it: those who were never
-/// claimed say nothing themselves.
-pub(super) fn hold_up(
-    facts: &mut RunFacts,
-    line: String,
-    until: Timestamp,
-    waiting: Vec<(Option<String>, i64)>,
-) -> Result<(), LedgerError> {
-    let mut all = 0;
-    for (before, n) in waiting {
-        let n: u64 = number(n)?;
-        let before = before
-            .map(|text| named(Hold::parse(&text), &text))
-            .transpose()?;
-        all += n;
-        for (hold, count, _) in &mut facts.holds {
-            if *hold == before {
-                *count = count.saturating_sub(n);
-            }
-        }
-    }
-    facts.holds.retain(|(_, count, _)| *count > 0);
-    if all > 0 {
-        let inactive = Some(Hold::LineInactive);
-        let same = facts.holds.iter_mut().find(|(hold, ..)| *hold == inactive);
-        if let Some((_, count, due_at)) = same {
-            *count += all;
-            *due_at = until.min(*due_at);
-        } else {
-            facts.holds.push((inactive, all, until));
-        }
-        facts.held_up.insert(line, all);
-    }
-    Ok(())
-}
-
-/// A delivery that waits for a line to take part in messaging: its id, run and attempts.
-pub(super) type HeldForLine = (DeliveryId, i64, i64);
-
-/// They are due now; what is left of the hold is why they were not before.
-pub(super) async fn let_go(
-    tx: &mut impl SharedTx,
-    waiting: Vec<HeldForLine>,
-    now: Timestamp,
-) -> Result<(), LedgerError> {
-    let hold = Hold::LineInactive;
-    let (mut due, mut happened) = (Vec::new(), BTreeMap::<i64, Vec<Happened>>::new());
-    for (id, run_id, attempt) in waiting {
-        let until = now.as_millisecond();
-        due.push(HeldBack { id, until, hold });
-        let what = DeliveryEvent::Held { until: now, hold };
-        let event = Happened::to_delivery(id, number(attempt)?, now, &what)?;
-        happened.entry(run_id).or_default().push(event);
-    }
-    if !due.is_empty() {
-        tx.hold_back(&due).await?;
-    }
-    for (run_id, happened) in happened {
-        events::note(tx, run_id, happened).await?;
-    }
-    Ok(())
 }
 
 /// Everything but the gates.

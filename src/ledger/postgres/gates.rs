@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 
+use super::super::gates::{self, HeldForLine};
 use super::super::rows::{self, GateRow};
-use super::super::runs::{self, HeldForLine};
 use super::super::write::WriteTx;
 use super::super::{Gate, LedgerError, Look, RunFacts, RunRecord};
 use super::claim::after;
@@ -77,7 +77,7 @@ pub(super) async fn of_lines(
                 .await
         })
         .await?;
-    for (line, until) in runs::inactive_lines(facts) {
+    for (line, until) in gates::inactive_lines(facts) {
         let of = line.as_str();
         let waiting = ledger
             .read(|pool| async move {
@@ -89,7 +89,7 @@ pub(super) async fn of_lines(
                     .await
             })
             .await?;
-        runs::hold_up(facts, line, until, waiting)?;
+        gates::hold_up(facts, line, until, waiting)?;
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ pub(super) async fn line_is_back(
                 .bind(now.as_millisecond())
                 .fetch_all(tx.connection())
                 .await?;
-            runs::let_go(&mut tx, held, now).await?;
+            gates::let_go(&mut tx, held, now).await?;
             sqlx::query(sql::LINE_IS_BACK)
                 .bind(gateway)
                 .bind(line)

@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 
+use super::super::gates::{self, HeldForLine};
 use super::super::rows::{self, GateRow};
-use super::super::runs::{self, HeldForLine};
 use super::super::write::WriteTx;
 use super::super::{Gate, LedgerError, Look, RunFacts, RunRecord};
 use super::{SqliteLedger, statements as sql};
@@ -46,14 +46,14 @@ pub(super) async fn of_lines(
         .bind(record.id)
         .fetch_all(&ledger.readers)
         .await?;
-    for (line, until) in runs::inactive_lines(facts) {
+    for (line, until) in gates::inactive_lines(facts) {
         let waiting = sqlx::query_as(sql::WAITING_ON_LINE)
             .bind(first)
             .bind(last)
             .bind(&line)
             .fetch_all(&ledger.readers)
             .await?;
-        runs::hold_up(facts, line, until, waiting)?;
+        gates::hold_up(facts, line, until, waiting)?;
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ pub(super) async fn line_is_back(
         .bind(now.as_millisecond())
         .fetch_all(&mut *tx)
         .await?;
-    runs::let_go(&mut tx, held, now).await?;
+    gates::let_go(&mut tx, held, now).await?;
     sqlx::query(sql::LINE_IS_BACK)
         .bind(gateway)
         .bind(line)
