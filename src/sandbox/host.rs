@@ -6,14 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::faults::{Desk, FaultPlan, Fired, Subject};
 use super::journal::{Entry, Journal};
 use super::memory::{Memory, StateError};
-use super::time::{Course, Time};
+use super::time::Time;
 
 /// The provider-neutral half of the sandbox.
 #[derive(Debug)]
@@ -28,8 +27,6 @@ pub(super) struct Host {
     traces: AtomicU64,
     pub(super) memory: Memory,
     waiting: AtomicUsize,
-    /// Something was arranged, or the clock was turned: what falls due next may have changed.
-    pub(super) stirred: Notify,
     /// The server is to stop.
     pub(super) stop: CancellationToken,
     /// Requests that may wait; they end whether or not their client is still there, as they
@@ -48,7 +45,6 @@ impl Host {
             traces: AtomicU64::new(1),
             memory: Memory::default(),
             waiting: AtomicUsize::new(0),
-            stirred: Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }
@@ -68,12 +64,6 @@ impl Host {
     /// [`Host::machine`], in microseconds since the epoch.
     pub(super) fn machine_us(&self) -> i64 {
         self.machine().as_microsecond()
-    }
-
-    /// Turns the provider's clock, and has what falls due by it looked at.
-    pub(super) fn turn(&self, change: impl FnOnce(&mut Course)) {
-        self.time.turn(change);
-        self.stirred.notify_one();
     }
 
     pub(super) fn next_trace(&self) -> u64 {

@@ -181,6 +181,17 @@ impl Time {
         }
     }
 
+    /// Waits until the provider's time is `provider_us` by the course that it has now; for ever
+    /// where nothing is to come, or the clock stands still before it.
+    pub(super) async fn reach(&self, provider_us: Option<i64>) {
+        // A clock that is moved by hand may stand before the moment for a while.
+        const LEAST: Duration = Duration::from_millis(1);
+        match provider_us.and_then(|provider_us| self.until(provider_us)) {
+            Some(wait) => tokio::time::sleep(wait.max(LEAST)).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// So many whole seconds of the provider in whole seconds of a client, rounded up. While
     /// the clock stands still they are the provider's: nobody can tell when it will go on.
     pub(super) fn client_seconds(&self, seconds: u32) -> u32 {

@@ -100,7 +100,7 @@ impl Sandbox {
                 now: time_text(now_us),
             });
         }
-        self.host.turn(|course| {
+        self.host.time.turn(|course| {
             if let Some(rate) = turn.rate {
                 course.rate = rate;
                 course.gait = Gait::Running;
@@ -119,7 +119,7 @@ impl Sandbox {
 
     /// Steps the provider's clock on, whether it runs or stands still.
     pub fn step_clock(&self, by: SignedDuration) -> ClockReport {
-        self.host.turn(|course| {
+        self.host.time.turn(|course| {
             course.provider_us = course.provider_us.saturating_add(micros(by.abs()));
         });
         self.clock()

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::inbound::Incoming;
 use super::numbers::{self, Reply};
@@ -134,21 +133,18 @@ impl Chert {
     /// Lets happen what falls due, in time for those who wait for it, until the server stops.
     /// While the clock stands still nothing does; a turn of it is looked at at once.
     pub(in crate::sandbox) async fn keep_time(self: Arc<Self>) {
+        let mut turned = self.host.time.turned();
         loop {
-            let stirred = self.host.stirred.notified();
-            let next = self.store().next_due_us();
-            let wait = next.and_then(|next_us| self.host.time.until(next_us));
-            let due = async {
-                match wait {
-                    Some(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,
-                    None => std::future::pending().await,
-                }
-            };
+            // Before the look, so that what comes during it is not slept through.
+            turned.mark_unchanged();
+            let arranged = self.arranged.notified();
+            let next_us = self.store().next_due_us();
             tokio::select! {
-                // cancel-safe: each branch only waits; `stirred` keeps a word for later.
+                // cancel-safe: each branch only waits; `arranged` keeps a word for later.
                 () = self.host.stop.cancelled() => return,
-                () = stirred => {}
-                () = due => {}
+                () = arranged => {}
+                Ok(()) = turned.changed() => {}
+                () = self.host.time.reach(next_us) => {}
             }
         }
     }

@@ -3,7 +3,6 @@
 //! for it but that of a replay, which is about nothing else.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -46,21 +45,13 @@ impl Chert {
             news.mark_unchanged();
             turned.mark_unchanged();
             let next_us = self.set_out(&mut on_the_way);
-            let wait = next_us.and_then(|next_us| self.host.time.until(next_us));
-            let due = async {
-                match wait {
-                    // A clock that is moved by hand may stand before the moment for a while.
-                    Some(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 // cancel-safe: each branch only waits; the calls run in tasks of their own.
                 () = self.host.stop.cancelled() => return,
                 Some(_) = on_the_way.join_next() => {}
                 Ok(()) = news.changed() => {}
                 Ok(()) = turned.changed() => {}
-                () = due => {}
+                () = self.host.time.reach(next_us) => {}
             }
         }
     }

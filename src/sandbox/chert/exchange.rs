@@ -202,7 +202,7 @@ impl Call {
                 self.entry.answer.message_id = done.message_id;
                 self.entry.answer.replay = done.replay;
                 if self.entry.to.as_deref().is_some_and(is_lab) {
-                    self.chert.host.stirred.notify_one();
+                    self.chert.arranged.notify_one();
                 }
                 after(fault.as_ref(), done)
             }

@@ -47,7 +47,7 @@ mod webhooks;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::SignedDuration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub use auth::Strangers;
 pub use capacity::Capacity;
@@ -83,6 +83,8 @@ pub(super) struct Chert {
     store: Mutex<Store>,
     /// Changes whenever the event log does; outlives a reset, as the open streams do.
     news: watch::Sender<u64>,
+    /// Somebody of the lab may have something to do that is due before all else.
+    arranged: Notify,
     stream: StreamTiming,
     outbound: Outbound,
     limit: Option<Limit>,
@@ -103,6 +105,7 @@ impl Chert {
             },
             store: Mutex::new(Store::new(config)),
             news: watch::Sender::new(0),
+            arranged: Notify::new(),
             stream: config.stream,
             outbound: Outbound::new(config.webhooks, config.webhook_timeout),
             limit: config.rate,

@@ -64,7 +64,7 @@ fn operation(described: &Operation, path: &str) -> Value {
         "operationId": described.name,
         "summary": described.about,
         "responses": responses(described, path),
-        "security": match described.opens() {
+        "security": match described.opens {
             Opens::Anybody => json!([{}]),
             Opens::Bearer => json!([{ "bearer": [] }]),
             Opens::Tenant => json!([{ "bearer": [] }, { "signature": [], "tenant": [] }]),
@@ -79,7 +79,7 @@ fn operation(described: &Operation, path: &str) -> Value {
         Takes::File => Some(json!({ "*/*": { "schema": {} } })),
     };
     if let Some(whole) = whole.as_object_mut() {
-        let parameters = parameters(described.route, path);
+        let parameters = parameters(described, path);
         if !parameters.is_empty() {
             whole.insert("parameters".into(), parameters.into());
         }
@@ -91,7 +91,7 @@ fn operation(described: &Operation, path: &str) -> Value {
     whole
 }
 
-fn parameters(route: Route, path: &str) -> Vec<Value> {
+fn parameters(described: &Operation, path: &str) -> Vec<Value> {
     let named = path
         .split('/')
         .filter_map(|piece| piece.strip_prefix('{')?.strip_suffix('}'));
@@ -99,8 +99,8 @@ fn parameters(route: Route, path: &str) -> Vec<Value> {
         json!({ "name": name, "in": "path", "required": true,
             "schema": { "type": "string", "minLength": 1 } })
     });
-    let in_query = schemas::query(route).into_iter().map(|(name, schema)| {
-        json!({ "name": name, "in": "query", "required": false, "schema": schema })
+    let in_query = described.asks.iter().map(|(name, what)| {
+        json!({ "name": name, "in": "query", "required": false, "schema": schemas::asked(*what) })
     });
     in_path.chain(in_query).collect()
 }
@@ -111,7 +111,7 @@ pub(super) fn refusals(described: &Operation, path: &str) -> BTreeMap<u16, BTree
     let mut usual = described.codes.to_vec();
     // Any request: shutting down, and what a fault plan asks for most.
     usual.extend([c::INTERNAL, c::DELIVERY_UNAVAILABLE]);
-    if described.opens() != Opens::Anybody {
+    if described.opens != Opens::Anybody {
         usual.extend([
             c::RATE_LIMITED,
             c::AUTH_MISSING,
@@ -121,7 +121,7 @@ pub(super) fn refusals(described: &Operation, path: &str) -> BTreeMap<u16, BTree
             c::ACCOUNT_LIMIT,
         ]);
     }
-    if described.opens() == Opens::Tenant {
+    if described.opens == Opens::Tenant {
         usual.push(c::AUTH_TIMESTAMP_SKEW);
     }
     if !matches!(described.takes, Takes::File) {
@@ -247,6 +247,14 @@ mod tests {
         assert_eq!(OPERATIONS.len(), ROUTES.len());
         let names: HashSet<_> = OPERATIONS.iter().map(|one| one.name).collect();
         assert_eq!(names.len(), OPERATIONS.len());
+    }
+
+    #[test]
+    fn what_is_said_to_take_json_is_what_is_read_as_json() {
+        for described in OPERATIONS {
+            let said = matches!(described.takes, Takes::Json(_));
+            assert_eq!(said, described.route.takes_json(), "{}", described.name);
+        }
     }
 
     #[test]

@@ -26,6 +26,17 @@ pub(super) enum Takes {
     File,
 }
 
+/// What a parameter behind the `?` is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked {
+    Text,
+    Moment,
+    /// How many rows a page of the event log has.
+    Rows,
+    /// What became of an event.
+    Fate,
+}
+
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opens {
@@ -43,42 +54,15 @@ pub(super) struct Operation {
     /// Its name in the document, and for readers what it is for.
     pub(super) name: &'static str,
     pub(super) about: &'static str,
+    pub(super) opens: Opens,
+    /// What may stand behind the `?`.
+    pub(super) asks: &'static [(&'static str, Asked)],
     pub(super) takes: Takes,
     pub(super) answer: Answer,
     /// Codes with their usual status.
     pub(super) codes: &'static [u16],
     /// Codes that have another status here.
     pub(super) other: &'static [(u16, u16)],
-}
-
-impl Operation {
-    pub(super) fn opens(&self) -> Opens {
-        match self.route {
-            Route::Register => Opens::Anybody,
-            Route::Upload => Opens::Bearer,
-            Route::Send
-            | Route::Chats
-            | Route::Messages
-            | Route::History
-            | Route::Attachments
-            | Route::Download
-            | Route::Message
-            | Route::PhoneNumbers
-            | Route::Events
-            | Route::Event
-            | Route::EventStream
-            | Route::Replay
-            | Route::DevInbox
-            | Route::Subscribe
-            | Route::Subscriptions
-            | Route::Subscription
-            | Route::ChangeSubscription
-            | Route::Unsubscribe
-            | Route::Locations
-            | Route::Act(_)
-            | Route::Unknown => Opens::Tenant,
-        }
-    }
 }
 
 /// What can be wrong with a message or its files, whichever way it is sent.
@@ -134,6 +118,8 @@ const fn op(route: Route, name: &'static str, about: &'static str) -> Operation 
         route,
         name,
         about,
+        opens: Opens::Tenant,
+        asks: &[],
         takes: Takes::Nothing,
         answer: Answer::Json(200, ""),
         codes: &[],
@@ -142,6 +128,14 @@ const fn op(route: Route, name: &'static str, about: &'static str) -> Operation 
 }
 
 impl Operation {
+    const fn open_to(self, opens: Opens) -> Self {
+        Self { opens, ..self }
+    }
+
+    const fn asks(self, asks: &'static [(&'static str, Asked)]) -> Self {
+        Self { asks, ..self }
+    }
+
     const fn takes(self, form: &'static str) -> Self {
         Self {
             takes: Takes::Json(form),
@@ -169,7 +163,7 @@ impl Operation {
 #[rustfmt::skip]
 pub(super) const OPERATIONS: &[Operation] = &[
     op(Route::Register, "register", "Make an account")
-        .takes("Registration").gives("Registered").fails(&[c::MISSING_FIELD, c::INVALID_FIELD, c::ACCOUNT_LIMIT], &[]),
+        .open_to(Opens::Anybody).takes("Registration").gives("Registered").fails(&[c::MISSING_FIELD, c::INVALID_FIELD, c::ACCOUNT_LIMIT], &[]),
     op(Route::Send, "send", "Send to one person")
         .takes("Send").gives("Sent").fails(POST, &[]),
     op(Route::Chats, "createChat", "Open a chat with its first message")
@@ -215,7 +209,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .fails(&[c::MISSING_FIELD, c::INVALID_FIELD, c::ATTACHMENT_TOO_LARGE, c::UNSUPPORTED_MIME], &[]),
     Operation {
         takes: Takes::File,
-        ..op(Route::Upload, "upload", "Send the bytes of an announced file").gives("Uploaded")
+        ..op(Route::Upload, "upload", "Send the bytes of an announced file")
+            .open_to(Opens::Bearer).gives("Uploaded")
             .fails(&[c::ATTACHMENT_NOT_FOUND, c::ATTACHMENT_TOO_LARGE, c::UNSUPPORTED_MIME, c::INVALID_STATE], &[])
     },
     Operation {
@@ -225,16 +220,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     op(Route::PhoneNumbers, "phoneNumbers", "The sender lines").gives("PhoneNumbers"),
     op(Route::Events, "events", "The event log, newest first")
+        .asks(&[("type", Asked::Text), ("status", Asked::Fate), ("lead_id", Asked::Text),
+            ("since", Asked::Moment), ("limit", Asked::Rows), ("cursor", Asked::Text)])
         .gives("Events").fails(&[c::INVALID_FIELD], &[]),
     Operation {
         answer: Answer::Events,
-        ..op(Route::EventStream, "eventStream", "The event log as it grows").fails(&[c::INVALID_FIELD], &[])
+        ..op(Route::EventStream, "eventStream", "The event log as it grows")
+            .asks(&[("since", Asked::Moment)]).fails(&[c::INVALID_FIELD], &[])
     },
     op(Route::Event, "event", "One event").gives("Event").fails(&[c::RESOURCE_NOT_FOUND], &[]),
     op(Route::Replay, "replay", "Tell subscribers of an event once more")
-        .gives("Replayed").fails(&[c::INVALID_FIELD, c::RESOURCE_NOT_FOUND, c::DELIVERY_ERROR], &[]),
+        .asks(&[("subscription_id", Asked::Text)]).gives("Replayed").fails(&[c::INVALID_FIELD, c::RESOURCE_NOT_FOUND, c::DELIVERY_ERROR], &[]),
     op(Route::DevInbox, "devInbox", "The events that went to the inbox for development")
-        .gives("Events").fails(&[c::INVALID_FIELD], &[]),
+        .asks(&[("since", Asked::Moment), ("limit", Asked::Rows), ("cursor", Asked::Text)]).gives("Events").fails(&[c::INVALID_FIELD], &[]),
     op(Route::Subscribe, "subscribe", "Be told of events")
         .takes("NewSubscription").gives("Subscribed").fails(&[c::MISSING_FIELD, c::INVALID_FIELD], &[]),
     op(Route::Subscriptions, "subscriptions", "Every subscription, newest first").gives("Subscriptions"),

@@ -1,7 +1,7 @@
 //! The phones of the people who were written to, as the sandbox's page shows them. Only looks:
 //! what a person answers comes in as [`super::Incoming`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -52,11 +52,13 @@ pub(in crate::sandbox) struct PhoneView {
 }
 
 /// The newest thing of a chat, and what of it stands in the list.
+#[derive(Clone, Copy)]
 struct Newest<'a> {
     at_us: i64,
     what: What<'a>,
 }
 
+#[derive(Clone, Copy)]
 enum What<'a> {
     Got(&'a Message),
     Wrote(&'a Inbound),
@@ -125,15 +127,16 @@ impl Store {
     }
 }
 
-/// By a person's own words, the last that said either.
-fn opted_out<'a>(words: impl Iterator<Item = &'a Inbound>) -> bool {
-    let mut out = false;
+/// Who of those who wrote this has opted out by it: the last that said either.
+fn opted_out<'a>(words: impl Iterator<Item = &'a Inbound>) -> HashSet<&'a str> {
+    let mut out = HashSet::new();
     for inbound in words {
+        let who = inbound.from.expose();
         match opt_out::hear(&inbound.text) {
-            Heard::Stop => out = true,
-            Heard::Start => out = false,
-            Heard::Review | Heard::Nothing => {}
-        }
+            Heard::Stop => out.insert(who),
+            Heard::Start => out.remove(who),
+            Heard::Review | Heard::Nothing => false,
+        };
     }
     out
 }
@@ -157,12 +160,7 @@ impl Chert {
             for phone in chat.members() {
                 let before = newest.get(&phone).map(|before| before.at_us);
                 if before.is_none_or(|before| before < of_chat.at_us) {
-                    let Newest { at_us, ref what } = of_chat;
-                    let what = match what {
-                        What::Got(message) => What::Got(message),
-                        What::Wrote(inbound) => What::Wrote(inbound),
-                    };
-                    newest.insert(phone, Newest { at_us, what });
+                    newest.insert(phone, of_chat);
                 }
             }
         }
@@ -171,8 +169,9 @@ impl Chert {
         found.retain(|(phone, _)| phone.contains(&digits));
         found.sort_by(|(a, one), (b, other)| other.at_us.cmp(&one.at_us).then_with(|| a.cmp(b)));
         found.truncate(MOST_PHONES);
+        let opted_out = opted_out(store.written());
         let phones = found.into_iter().map(|(phone, newest)| Glance {
-            opted_out: opted_out(store.written().filter(|one| one.from.expose() == phone)),
+            opted_out: opted_out.contains(phone.as_str()),
             at: time_text(newest.at_us),
             text: newest.words(),
             phone,
@@ -217,7 +216,7 @@ impl Chert {
         PhoneView {
             now: time_text(now_us),
             phone: phone.expose().to_owned(),
-            opted_out: opted_out(store.written().filter(|one| one.from == *phone)),
+            opted_out: !opted_out(store.written().filter(|one| one.from == *phone)).is_empty(),
             left_out,
             bubbles: bubbles
                 .into_iter()

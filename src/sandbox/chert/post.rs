@@ -70,31 +70,18 @@ impl Call {
             return None;
         };
         let form = self.form(json);
-        match self.route {
-            Route::Send => Some(send_fields::send(form)),
-            Route::Chats => Some(send_fields::chats(form)),
-            Route::Messages => Some(send_fields::follow_up(form, &self.id)),
-            Route::Locations => Some(cards::location(form, self.entry.provider_us)),
-            Route::Register
-            | Route::History
-            | Route::Attachments
-            | Route::Upload
-            | Route::Download
-            | Route::Message
-            | Route::PhoneNumbers
-            | Route::Events
-            | Route::Event
-            | Route::EventStream
-            | Route::Replay
-            | Route::DevInbox
-            | Route::Subscribe
-            | Route::Subscriptions
-            | Route::Subscription
-            | Route::ChangeSubscription
-            | Route::Unsubscribe
-            | Route::Act(_)
-            | Route::Unknown => None,
-        }
+        let draft = if self.route == Route::Send {
+            send_fields::send(form)
+        } else if self.route == Route::Chats {
+            send_fields::chats(form)
+        } else if self.route == Route::Messages {
+            send_fields::follow_up(form, &self.id)
+        } else if self.route == Route::Locations {
+            cards::location(form, self.entry.provider_us)
+        } else {
+            return None;
+        };
+        Some(draft)
     }
 
     fn serve(&self, payload: &Payload) -> Result<Done, Refusal> {

@@ -93,31 +93,32 @@ impl Route {
 
     /// Whom the record of a request is about, where the path tells.
     pub(super) fn about(self) -> About {
-        match self {
-            Self::Messages => About::Chat,
-            Self::Act(action) => action.about(),
-            Self::Register
-            | Self::Send
-            | Self::Chats
-            | Self::History
-            | Self::Attachments
-            | Self::Upload
-            | Self::Download
-            | Self::Message
-            | Self::PhoneNumbers
-            | Self::Events
-            | Self::Event
-            | Self::EventStream
-            | Self::Replay
-            | Self::DevInbox
-            | Self::Subscribe
-            | Self::Subscriptions
-            | Self::Subscription
-            | Self::ChangeSubscription
-            | Self::Unsubscribe
-            | Self::Locations
-            | Self::Unknown => About::Nobody,
+        if let Self::Act(action) = self {
+            action.about()
+        } else if self == Self::Messages {
+            About::Chat
+        } else {
+            About::Nobody
         }
+    }
+
+    /// Whether the body is read as JSON; that of a registration is, too, before anybody is asked
+    /// for credentials.
+    pub(super) fn takes_json(self) -> bool {
+        if let Self::Act(action) = self {
+            return action.has_body();
+        }
+        matches!(
+            self,
+            Self::Register
+                | Self::Send
+                | Self::Chats
+                | Self::Messages
+                | Self::Attachments
+                | Self::Subscribe
+                | Self::ChangeSubscription
+                | Self::Locations
+        )
     }
 
     /// Its own name.
@@ -147,30 +148,12 @@ fn on(
             call.id = named.next().unwrap_or_default();
             call.member = named.next().unwrap_or_default();
         }
-        match route {
-            Route::Upload => Box::pin(upload::handle(call, head, body)),
-            Route::Register => Box::pin(register(call, body)),
-            Route::Send
-            | Route::Chats
-            | Route::Messages
-            | Route::History
-            | Route::Attachments
-            | Route::Download
-            | Route::Message
-            | Route::PhoneNumbers
-            | Route::Events
-            | Route::Event
-            | Route::EventStream
-            | Route::Replay
-            | Route::DevInbox
-            | Route::Subscribe
-            | Route::Subscriptions
-            | Route::Subscription
-            | Route::ChangeSubscription
-            | Route::Unsubscribe
-            | Route::Locations
-            | Route::Act(_)
-            | Route::Unknown => Box::pin(handle(call, head, body)),
+        if route == Route::Upload {
+            Box::pin(upload::handle(call, head, body))
+        } else if route == Route::Register {
+            Box::pin(register(call, body))
+        } else {
+            Box::pin(handle(call, head, body))
         }
     }
 }
@@ -300,31 +283,10 @@ async fn handle(mut call: Call, head: Parts, body: Body) -> Response<Body> {
 }
 
 fn prepare(call: &mut Call, head: &Parts, bytes: &[u8]) -> Result<Payload, Refusal> {
-    let payload = match call.route {
-        Route::Act(action) if !action.has_body() => Ok(Payload::Empty),
-        Route::Send
-        | Route::Chats
-        | Route::Messages
-        | Route::Attachments
-        | Route::Subscribe
-        | Route::ChangeSubscription
-        | Route::Locations
-        | Route::Act(_) => parse(bytes).map(Payload::Json),
-        Route::History
-        | Route::Download
-        | Route::Message
-        | Route::PhoneNumbers
-        | Route::Events
-        | Route::Event
-        | Route::EventStream
-        | Route::Replay
-        | Route::DevInbox
-        | Route::Subscriptions
-        | Route::Subscription
-        | Route::Unsubscribe
-        | Route::Register
-        | Route::Upload
-        | Route::Unknown => Ok(Payload::Empty),
+    let payload = if call.route.takes_json() {
+        parse(bytes).map(Payload::Json)
+    } else {
+        Ok(Payload::Empty)
     };
     // Before anyone is turned away, so that the record tells whom the request was about.
     if let Ok(Payload::Json(json)) = &payload {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::actions::REACTIONS;
 use super::events::LONGEST_PAGE;
-use super::routes::Route;
+use super::operations::Asked;
 use super::send_fields::{EFFECTS, MAX_GROUP, MAX_KEY_CHARS};
 use super::webhooks::{MAX_NAME_CHARS, MOST_EVENTS};
 use crate::domain::message::{MAX_MEDIA_BYTES, MAX_PARTS, MAX_TEXT_CHARS, MAX_URL_CHARS};
@@ -49,53 +49,13 @@ fn maybe(kind: &str) -> Value {
     json!({ "type": [kind, "null"] })
 }
 
-/// The parameters that stand behind the `?`.
-pub(super) fn query(route: Route) -> Vec<(&'static str, Value)> {
-    let since = json!({ "type": "string", "format": "date-time" });
-    match route {
-        Route::Events => vec![
-            ("type", json!({ "type": "string" })),
-            (
-                "status",
-                json!({ "enum": ["pending", "delivered", "failed", "dev_inbox"] }),
-            ),
-            ("lead_id", json!({ "type": "string" })),
-            ("since", since),
-            (
-                "limit",
-                json!({ "type": "integer", "minimum": 1, "maximum": LONGEST_PAGE }),
-            ),
-            ("cursor", json!({ "type": "string" })),
-        ],
-        Route::DevInbox => vec![
-            ("since", since),
-            (
-                "limit",
-                json!({ "type": "integer", "minimum": 1, "maximum": LONGEST_PAGE }),
-            ),
-            ("cursor", json!({ "type": "string" })),
-        ],
-        Route::EventStream => vec![("since", since)],
-        Route::Replay => vec![("subscription_id", json!({ "type": "string" }))],
-        Route::Register
-        | Route::Send
-        | Route::Chats
-        | Route::Messages
-        | Route::History
-        | Route::Attachments
-        | Route::Upload
-        | Route::Download
-        | Route::Message
-        | Route::PhoneNumbers
-        | Route::Event
-        | Route::Subscribe
-        | Route::Subscriptions
-        | Route::Subscription
-        | Route::ChangeSubscription
-        | Route::Unsubscribe
-        | Route::Locations
-        | Route::Act(_)
-        | Route::Unknown => Vec::new(),
+/// The form of a parameter behind the `?`.
+pub(super) fn asked(what: Asked) -> Value {
+    match what {
+        Asked::Text => json!({ "type": "string" }),
+        Asked::Moment => json!({ "type": "string", "format": "date-time" }),
+        Asked::Rows => json!({ "type": "integer", "minimum": 1, "maximum": LONGEST_PAGE }),
+        Asked::Fate => json!({ "enum": ["pending", "delivered", "failed", "dev_inbox"] }),
     }
 }
 

@@ -143,12 +143,25 @@ impl Store {
     pub(super) fn new(config: &SandboxConfig) -> Self {
         let line = |phone: &Phone| Line::new(config.seed, phone);
         Self {
-            seed: config.seed,
-            retention_us: micros(config.key_retention),
             capacity: config.capacity.clone(),
-            epoch: 0,
             lines: config.lines.iter().map(line).collect(),
-            numbers: config.numbers == Numbers::Lab,
+            ..Self::empty(
+                config.seed,
+                micros(config.key_retention),
+                config.numbers == Numbers::Lab,
+            )
+        }
+    }
+
+    /// One that remembers nothing, and has no lines.
+    fn empty(seed: u64, retention_us: i64, numbers: bool) -> Self {
+        Self {
+            seed,
+            retention_us,
+            capacity: None,
+            epoch: 0,
+            lines: Vec::new(),
+            numbers,
             accounts: Vec::new(),
             chats: Vec::new(),
             chat_ids: HashMap::new(),
@@ -187,25 +200,10 @@ impl Store {
     /// Forgets everything but the lines, which become what they were at first.
     pub(super) fn reset(&mut self) {
         *self = Self {
-            seed: self.seed,
-            retention_us: self.retention_us,
             capacity: self.capacity.take(),
             epoch: self.epoch + 1,
             lines: std::mem::take(&mut self.lines),
-            numbers: self.numbers,
-            accounts: Vec::new(),
-            chats: Vec::new(),
-            chat_ids: HashMap::new(),
-            messages: Vec::new(),
-            message_ids: HashMap::new(),
-            inbound: Vec::new(),
-            hooks: Hooks::default(),
-            reactions: Reactions::default(),
-            deeds: Vec::new(),
-            pictures: Pictures::default(),
-            trials: Trials::default(),
-            agenda: Agenda::default(),
-            album: Album::default(),
+            ..Self::empty(self.seed, self.retention_us, self.numbers)
         };
         self.lines.iter_mut().for_each(Line::restore);
     }

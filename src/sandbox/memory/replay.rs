@@ -47,7 +47,7 @@ impl Sandbox {
             }
         }
         let course = kept.header.course();
-        self.host.turn(|now| *now = course);
+        self.host.time.turn(|now| *now = course);
         let acts = kept.lines.len();
         for (line, number) in kept.lines.into_iter().zip(2..) {
             self.redo(line).await.ok_or(StateError::Differs(number))?;
