@@ -417,15 +417,21 @@ pub(super) async fn a_stream_that_ends_is_opened_again_from_where_it_was_and_the
     scene.finish(part).await;
 }
 
+/// A part that sends, and has asked for the stream.
+async fn asked_for_its_stream(on: On, streams: Streams) -> (Scene, JoinHandle<Ended>) {
+    let scene = Scene::new(on, 6, streams).await;
+    let part = scene.start();
+    scene.until_sends(1).await;
+    until("the stream is asked for", async || {
+        (!scene.openings().is_empty()).then_some(())
+    })
+    .await;
+    (scene, part)
+}
+
 pub(super) async fn without_a_stream_or_with_one_that_says_nothing_the_log_is_enough(on: On) {
     for streams in [Streams::None, Streams::Open, Streams::Hang] {
-        let scene = Scene::new(on, 6, streams).await;
-        let part = scene.start();
-        scene.until_sends(1).await;
-        until("the stream is asked for", async || {
-            (!scene.openings().is_empty()).then_some(())
-        })
-        .await;
+        let (scene, part) = asked_for_its_stream(on, streams).await;
         let begun = Instant::now();
         scene
             .mouth
@@ -442,13 +448,7 @@ pub(super) async fn without_a_stream_or_with_one_that_says_nothing_the_log_is_en
 
 pub(super) async fn a_stream_does_not_hold_up_a_stop_of_the_process(on: On) {
     for streams in [Streams::Hang, Streams::Open] {
-        let scene = Scene::new(on, 6, streams).await;
-        let part = scene.start();
-        scene.until_sends(1).await;
-        until("the stream is asked for", async || {
-            (!scene.openings().is_empty()).then_some(())
-        })
-        .await;
+        let (scene, part) = asked_for_its_stream(on, streams).await;
         scene.shutdown.stop.cancel();
         scene.mouth.sends.add_permits(1);
         let begun = Instant::now();
