@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::account::{ChertAccount, ChertAuth, SecretSource};
+use sendoff::domain::address::Address;
 use sendoff::domain::campaign::Terms;
 use sendoff::domain::key::IdempotencyKey;
 use sendoff::domain::message::{Message, Part};
@@ -107,24 +108,25 @@ fn run_id(round: u32) -> RunId {
     RunId::new("bench", &format!("round-{round}")).unwrap()
 }
 
-fn phone(n: u32) -> Phone {
-    Phone::from_e164(&format!("+1202{n:07}")).unwrap()
+fn phone(n: u32) -> Address {
+    Address::stored(&format!("+1202{n:07}")).unwrap()
 }
 
 fn message(n: u32) -> Message {
     let text = format!("Hi Person {n}, this is Marco from Texas Prime Plumbing. Thank you!");
-    Message {
-        parts: vec![
-            Part::Text { value: text },
-            Part::RichLink {
-                url: format!("https://search.example.com/local/writereview?placeid={n}"),
-                title: Some("Leave a review".to_owned()),
-                summary: None,
-                image_url: None,
-                icon_url: None,
-            },
-        ],
-    }
+    Message::of(vec![
+        Part::Text {
+            value: text,
+            subject: None,
+        },
+        Part::RichLink {
+            url: format!("https://search.example.com/local/writereview?placeid={n}"),
+            title: Some("Leave a review".to_owned()),
+            summary: None,
+            image_url: None,
+            icon_url: None,
+        },
+    ])
 }
 
 /// The whole send path, from the first claim to the last recorded outcome.

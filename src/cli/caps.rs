@@ -14,8 +14,7 @@ use crate::ledger::{CapState, FreezeFacts, Ledger, RunFacts, RunRecord};
 
 /// The cap on first messages of a gateway, where the settings know the gateway.
 pub(super) fn first_touch<'s>(settings: &'s Settings, gateway: &str) -> Option<&'s Cap> {
-    let crate::domain::account::Account::Chert(account) = settings.gateways.get(gateway)?;
-    account.first_touch.as_ref()
+    settings.gateways.get(gateway)?.first_touch()
 }
 
 /// Everything about a run, with the caps of its lines.

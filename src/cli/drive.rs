@@ -10,8 +10,8 @@ use super::interrupts::Interrupts;
 use super::open::FoundSettings;
 use super::preflight::{self, Ready};
 use super::{App, Exit, Format, Stop, caps, progress, schedule_words, track};
+use crate::domain::address::Address;
 use crate::domain::delivery::{Counts, DeliveryState};
-use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 use crate::engine::dispatch::{self, Ended, Engine, Session, Shutdown, WhenIdle};
 use crate::engine::ears::Ears;
@@ -24,7 +24,7 @@ use crate::report;
 #[derive(Debug, Clone)]
 pub(super) struct Portion {
     pub(super) limit: Option<u64>,
-    pub(super) only: Option<Phone>,
+    pub(super) only: Option<Address>,
     pub(super) when_idle: WhenIdle,
     pub(super) format: Format,
     /// For how long receipts are looked for after the last message.

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::{App, Stop};
 use crate::domain::account::AccountId;
+use crate::domain::address::Address;
 use crate::domain::campaign::{Campaign, FrozenFile, ListSource};
-use crate::domain::phone::Phone;
 use crate::domain::problem::{Problem, Problems};
 use crate::domain::recipient::{Chunk, Verdict};
 use crate::domain::run::RunId;
@@ -91,7 +91,7 @@ pub(super) struct Birth {
     pub(super) account: Option<AccountId>,
     pub(super) starts_at: Timestamp,
     /// Somebody who must stand in the list, or there is no run.
-    pub(super) only: Option<Phone>,
+    pub(super) only: Option<Address>,
 }
 
 /// Reads the list into the ledger and commits the run. Warnings are shown, errors end it.
@@ -219,20 +219,20 @@ async fn read_in(
     Ok(ReadIn { draft, files, only })
 }
 
-fn names(chunk: &Chunk, phone: &Phone) -> bool {
+fn names(chunk: &Chunk, phone: &Address) -> bool {
     chunk.rows.iter().any(|row| match &row.verdict {
         Verdict::Send { recipient, .. } => recipient.phone == *phone,
         Verdict::Skip { phone: theirs, .. } => theirs.as_ref() == Some(phone),
     })
 }
 
-fn not_in_the_list(phone: &Phone, list: &str) -> Stop {
+fn not_in_the_list(phone: &Address, list: &str) -> Stop {
     Stop::could_not_start(format!("{} is not in {list}", phone.masked()))
         .help("--only takes a phone number that stands in the list")
 }
 
 /// Everybody on the campaign's do-not-contact lists, and those lists' digests.
-pub(super) fn suppressed(source: &Source) -> Result<(HashSet<Phone>, Vec<FrozenFile>), Problems> {
+pub(super) fn suppressed(source: &Source) -> Result<(HashSet<Address>, Vec<FrozenFile>), Problems> {
     let campaign = source.campaign();
     let (mut people, mut files, mut problems) = (HashSet::new(), Vec::new(), Problems::default());
     for (n, path) in campaign.suppress.iter().enumerate() {

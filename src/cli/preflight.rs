@@ -40,7 +40,14 @@ pub(super) fn gateway(app: &App, found: &FoundSettings, name: &str) -> Result<Re
             Stop::could_not_start(format!("the settings know no gateway '{name}'")).help(help),
         );
     };
-    let Account::Chert(account) = account;
+    let account = match account {
+        Account::Chert(account) => account,
+        Account::HueChat(_) => {
+            return Err(Stop::could_not_start(format!(
+                "the gateway '{name}' is a HueChat account, and this version sends through Chert"
+            )));
+        }
+    };
     let secret =
         settings::secret(&account.signing_secret, &|name| app.variable(name)).map_err(|error| {
             let place = found

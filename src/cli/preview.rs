@@ -18,8 +18,8 @@ use self::find::{Found, List, OptOuts, Rules, Wanted};
 use self::sheet::Sheet;
 use super::freeze::{self, Source};
 use super::{App, Exit, Stop, open, schedule_words};
+use crate::domain::address::Address;
 use crate::domain::campaign::Campaign;
-use crate::domain::phone::Phone;
 use crate::domain::run::{ONCE, RunId};
 use crate::domain::schedule::{Schedule, When};
 
@@ -155,9 +155,9 @@ fn wanted(args: &PreviewArgs, campaign: &Campaign) -> Result<Wanted, Stop> {
     Ok(match (&args.row, &args.to) {
         (Some(row), _) => Wanted::Row(row.get()),
         (None, Some(text)) => {
-            let phone = Phone::parse(text, campaign.recipients.region)
+            let address = Address::parse(text, campaign.recipients.region)
                 .map_err(|error| Stop::could_not_start(format!("--to: {error}")))?;
-            Wanted::To(phone)
+            Wanted::To(address)
         }
         (None, None) => Wanted::First,
     })

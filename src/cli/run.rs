@@ -15,9 +15,9 @@ use super::open::FoundSettings;
 use super::place::Place;
 use super::preflight::{self, Ready};
 use super::{App, Exit, Format, Stop, open, phones, rehearsal, when};
+use crate::domain::address::Address;
 use crate::domain::delivery::SkipReason;
 use crate::domain::duration;
-use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState, is_occurrence};
 use crate::engine::dispatch::WhenIdle;
 use crate::ledger::{FreezeFacts, Ledger, RunRecord};
@@ -84,7 +84,7 @@ pub(super) struct RunArgs {
 impl RunArgs {
     fn portion(&self, source: &Source) -> Result<Portion, Stop> {
         let only = self.only.as_deref().map(|text| {
-            Phone::parse(text, source.campaign().recipients.region)
+            Address::parse(text, source.campaign().recipients.region)
                 .map_err(|error| Stop::could_not_start(format!("--only '{text}': {error}")))
         });
         Ok(Portion {

@@ -8,8 +8,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::{App, Exit, Format, Stop, open};
+use crate::domain::address::Address;
 use crate::domain::opt_out::Source;
-use crate::domain::phone::{HomeRegion, Phone};
+use crate::domain::phone::HomeRegion;
 use crate::ledger::{Asked, Lifted, Lifting, NewSuppression, Suppressing, Suppression};
 
 #[derive(Debug, Args)]
@@ -109,8 +110,8 @@ impl HomeArgs {
         }
     }
 
-    fn phone(&self, text: &str) -> Result<Phone, Stop> {
-        Phone::parse(text, self.region()?).map_err(|error| {
+    fn address(&self, text: &str) -> Result<Address, Stop> {
+        Address::parse(text, self.region()?).map_err(|error| {
             Stop::could_not_start(format!("'{text}': {error}"))
                 .help("write it with its country code, such as +12025550143, or give --region US")
         })
@@ -151,7 +152,7 @@ async fn add(app: &App, args: AddArgs) -> Result<Exit, Stop> {
     // All of them are read before anybody is added: a slip in one is mended and the whole repeated.
     for text in &args.phones {
         people.push(NewSuppression {
-            phone: args.home.phone(text)?,
+            phone: args.home.address(text)?,
             source: Source::Operator,
             reason: args.reason.clone(),
             at: None,
@@ -190,7 +191,7 @@ async fn add(app: &App, args: AddArgs) -> Result<Exit, Stop> {
 }
 
 async fn remove(app: &App, args: RemoveArgs) -> Result<Exit, Stop> {
-    let phone = args.home.phone(&args.phone)?;
+    let phone = args.home.address(&args.phone)?;
     if args.reason.trim().is_empty() {
         return Err(Stop::could_not_start("--reason is empty")
             .help("say why this person may be written to again; it stays in their history"));

@@ -5,8 +5,8 @@ use clap::Args;
 use strsim::damerau_levenshtein;
 
 use super::{App, Stop};
+use crate::domain::address::Address;
 use crate::domain::delivery::{Counts, DeliveryState};
-use crate::domain::phone::Phone;
 use crate::ledger::{DeliveryId, DeliveryRecord, Ledger, RunRecord, Whom};
 
 /// People that are named where somebody else was meant.
@@ -44,7 +44,7 @@ pub(super) struct Meant {
 impl Meant {
     /// By key or phone.
     pub(super) fn person(text: &str) -> Self {
-        let phone = Phone::parse(text, None).ok();
+        let phone = Address::parse(text, None).ok();
         let words = match &phone {
             Some(phone) => phone.masked(),
             None => format!("'{text}'"),
@@ -114,7 +114,7 @@ async fn nearest(ledger: &dyn Ledger, run: &RunRecord, text: &str) -> Result<Opt
         after = Some(last.id);
         let keys = page.iter().filter_map(|one| {
             let key = one.recipient_key.as_deref()?;
-            let phone = one.phone.as_ref().map(Phone::expose);
+            let phone = one.phone.as_ref().map(Address::expose);
             (Some(key) != phone).then_some(key)
         });
         for key in keys {

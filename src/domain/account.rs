@@ -1,12 +1,14 @@
 //! A configured provider account, as the settings describe it: no secret value in here, only
 //! where to find it.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 
 use super::cap::Cap;
-use super::pace::Limit;
+use super::pace::{Limit, Rate};
 
 /// Where a secret is kept. The value itself never stands in a settings file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,17 +50,134 @@ impl ChertAccount {
     /// Whose chats, keys and uploads these are: the provider's host, and the tenant where it is
     /// known. Ports and secrets may change; the account stays the same.
     pub fn identity(&self) -> AccountId {
-        let address = self.base_url.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = address.split('/').next().unwrap_or_default();
-        let host = match authority.split_once(']') {
-            Some((host, _)) => host.trim_start_matches('['),
-            None => authority.split(':').next().unwrap_or_default(),
-        };
         AccountId {
-            host: host.to_ascii_lowercase(),
+            host: host_of(&self.base_url),
             tenant: self.tenant.clone(),
         }
     }
+}
+
+/// The host of an address, in small letters and without its port.
+fn host_of(base_url: &str) -> String {
+    let address = base_url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = address.split('/').next().unwrap_or_default();
+    let host = match authority.split_once(']') {
+        Some((host, _)) => host.trim_start_matches('['),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host.to_ascii_lowercase()
+}
+
+/// A HueChat account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HueChatAccount {
+    /// Ends in `/v2`, without a slash behind.
+    pub base_url: String,
+    pub api_key: SecretSource,
+    /// How many requests the account may make, everything together.
+    pub plan: Plan,
+    /// Connect and answer of one request; 30 s or more, since the answer to a message comes only
+    /// after it was handed on (huechat §13).
+    pub timeout: SignedDuration,
+    /// How what the provider tells by itself is known to be from it; `None`: nothing is taken.
+    pub webhook: Option<Webhook>,
+}
+
+impl HueChatAccount {
+    /// Whose contacts, conversations and templates these are, as far as an address tells.
+    pub fn identity(&self) -> AccountId {
+        AccountId {
+            host: host_of(&self.base_url),
+            tenant: None,
+        }
+    }
+}
+
+/// How many requests an account may make (huechat §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Within any minute; `None`: as many as there are.
+    pub per_minute: Option<NonZeroU32>,
+    /// On one UTC day; `None`: as many as there are.
+    pub per_day: Option<NonZeroU32>,
+}
+
+impl Plan {
+    /// `plan: free` (huechat §3).
+    pub const FREE: Self = Self {
+        per_minute: NonZeroU32::new(100),
+        per_day: NonZeroU32::new(10_000),
+    };
+    /// `plan: pro` (huechat §3).
+    pub const PRO: Self = Self {
+        per_minute: NonZeroU32::new(1_000),
+        per_day: NonZeroU32::new(100_000),
+    };
+    /// No limit at all: that of a sandbox without one.
+    pub const NONE: Self = Self {
+        per_minute: None,
+        per_day: None,
+    };
+
+    /// The pace that uses the minutes of the plan up and never asks for more: evenly, and a little
+    /// slower, so that requests which arrive early or late by some hundred milliseconds never make
+    /// one too many between two moments that only the provider knows.
+    pub fn limit(self) -> Option<Limit> {
+        /// Of a thousand; what is left makes up for 0.9 s in every minute.
+        const SHARE: u64 = 985;
+        let per_minute = self.per_minute?;
+        let most = u64::from(per_minute.get()) * SHARE / 1_000;
+        let most = u32::try_from(most).ok().and_then(NonZeroU32::new);
+        Some(Limit::steady(Rate::per_minute(
+            most.unwrap_or(NonZeroU32::MIN),
+        )))
+    }
+
+    /// The same for the day: requests, not people.
+    pub fn day(self) -> Option<Cap> {
+        self.per_day.map(|per_day| Cap {
+            ramp: Vec::new(),
+            per_day: Some(per_day),
+            timezone: TimeZone::UTC,
+            gap: SignedDuration::ZERO,
+        })
+    }
+}
+
+/// How a delivery of events is known to be the provider's own (huechat §10.5). The provider
+/// publishes none of it, so each part can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    pub secret: SecretSource,
+    /// The header with the signature.
+    pub header: String,
+    /// What stands before the signature in it.
+    pub prefix: String,
+    pub algorithm: SignatureAlgorithm,
+    pub signed: SignedContent,
+}
+
+/// The header where the settings name none (huechat §10.5).
+pub const SIGNATURE_HEADER: &str = "X-HueChat-Signature";
+/// What stands before the signature where the settings say nothing (huechat §10.5).
+pub const SIGNATURE_PREFIX: &str = "sha256=";
+
+/// How a signature is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SignatureAlgorithm {
+    #[default]
+    HmacSha256,
+    HmacSha512,
+}
+
+/// Over what it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SignedContent {
+    /// The body as it came.
+    #[default]
+    Body,
+    /// The value of a header `X-HueChat-Timestamp`, a full stop, and the body.
+    TimestampAndBody,
 }
 
 /// Which account a gateway's name stands for.
@@ -103,7 +222,31 @@ impl std::fmt::Display for AccountId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Account {
     Chert(ChertAccount),
+    HueChat(HueChatAccount),
 }
+
+impl Account {
+    pub fn identity(&self) -> AccountId {
+        match self {
+            Self::Chert(account) => account.identity(),
+            Self::HueChat(account) => account.identity(),
+        }
+    }
+
+    /// The cap on people whom the account has not written to before, for each line.
+    pub fn first_touch(&self) -> Option<&Cap> {
+        match self {
+            Self::Chert(account) => account.first_touch.as_ref(),
+            // It has no lines.
+            Self::HueChat(_) => None,
+        }
+    }
+}
+
+/// The production address of HueChat (huechat §1).
+pub const HUECHAT_BASE_URL: &str = "https://api.huechat.ai/v2";
+/// The address of HueChat's own sandbox (huechat §1).
+pub const HUECHAT_SANDBOX_URL: &str = "https://sandbox.huechat.ai/v2";
 
 /// The production address of Chert (chert §1).
 pub const CHERT_BASE_URL: &str = "https://console.trychert.com/api/v1";
@@ -128,6 +271,18 @@ mod tests {
             idempotency_retention: DEFAULT_RETENTION,
         }
         .identity()
+    }
+
+    #[test]
+    fn a_plan_is_used_up_to_more_than_97_of_100_and_never_over() {
+        for (plan, per_minute) in [(Plan::FREE, 100), (Plan::PRO, 1_000)] {
+            let interval = plan.limit().unwrap().rate.interval_us();
+            let in_a_minute = 60_000_000 / interval;
+            assert!(in_a_minute * 100 > per_minute * 97, "{in_a_minute}");
+            // However a minute is cut, and though one be 0.9 s early and another 0.9 s late.
+            assert!((60_000_000 + 900_000) / interval < per_minute, "{interval}");
+        }
+        assert_eq!(Plan::NONE.limit(), None);
     }
 
     #[test]

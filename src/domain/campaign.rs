@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::cap::Cap;
+use super::channel::Channel;
 use super::digest::Digest;
 use super::pace::Pace;
 use super::phone::{HomeRegion, Phone};
@@ -91,6 +92,29 @@ pub struct Terms {
     /// How many people the campaign newly writes to on one day, all its runs together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<Cap>,
+    /// The way to people where the account offers several (HueChat); `None`: Chert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
+    #[serde(default, skip_serializing_if = "OnUncertain::is_hold")]
+    pub on_uncertain: OnUncertain,
+}
+
+/// What happens to a message of which nobody can tell whether it was sent, where the provider
+/// knows no keys to ask with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUncertain {
+    /// It waits for a person's word: `resolve`.
+    #[default]
+    Hold,
+    /// It is sent again: somebody may get it twice.
+    Resend,
+}
+
+impl OnUncertain {
+    fn is_hold(&self) -> bool {
+        *self == Self::Hold
+    }
 }
 
 /// A file that a run was frozen from.

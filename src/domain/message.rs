@@ -1,23 +1,72 @@
 //! A message: what a template rendered to for one recipient, and the provider's rules for it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::channel::Channel;
+use super::contact::Contact;
 use super::digest::Digest;
 use super::links;
 
-/// What one recipient gets, part by part, in order. Frozen as JSON in the ledger.
+/// What one recipient gets, part by part, in order. Frozen as JSON in the ledger: the list of its
+/// parts, or an object of that list and the contact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Frozen", into = "Frozen")]
 pub struct Message {
     pub parts: Vec<Part>,
+    /// Who the person is to a provider that writes to contacts alone (huechat §6); `None` where
+    /// a number is enough.
+    pub contact: Option<Contact>,
 }
 
-/// One part, under the provider's own names (chert §6).
+/// As it is kept.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Frozen {
+    Parts(Vec<Part>),
+    Contact { parts: Vec<Part>, contact: Contact },
+}
+
+impl From<Frozen> for Message {
+    fn from(frozen: Frozen) -> Self {
+        match frozen {
+            Frozen::Parts(parts) => Self::of(parts),
+            Frozen::Contact { parts, contact } => Self {
+                parts,
+                contact: Some(contact),
+            },
+        }
+    }
+}
+
+impl From<Message> for Frozen {
+    fn from(message: Message) -> Self {
+        let Message { parts, contact } = message;
+        match contact {
+            None => Self::Parts(parts),
+            Some(contact) => Self::Contact { parts, contact },
+        }
+    }
+}
+
+/// One part, under the providers' own names (chert §6, huechat §7.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Part {
     Text {
         value: String,
+        /// Of an e-mail.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        subject: Option<String>,
+    },
+    /// A WhatsApp template that was approved beforehand, and what to put into it.
+    Template {
+        name: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        language: Option<String>,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+        parameters: BTreeMap<String, String>,
     },
     Media {
         #[serde(flatten)]
@@ -96,6 +145,40 @@ pub enum Breach {
     /// Holds for the first message to a person only.
     #[error("a first message must not have a web address in its text ('{url}')")]
     UrlInFirstText { part: usize, url: String },
+    #[error("a part of `type: template` is sent by WhatsApp alone, through a HueChat account")]
+    TemplateNotOffered { part: usize },
+    #[error("a subject belongs to an e-mail")]
+    SubjectNotOffered { part: usize },
+    #[error("{} has no approved templates; WhatsApp alone does", channel.in_words())]
+    TemplateNotTaken { part: usize, channel: Channel },
+    #[error("an approved template is a whole message; no other part goes beside it")]
+    TemplateNotAlone { part: usize },
+    #[error("the parameters of the template are not counted \"1\", \"2\", … without a gap")]
+    ParametersNotCounted { part: usize },
+    #[error("the parameter \"{name}\" {why}, and such a message is refused")]
+    BadParameter {
+        part: usize,
+        name: String,
+        why: &'static str,
+    },
+    #[error("this provider takes no files, only addresses that it can fetch them from")]
+    FileNotTaken { part: usize },
+    #[error("a second picture or document needs a second message")]
+    SecondMedia { part: usize },
+    #[error("the provider fetches media over https only")]
+    MediaNotSecure { part: usize },
+    #[error("this cannot be sent by {}", channel.in_words())]
+    MediaNotTaken { part: usize, channel: Channel },
+    #[error("{} has no subject", channel.in_words())]
+    SubjectNotTaken { part: usize, channel: Channel },
+    #[error("a subject is one line of at most 255 characters")]
+    BadSubject { part: usize },
+    #[error(
+        "texts and links together have {chars} characters; {} takes at most {}",
+        channel.in_words(),
+        channel.max_text_chars()
+    )]
+    ContentTooLong { chars: usize, channel: Channel },
 }
 
 impl Breach {
@@ -114,24 +197,80 @@ impl Breach {
             // Its own words say it.
             Self::AdjacentTexts { .. } => None,
             Self::EmptyText { .. } => Some("drop the part for such rows with `when`"),
+            Self::TemplateNotOffered { .. } => Some("write the words into a part of `type: text`"),
+            Self::SubjectNotOffered { .. } | Self::SubjectNotTaken { .. } => {
+                Some("remove `subject`, or send by `channel: email`")
+            }
+            Self::TemplateNotTaken { .. } => Some("write the words into a part of `type: text`"),
+            Self::TemplateNotAlone { .. } => {
+                Some("remove the other parts; what the template says is decided at its approval")
+            }
+            Self::ParametersNotCounted { .. } => {
+                Some("give every variable of the template its number, in quotes")
+            }
+            Self::BadParameter { .. } => {
+                Some("give it a value for every row, in one line; `where` leaves rows out")
+            }
+            Self::FileNotTaken { .. } => Some(
+                "put it where everybody can fetch it, and write `url: https://…` instead of `file`",
+            ),
+            Self::SecondMedia { .. } => Some("keep one, or send the other by another campaign"),
+            Self::MediaNotSecure { .. } => Some("write `url: https://…`"),
+            Self::MediaNotTaken {
+                channel: Channel::Sms,
+                ..
+            } => Some("send its address instead, as a part of `type: rich_link`"),
+            Self::MediaNotTaken { .. } => Some("name a picture that ends in .jpg or .png"),
+            Self::BadSubject { .. } => Some("shorten it, or the value that makes it so"),
+            Self::ContentTooLong { .. } => {
+                Some("shorten it, or the value from the list that makes it so long")
+            }
         }
     }
 
     /// The part it is about.
     pub fn part(&self) -> Option<usize> {
         match self {
-            Self::NoParts | Self::TooManyParts(_) => None,
+            Self::NoParts | Self::TooManyParts(_) | Self::ContentTooLong { .. } => None,
             Self::AdjacentTexts { part }
             | Self::EmptyText { part }
             | Self::TextTooLong { part, .. }
             | Self::BadUrl { part, .. }
-            | Self::UrlInFirstText { part, .. } => Some(*part),
+            | Self::UrlInFirstText { part, .. }
+            | Self::TemplateNotOffered { part }
+            | Self::SubjectNotOffered { part }
+            | Self::TemplateNotTaken { part, .. }
+            | Self::TemplateNotAlone { part }
+            | Self::ParametersNotCounted { part }
+            | Self::BadParameter { part, .. }
+            | Self::FileNotTaken { part }
+            | Self::SecondMedia { part }
+            | Self::MediaNotSecure { part }
+            | Self::MediaNotTaken { part, .. }
+            | Self::SubjectNotTaken { part, .. }
+            | Self::BadSubject { part } => Some(*part),
         }
     }
 }
 
 impl Message {
-    /// Every rule of the provider that holds for any message to one person (chert §6).
+    /// A message of these parts, to somebody whose number is enough.
+    pub fn of(parts: Vec<Part>) -> Self {
+        Self {
+            parts,
+            contact: None,
+        }
+    }
+
+    /// Every rule that the message breaks over its channel; `None`: the one way of Chert.
+    pub fn breaches_on(&self, channel: Option<Channel>) -> Vec<Breach> {
+        match channel {
+            Some(channel) => self.channel_breaches(channel),
+            None => self.breaches(),
+        }
+    }
+
+    /// Every rule of Chert that holds for any message to one person (chert §6).
     pub fn breaches(&self) -> Vec<Breach> {
         let mut found = Vec::new();
         if self.parts.is_empty() {
@@ -143,7 +282,10 @@ impl Message {
         let mut after_text = false;
         for (part, content) in self.parts.iter().enumerate() {
             match content {
-                Part::Text { value } => {
+                Part::Text { value, subject } => {
+                    if subject.is_some() {
+                        found.push(Breach::SubjectNotOffered { part });
+                    }
                     if after_text {
                         found.push(Breach::AdjacentTexts { part });
                     }
@@ -154,6 +296,7 @@ impl Message {
                         found.push(Breach::TextTooLong { part, chars });
                     }
                 }
+                Part::Template { .. } => found.push(Breach::TemplateNotOffered { part }),
                 Part::Media {
                     source: MediaSource::Url { url },
                 } => check_url(url, part, &mut found),
@@ -186,8 +329,8 @@ impl Message {
             .iter()
             .enumerate()
             .filter_map(|(part, content)| match content {
-                Part::Text { value } => Some((part, links::first_url(value)?)),
-                Part::Media { .. } | Part::RichLink { .. } => None,
+                Part::Text { value, .. } => Some((part, links::first_url(value)?)),
+                Part::Media { .. } | Part::RichLink { .. } | Part::Template { .. } => None,
             });
         texts
             .map(|(part, url)| Breach::UrlInFirstText {
@@ -213,7 +356,7 @@ impl Message {
     }
 }
 
-fn check_url(url: &str, part: usize, found: &mut Vec<Breach>) {
+pub(super) fn check_url(url: &str, part: usize, found: &mut Vec<Breach>) {
     let lower = url.get(..8).unwrap_or(url).to_ascii_lowercase();
     let rest = lower
         .strip_prefix("https://")
@@ -233,6 +376,7 @@ mod tests {
     fn text(value: &str) -> Part {
         Part::Text {
             value: value.to_owned(),
+            subject: None,
         }
     }
 
@@ -253,9 +397,7 @@ mod tests {
                 sha256: Digest::of(b"png"),
             },
         };
-        let message = Message {
-            parts: vec![image, text("Hi Dana"), link("https://example.com")],
-        };
+        let message = Message::of(vec![image, text("Hi Dana"), link("https://example.com")]);
         assert_eq!(message.breaches(), []);
         assert_eq!(message.first_message_breaches(), []);
         assert_eq!(message.files(), [Digest::of(b"png")]);
@@ -263,7 +405,7 @@ mod tests {
 
     #[test]
     fn each_rule_is_named() {
-        let breaches = |parts: Vec<Part>| Message { parts }.breaches();
+        let breaches = |parts: Vec<Part>| Message::of(parts).breaches();
         assert_eq!(breaches(vec![]), [Breach::NoParts]);
         assert_eq!(
             breaches(vec![text("a"), text("b")]),
@@ -293,31 +435,27 @@ mod tests {
 
     #[test]
     fn a_web_address_in_a_first_text_is_refused() {
-        let message = Message {
-            parts: vec![text("see example.com")],
-        };
+        let message = Message::of(vec![text("see example.com")]);
         assert_eq!(message.first_message_breaches().len(), 1);
         assert_eq!(message.breaches(), []);
     }
 
     #[test]
     fn a_frozen_message_reads_back() {
-        let message = Message {
-            parts: vec![
-                Part::Media {
-                    source: MediaSource::File {
-                        sha256: Digest::of(b"x"),
-                    },
+        let message = Message::of(vec![
+            Part::Media {
+                source: MediaSource::File {
+                    sha256: Digest::of(b"x"),
                 },
-                Part::Media {
-                    source: MediaSource::Url {
-                        url: "https://e.com/a.png".into(),
-                    },
+            },
+            Part::Media {
+                source: MediaSource::Url {
+                    url: "https://e.com/a.png".into(),
                 },
-                text("Hi"),
-                link("https://e.com"),
-            ],
-        };
+            },
+            text("Hi"),
+            link("https://e.com"),
+        ]);
         let json = serde_json::to_string(&message).unwrap();
         assert_eq!(serde_json::from_str::<Message>(&json).unwrap(), message);
     }

@@ -6,12 +6,16 @@
 //! [`pace`], [`retry`], [`schedule`] and [`window`] decide *when*.
 
 pub mod account;
+pub mod address;
 pub mod campaign;
 pub mod cap;
 pub mod cause;
+pub mod channel;
+pub mod contact;
 pub mod delivery;
 pub mod digest;
 pub mod duration;
+pub mod email;
 pub mod history;
 pub mod key;
 pub mod links;
@@ -27,5 +31,6 @@ pub mod recipient;
 pub mod retry;
 pub mod run;
 pub mod schedule;
+pub mod single;
 pub mod sum;
 pub mod window;

@@ -61,6 +61,13 @@ impl Rate {
         }
     }
 
+    pub fn per_minute(count: NonZeroU32) -> Self {
+        Self {
+            count,
+            period: Period::Minute,
+        }
+    }
+
     pub fn parse(text: &str) -> Result<Self, BadRate> {
         let text = text.trim();
         if let Ok(count) = text.parse() {

@@ -1,8 +1,8 @@
 //! A recipient: a person in a run, as one row of the list names them.
 
+use super::address::Address;
 use super::delivery::SkipReason;
 use super::message::{Media, Message};
-use super::phone::Phone;
 use super::problem::Problems;
 
 /// A person in a run.
@@ -11,7 +11,7 @@ pub struct Recipient {
     /// What makes this person the same in every run: the `key` column, else the phone in E.164.
     /// Goes into the idempotency key.
     pub key: String,
-    pub phone: Phone,
+    pub phone: Address,
     /// An IANA zone from the list, for a window in the recipient's own time.
     pub timezone: Option<String>,
 }
@@ -38,7 +38,7 @@ pub enum Verdict {
     Skip {
         /// As far as the row gives them.
         key: Option<String>,
-        phone: Option<Phone>,
+        phone: Option<Address>,
         reason: SkipReason,
         /// The reason in one sentence that names the column; no cell content but in masked form.
         detail: String,

@@ -29,7 +29,7 @@ use super::tally::Tally;
 use super::uploads::Uploads;
 use super::worker::Shop;
 use crate::crash_points;
-use crate::domain::phone::Phone;
+use crate::domain::address::Address;
 use crate::domain::run::RunState;
 use crate::gateway::Gateway;
 use crate::ledger::{Ledger, LedgerError, Limits, Owner, RunRecord, Worker};
@@ -70,7 +70,7 @@ pub struct Session {
     /// Bring at most so many deliveries to an end.
     pub limit: Option<u64>,
     /// Send to this person alone; everybody else stays pending.
-    pub only: Option<Phone>,
+    pub only: Option<Address>,
     /// What to do when nothing is due for a while.
     pub when_idle: WhenIdle,
     /// For the jitter of retries.

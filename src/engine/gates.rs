@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::settle::later;
+use crate::domain::address::Address;
 use crate::domain::delivery::Hold;
-use crate::domain::phone::Phone;
 use crate::ledger::{Gate, Held};
 
 /// Open waits by whom they hold. Kept by a clock that nobody sets, so that a wait lasts as long as
@@ -48,7 +48,7 @@ impl Gates {
     pub(super) fn closed(
         &self,
         line: &str,
-        to: &Phone,
+        to: &Address,
         now: Timestamp,
     ) -> Option<(Timestamp, Hold)> {
         let (over, hold) = self.closed_at(line, to, Instant::now())?;
@@ -58,7 +58,7 @@ impl Gates {
     }
 
     /// For how long still.
-    fn closed_at(&self, line: &str, to: &Phone, at: Instant) -> Option<(Duration, Hold)> {
+    fn closed_at(&self, line: &str, to: &Address, at: Instant) -> Option<(Duration, Hold)> {
         let mut gates = self.0.lock().ok()?;
         // Most of the time there is none, and what is over is of no use.
         gates.retain(|_, (over, _)| *over > at);
@@ -103,8 +103,8 @@ mod tests {
         let begun = Instant::now();
         let gates = Gates::default();
         let [ann, bob] =
-            ["+12025550143", "+12025550144"].map(|text| Phone::from_e164(text).unwrap());
-        let closed = |line: &str, to: &Phone, second: u64| {
+            ["+12025550143", "+12025550144"].map(|text| Address::stored(text).unwrap());
+        let closed = |line: &str, to: &Address, second: u64| {
             let left = gates.closed_at(line, to, begun + Duration::from_secs(second));
             left.map(|(left, hold)| (second + left.as_secs(), hold))
         };
@@ -127,7 +127,7 @@ mod tests {
     fn a_line_that_is_active_again_is_held_no_longer_and_until_then_says_why() {
         let begun = Instant::now();
         let gates = Gates::default();
-        let ann = Phone::from_e164("+12025550143").unwrap();
+        let ann = Address::stored("+12025550143").unwrap();
         let inactive = Gate {
             inactive_since: Some(at(0)),
             ..gate(Held::Line("one".to_owned()), 300)
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_wait_lasts_as_long_as_it_was_to_whatever_the_clock_shows() {
         let gates = Gates::default();
-        let ann = Phone::from_e164("+12025550143").unwrap();
+        let ann = Address::stored("+12025550143").unwrap();
         let asked = Instant::now();
         gates.extend(&gate(Held::Account, 90_030), at(90_000), asked);
         for shown in [5, 90_000, 700_000] {

@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::dispatch::Shutdown;
 use crate::domain::account::AccountId;
+use crate::domain::address::Address;
 use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
-use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
@@ -159,7 +159,7 @@ macro_rules! patiently {
 patiently! {
     stop freeze(run: &NewRun) -> Box<dyn Freeze>;
     stop account(gateway: &str) -> Option<AccountId>;
-    stop known(gateway: &str, phones: &[&Phone]) -> HashMap<String, KnownChat>;
+    stop known(gateway: &str, phones: &[&Address]) -> HashMap<String, KnownChat>;
     stop run(run: &RunId) -> Option<RunRecord>;
     stop runs() -> Vec<(RunRecord, Counts)>;
     stop running() -> Vec<Running>;
@@ -189,15 +189,15 @@ patiently! {
     stop take_look(gateway: &str, look: Look, now: Timestamp, until: Timestamp) -> Vec<String>;
     stop line_is_back(gateway: &str, line: &str, now: Timestamp) -> ();
     stop gates(gateway: &str, now: Timestamp) -> Vec<Gate>;
-    stop messages_to(gateway: &str, phone: &Phone) -> HashSet<String>;
+    stop messages_to(gateway: &str, phone: &Address) -> HashSet<String>;
     stop looks(request: &LookRequest<'_>) -> Looks;
     abort keep_failure(run: &RunRecord, given_up: &GivenUp, now: Timestamp) -> bool;
     abort keep_receipt(run: &RunRecord, confirmed: &Confirmed) -> bool;
     stop suppress(people: &[NewSuppression], now: Timestamp) -> Vec<Suppressing>;
-    stop lift(phone: &Phone, lifting: &Lifting, now: Timestamp) -> Lifted;
-    stop suppressed(gateway: &str, phones: &[&Phone]) -> HashMap<String, Suppression>;
-    stop suppressions(after: Option<&Phone>, most: u32) -> Vec<Suppression>;
-    stop opt_outs_of(phone: &Phone) -> Vec<OptOutEvent>;
+    stop lift(phone: &Address, lifting: &Lifting, now: Timestamp) -> Lifted;
+    stop suppressed(gateway: &str, phones: &[&Address]) -> HashMap<String, Suppression>;
+    stop suppressions(after: Option<&Address>, most: u32) -> Vec<Suppression>;
+    stop opt_outs_of(phone: &Address) -> Vec<OptOutEvent>;
     abort keep_reply(reply: &NewReply, now: Timestamp) -> KeptReply;
     stop newest_reply(gateway: &str) -> Option<Timestamp>;
     stop to_review(after: Option<ReplyId>, most: u32) -> Vec<Reply>;

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::crash_points;
+use crate::domain::address::Address;
 use crate::domain::campaign::FrozenFile;
 use crate::domain::cap::Touch;
 use crate::domain::delivery::SkipReason;
 use crate::domain::message::{Breach, Media};
-use crate::domain::phone::Phone;
 use crate::domain::problem::{Place, Problem, Problems};
 use crate::domain::recipient::{Chunk, Row, Verdict};
 use crate::domain::schedule::zone;
@@ -67,7 +67,7 @@ pub struct Reading<'a> {
     pub history: Option<&'a dyn Ledger>,
     pub run: &'a NewRun,
     /// People who must not be written to.
-    pub suppressed: &'a HashSet<Phone>,
+    pub suppressed: &'a HashSet<Address>,
     /// The list's name, for problems.
     pub list: &'a str,
 }
@@ -153,7 +153,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Skips the people on a do-not-contact list.
-pub(crate) fn skip_suppressed(rows: &mut [Row], suppressed: &HashSet<Phone>) {
+pub(crate) fn skip_suppressed(rows: &mut [Row], suppressed: &HashSet<Address>) {
     for row in rows.iter_mut().filter(|_| !suppressed.is_empty()) {
         let Verdict::Send { recipient, .. } = &row.verdict else {
             continue;
@@ -193,7 +193,7 @@ pub(crate) async fn skip_opted_out(
 }
 
 /// Who is to be sent to.
-fn phones(rows: &[Row]) -> Vec<&Phone> {
+fn phones(rows: &[Row]) -> Vec<&Address> {
     rows.iter()
         .filter_map(|row| match &row.verdict {
             Verdict::Send { recipient, .. } => Some(&recipient.phone),
@@ -284,7 +284,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(lines: &[Phone]) -> Self {
+    fn new(lines: &[crate::domain::phone::Phone]) -> Self {
         Self {
             lines: lines.iter().map(|line| line.expose().to_owned()).collect(),
             turn: 0,

@@ -17,7 +17,7 @@ const LOOK_UP_AFTER: SignedDuration = SignedDuration::from_secs(5);
 pub(super) struct Settling<'a> {
     pub(super) policy: &'a RetryPolicy,
     pub(super) gateway: &'a str,
-    pub(super) phone: &'a crate::domain::phone::Phone,
+    pub(super) phone: &'a crate::domain::address::Address,
     pub(super) line: &'a str,
     /// Counted tries before this attempt.
     pub(super) tries: u32,
@@ -268,11 +268,11 @@ impl Settling<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::address::Address;
     use crate::domain::outcome::Failure;
-    use crate::domain::phone::Phone;
     use proptest::prelude::*;
 
-    fn at<'a>(policy: &'a RetryPolicy, phone: &'a Phone, tries: u32) -> Settling<'a> {
+    fn at<'a>(policy: &'a RetryPolicy, phone: &'a Address, tries: u32) -> Settling<'a> {
         Settling {
             policy,
             gateway: "chert",
@@ -289,8 +289,8 @@ mod tests {
         }
     }
 
-    fn phone() -> Phone {
-        Phone::from_e164("+12025550143").unwrap()
+    fn phone() -> Address {
+        Address::stored("+12025550143").unwrap()
     }
 
     fn failure() -> Failure {

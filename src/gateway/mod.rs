@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::address::Address;
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
 use crate::domain::message::{Media, Message};
@@ -148,7 +149,7 @@ pub enum GatewayError {
 /// Everything that shapes the request of one delivery.
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
-    pub to: &'a Phone,
+    pub to: &'a Address,
     /// The chat with this person, when this ledger already knows one: a follow-up.
     pub chat_id: Option<&'a str>,
     /// The sender line of a first message.
@@ -206,7 +207,7 @@ pub struct Replies {
 pub struct Reply {
     /// The provider's name for it, the same however often it is told.
     pub event_id: String,
-    pub phone: Phone,
+    pub phone: Address,
     /// The line that it came to; empty where that is not told.
     pub line: String,
     pub chat_id: Option<String>,

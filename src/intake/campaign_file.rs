@@ -19,7 +19,7 @@ use super::paths;
 use super::settings_file::Settings;
 use super::yaml::{Fields, Kind, Node, Places, Reader, Source, items, parse, to_json};
 use crate::domain::account::Account;
-use crate::domain::campaign::{Campaign, FrozenFile, Recipients, Terms};
+use crate::domain::campaign::{Campaign, FrozenFile, OnUncertain, Recipients, Terms};
 use crate::domain::phone::Phone;
 use crate::domain::problem::{Place, Problem, Problems, nearest};
 use crate::domain::run::is_campaign_name;
@@ -354,6 +354,8 @@ fn terms(
         window,
         expires,
         cap: per_day.on(day),
+        channel: None,
+        on_uncertain: OnUncertain::default(),
     }
 }
 

@@ -17,10 +17,10 @@ use super::tx::SharedTx;
 use super::{
     Admission, Admit, Candidate, Claim, ClaimRequest, Claimed, DeliveryId, Gate, Held, LedgerError,
 };
+use crate::domain::address::Address;
 use crate::domain::cap::Touch;
 use crate::domain::delivery::{Hold, SkipReason};
 use crate::domain::history::DeliveryEvent;
-use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 
 /// A line, and how many deliveries of it are worth a look.
@@ -68,7 +68,7 @@ pub(super) trait ClaimTx: SharedTx + CapTx {
     fn only(
         &mut self,
         request: &ClaimRequest<'_>,
-        phone: &Phone,
+        phone: &Address,
     ) -> impl Future<Output = Result<Option<OnlyRow>, LedgerError>> + Send;
 
     /// Attempts without an outcome whose lease is over.
@@ -238,7 +238,7 @@ struct Only {
 async fn only(
     tx: &mut impl ClaimTx,
     request: &ClaimRequest<'_>,
-    phone: &Phone,
+    phone: &Address,
     gates: &Gates,
 ) -> Result<Option<Only>, LedgerError> {
     let Some(row) = tx.only(request, phone).await? else {
@@ -326,7 +326,7 @@ impl Sorted {
         if let Some(detail) = self.opted_out.remove(&row.id) {
             return self.leave_out(&row, request, SkipReason::OptedOut, Some(detail));
         }
-        let phone = stored(Phone::from_e164(&row.phone))?;
+        let phone = stored(Address::stored(&row.phone))?;
         let candidate = Candidate {
             phone: &phone,
             timezone: row.timezone.as_deref(),
@@ -374,7 +374,7 @@ impl Sorted {
     fn take(
         &mut self,
         row: CandidateRow,
-        phone: Phone,
+        phone: Address,
         request: &ClaimRequest<'_>,
         room: &mut Room,
     ) -> Result<(), LedgerError> {

@@ -10,12 +10,12 @@ use super::rows::{RunRow, stored};
 use super::tx::SharedTx;
 use super::{Freeze, FreezeFacts, LedgerError, NewDelivery, NewRun, Planned, RunRecord};
 use crate::domain::account::AccountId;
+use crate::domain::address::Address;
 use crate::domain::campaign::FrozenFile;
 use crate::domain::cap::Touch;
 use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::history::{self, FrozenRow, FrozenRun, RunEvent};
 use crate::domain::message::Media;
-use crate::domain::phone::Phone;
 use crate::domain::sum::Sum;
 
 /// What a transaction that freezes a run can do.
@@ -125,7 +125,7 @@ impl FrozenMessage {
     }
 
     pub(super) fn phone(&self) -> Option<&str> {
-        self.row.phone.as_ref().map(Phone::expose)
+        self.row.phone.as_ref().map(Address::expose)
     }
 
     /// The recipient key as it is kept: not at all where it is the phone.

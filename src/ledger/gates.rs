@@ -10,9 +10,9 @@ use super::rows::{named, number};
 use super::shapes::HeldBack;
 use super::tx::SharedTx;
 use super::{DeliveryId, LedgerError, RunFacts};
+use crate::domain::address::Address;
 use crate::domain::delivery::Hold;
 use crate::domain::history::DeliveryEvent;
-use crate::domain::phone::Phone;
 
 /// A wait asked for by the provider. Stored, shared by all processes, only ever extended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Look {
 pub enum Held {
     Account,
     Line(String),
-    Recipient(Phone),
+    Recipient(Address),
 }
 
 /// The lines of a run that take no part in messaging, and when each is looked at again.

@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 
 use super::{DeliveryId, DeliveryRecord, Owner, Worker};
+use crate::domain::address::Address;
 use crate::domain::history::{Attempt, DeliveryEvent, Event, RunEvent};
 use crate::domain::message::Message;
-use crate::domain::phone::Phone;
 use crate::domain::run::RunId;
 
 /// Whose delivery is meant.
@@ -15,7 +15,7 @@ pub enum Whom {
     /// The person with this recipient key, or with this phone.
     Person {
         key: Option<String>,
-        phone: Option<Phone>,
+        phone: Option<Address>,
     },
     /// The record of the list, from 1.
     Row(u64),

@@ -50,6 +50,7 @@ pub use self::opt_out::{
 pub use self::receipts::{Confirmed, DueReceipt, GivenUp, LookRequest, Looks, NextLook};
 pub use self::workers::{AtWork, Holding, Running, Worker};
 use crate::domain::account::AccountId;
+use crate::domain::address::Address;
 use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::cap::{Cap, Room, Subject, Touch, Used};
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
@@ -57,7 +58,6 @@ use crate::domain::digest::Digest;
 use crate::domain::message::{Media, Message};
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::pace::Limit;
-use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 
 /// What went wrong with the ledger, by what the caller can do about it.
@@ -132,7 +132,7 @@ pub struct NewDelivery {
     /// The record's number in the list, from 1; rows arrive in order and without gaps.
     pub row: u64,
     pub recipient_key: Option<String>,
-    pub phone: Option<Phone>,
+    pub phone: Option<Address>,
     pub timezone: Option<String>,
     pub plan: Planned,
 }
@@ -257,7 +257,7 @@ pub struct ClaimRequest<'a> {
     pub run: &'a RunRecord,
     pub owner: &'a Owner,
     /// This person's delivery alone.
-    pub only: Option<&'a Phone>,
+    pub only: Option<&'a Address>,
     pub now: Timestamp,
     /// When the claim expires by itself.
     pub lease_until: Timestamp,
@@ -303,7 +303,7 @@ pub enum Admission {
 /// What the domain may look at when it admits a delivery.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
-    pub phone: &'a Phone,
+    pub phone: &'a Address,
     pub timezone: Option<&'a str>,
     /// An earlier attempt is without an outcome: the delivery must be settled, not held back.
     pub begun: bool,
@@ -321,7 +321,7 @@ pub struct Claim {
     pub id: DeliveryId,
     pub row: u64,
     pub recipient_key: String,
-    pub phone: Phone,
+    pub phone: Address,
     pub timezone: Option<String>,
     pub line: String,
     pub message: Message,
@@ -471,7 +471,7 @@ impl Next {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewChat {
     pub gateway: String,
-    pub phone: Phone,
+    pub phone: Address,
     pub chat_id: String,
     pub line: String,
 }
@@ -567,7 +567,7 @@ pub struct DeliveryRecord {
     pub id: DeliveryId,
     pub row: u64,
     pub recipient_key: Option<String>,
-    pub phone: Option<Phone>,
+    pub phone: Option<Address>,
     pub line: String,
     pub step: u32,
     pub revision: u32,
@@ -686,7 +686,7 @@ pub trait Ledger: Debug + Send + Sync {
     async fn known(
         &self,
         gateway: &str,
-        phones: &[&Phone],
+        phones: &[&Address],
     ) -> Result<HashMap<String, KnownChat>, LedgerError>;
 
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, LedgerError>;
@@ -861,7 +861,7 @@ pub trait Ledger: Debug + Send + Sync {
     async fn messages_to(
         &self,
         gateway: &str,
-        phone: &Phone,
+        phone: &Address,
     ) -> Result<HashSet<String>, LedgerError>;
 
     // Receipts
@@ -904,7 +904,7 @@ pub trait Ledger: Debug + Send + Sync {
     /// Takes a person off the list; not what the person said, unless the person asks for it.
     async fn lift(
         &self,
-        phone: &Phone,
+        phone: &Address,
         lifting: &Lifting,
         now: Timestamp,
     ) -> Result<Lifted, LedgerError>;
@@ -913,18 +913,18 @@ pub trait Ledger: Debug + Send + Sync {
     async fn suppressed(
         &self,
         gateway: &str,
-        phones: &[&Phone],
+        phones: &[&Address],
     ) -> Result<HashMap<String, Suppression>, LedgerError>;
 
     /// The list, by phone, from the one after `after` on; what was said in rehearsals left out.
     async fn suppressions(
         &self,
-        after: Option<&Phone>,
+        after: Option<&Address>,
         most: u32,
     ) -> Result<Vec<Suppression>, LedgerError>;
 
     /// Everything that was said about a person, in the order in which it became known.
-    async fn opt_outs_of(&self, phone: &Phone) -> Result<Vec<OptOutEvent>, LedgerError>;
+    async fn opt_outs_of(&self, phone: &Address) -> Result<Vec<OptOutEvent>, LedgerError>;
 
     /// Keeps an answer and obeys it, in one transaction: STOP puts the person on the list, START
     /// takes that back, the newest by its own time counts. In any order, late, for people of no

@@ -11,9 +11,9 @@ use super::{
     Claim, ClaimRequest, DeliveryId, DeliveryRecord, Gate, Held, KnownChat, LedgerError, Missed,
     RunRecord,
 };
+use crate::domain::address::Address;
 use crate::domain::cap::Touch;
 use crate::domain::delivery::{DeliveryState, Hold, SkipReason};
-use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 use std::collections::HashMap;
 
@@ -123,7 +123,7 @@ impl TryFrom<DeliveryRow> for DeliveryRecord {
             id: row.id,
             row: number(row.row)?,
             recipient_key: row.recipient_key.or_else(|| row.phone.clone()),
-            phone: stored(row.phone.map(Phone::try_from).transpose())?,
+            phone: stored(row.phone.map(Address::try_from).transpose())?,
             line: row.line,
             step: number(row.step)?,
             revision: number(row.revision)?,
@@ -194,7 +194,7 @@ impl CandidateRow {
         }
     }
 
-    pub(super) fn into_claim(self, phone: Phone, slot_us: i64) -> Result<Claim, LedgerError> {
+    pub(super) fn into_claim(self, phone: Address, slot_us: i64) -> Result<Claim, LedgerError> {
         let unanswered = self.is_unanswered();
         let chat = match (self.chat_id, self.chat_line) {
             (Some(chat_id), Some(line)) => Some(KnownChat { chat_id, line }),

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use super::json::instant;
 use super::layout::clean;
 use super::{Format, ReportError, Subject};
+use crate::domain::address::Address;
 use crate::domain::delivery::{DeliveryState, Hold, SkipReason};
 use crate::domain::key::IdempotencyKey;
-use crate::domain::phone::Phone;
 use crate::domain::run::RunId;
 use crate::ledger::{DeliveryRecord, Ledger};
 
@@ -164,7 +164,7 @@ fn key(run: &RunId, delivery: &DeliveryRecord) -> Option<IdempotencyKey> {
 /// A phone in E.164 stays as it is; it can only ever be read as a number.
 pub(super) fn guarded(text: &str) -> String {
     let risky = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'']);
-    if risky && Phone::from_e164(text).is_err() {
+    if risky && Address::stored(text).is_err() {
         format!("'{text}")
     } else {
         text.to_owned()
@@ -192,7 +192,7 @@ mod tests {
             let cell = guarded(&text);
             prop_assert_eq!(cell.strip_prefix('\'').unwrap_or(&cell), &text);
             prop_assert!(!cell.starts_with(['=', '-', '@', '\t', '\r', '\n']));
-            prop_assert!(!cell.starts_with('+') || Phone::from_e164(&cell).is_ok());
+            prop_assert!(!cell.starts_with('+') || Address::stored(&cell).is_ok());
         }
     }
 }

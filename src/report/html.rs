@@ -11,8 +11,8 @@ use super::layout::clean;
 use super::text::Outline;
 use super::words::{Calendar, Fine, count, share, thousands};
 use super::{Format, ReportError, Subject, View};
+use crate::domain::address::Address;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::phone::Phone;
 use crate::ledger::{DeliveryRecord, FailureGroup, RunFacts};
 
 const STYLE: &str = include_str!("html.css");
@@ -104,7 +104,7 @@ impl Gathered {
                 delivery
                     .phone
                     .as_ref()
-                    .map(Phone::masked)
+                    .map(Address::masked)
                     .unwrap_or_default(),
                 delivery.state.to_string(),
                 delivery

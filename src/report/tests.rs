@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::*;
+use crate::domain::address::Address;
 use crate::domain::campaign::Terms;
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
-use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
     DeliveryRecord, FailureGroup, Gate, Held, Outlook, Owner, Present, RunFacts, Worker,
@@ -39,8 +39,8 @@ fn run(id: &str, state: RunState, total: u64) -> RunRecord {
         reason: None,
         terms: Terms {
             lines: vec![
-                Phone::from_e164("+15555550100").unwrap(),
-                Phone::from_e164("+15555550101").unwrap(),
+                crate::domain::phone::Phone::from_e164("+15555550100").unwrap(),
+                crate::domain::phone::Phone::from_e164("+15555550101").unwrap(),
             ],
             ..Terms::default()
         },
@@ -116,7 +116,7 @@ fn uncertain(row: u64) -> DeliveryRecord {
         id: 1,
         row,
         recipient_key: None,
-        phone: Some(Phone::from_e164("+12025550143").unwrap()),
+        phone: Some(Address::stored("+12025550143").unwrap()),
         line: "+15555550100".into(),
         step: 0,
         revision: 0,

@@ -14,8 +14,8 @@ use super::status::tone_of;
 use super::style::Tone;
 use super::words::{Calendar, Fine, count, lasting, rate, share, thousands};
 use super::{Format, ReportError, Subject, View};
+use crate::domain::address::Address;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 use crate::ledger::{Attendance, FailureGroup, RunFacts, RunRecord};
 
@@ -427,7 +427,7 @@ impl<'a> Summary<'a> {
         let listed = &self.facts.uncertain;
         for one in listed {
             let row = format!("  row {:<8}", thousands(one.row));
-            let phone = one.phone.as_ref().map(Phone::masked).unwrap_or_default();
+            let phone = one.phone.as_ref().map(Address::masked).unwrap_or_default();
             self.page.beside(&[(Tone::Plain, row)], Tone::Plain, &phone);
         }
         let rest = all.saturating_sub(u64::try_from(listed.len()).unwrap_or(0));

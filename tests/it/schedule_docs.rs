@@ -3,7 +3,7 @@
 use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use sendoff::cli::schedule_words;
-use sendoff::domain::phone::Phone;
+use sendoff::domain::address::Address;
 use sendoff::domain::schedule::{CatchUp, CronExpr, Overlap, Schedule, When, zone};
 use sendoff::domain::window::{DayTime, Days, Window, WindowZone};
 
@@ -81,7 +81,7 @@ fn the_common_hours_of_a_country_are_those_of_the_guide() {
     assert_eq!(rows.len(), numbers.len());
     let start: Timestamp = "2026-07-01T05:00Z".parse().unwrap();
     for (row, number) in rows.iter().zip(numbers) {
-        let phone = Phone::from_e164(number).unwrap();
+        let phone = Address::stored(number).unwrap();
         let opens = window.next_open(start, None, &phone).unwrap();
         let closes = (0..24 * 60)
             .map(|minutes| opens + SignedDuration::from_mins(minutes))

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
 use super::super::Stop;
+use crate::domain::address::Address;
 use crate::domain::campaign::ListSource;
 use crate::domain::delivery::SkipReason;
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
-use crate::domain::phone::Phone;
 use crate::domain::problem::{Problem, Problems};
 use crate::domain::recipient::{Recipient, Row, Verdict};
 use crate::domain::run::RunId;
@@ -30,7 +30,7 @@ pub(super) enum Wanted {
     /// By number, from 1.
     Row(u64),
     /// The first that would be sent to this phone, else the first that names it.
-    To(Phone),
+    To(Address),
 }
 
 /// The row, decided.
@@ -51,7 +51,7 @@ pub(super) struct Rules {
     pub(super) window: Option<Window>,
     pub(super) starts_at: Timestamp,
     /// Everybody who must not be written to.
-    pub(super) suppressed: HashSet<Phone>,
+    pub(super) suppressed: HashSet<Address>,
     pub(super) opt_outs: Option<OptOuts>,
 }
 
@@ -319,7 +319,7 @@ fn same_person(
 
 /// The row among `kin` that is sent in place of `recipient`'s.
 fn first_of(kin: &[(u64, Recipient)], recipient: &Recipient) -> Option<u64> {
-    let mut phones: HashMap<&Phone, u64> = HashMap::new();
+    let mut phones: HashMap<&Address, u64> = HashMap::new();
     let mut keys: HashMap<&str, u64> = HashMap::new();
     for (number, person) in kin {
         if !phones.contains_key(&person.phone) && !keys.contains_key(person.key.as_str()) {
@@ -338,7 +338,7 @@ fn first_of(kin: &[(u64, Recipient)], recipient: &Recipient) -> Option<u64> {
 /// People who may be one and the same.
 #[derive(Default)]
 struct Circle {
-    phones: HashSet<Phone>,
+    phones: HashSet<Address>,
     keys: HashSet<String>,
 }
 
@@ -361,7 +361,7 @@ mod tests {
     fn person(phone: &str, key: &str) -> Recipient {
         Recipient {
             key: key.to_owned(),
-            phone: Phone::from_e164(phone).unwrap(),
+            phone: Address::stored(phone).unwrap(),
             timezone: None,
         }
     }

@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::indent::indent;
 use super::sheet::{Letter, Link, METHOD, Piece, Sheet, Shown, clean, size};
+use crate::domain::address::Address;
 use crate::domain::delivery::SkipReason;
 use crate::domain::message::Media;
-use crate::domain::phone::Phone;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -38,7 +38,7 @@ pub(super) fn html(sheet: &Sheet) -> String {
         Shown::Skipped { reason, detail } => (silence(), left_out(sheet, *reason, detail)),
     };
     let campaign = escape(sheet.run.campaign());
-    let to = sheet.phone.as_ref().map_or("", Phone::expose);
+    let to = sheet.phone.as_ref().map_or("", Address::expose);
     let heading = if to.is_empty() {
         "To nobody".to_owned()
     } else {
@@ -86,7 +86,10 @@ fn screen(line: &str, chat: &str) -> String {
 
 fn conversation(letter: &Letter) -> String {
     let parts: String = letter.parts.iter().map(part).collect();
-    let line = letter.from.as_ref().map_or("", Phone::expose);
+    let line = letter
+        .from
+        .as_ref()
+        .map_or("", crate::domain::phone::Phone::expose);
     screen(
         &escape(line),
         &format!("<p class=\"stamp\">iMessage</p>\n{parts}"),
@@ -107,6 +110,13 @@ fn part(piece: &Piece) -> String {
             )
         }
         Piece::File(media) => file(media),
+        Piece::Template { name, parameters } => {
+            let lines: Vec<String> = parameters
+                .iter()
+                .map(|(key, value)| format!("{key}: {value}"))
+                .collect();
+            tile(&format!("Template {name}"), &lines.join(" · "))
+        }
         Piece::Remote { url } => tile("Media that the provider fetches", url),
         Piece::Link(link) => card(link),
     };
@@ -188,7 +198,7 @@ fn carrier(sheet: &Sheet, letter: &Letter) -> String {
         ),
     );
     if let Some(key) = &sheet.recipient_key
-        && Some(key.as_str()) != sheet.phone.as_ref().map(Phone::expose)
+        && Some(key.as_str()) != sheet.phone.as_ref().map(Address::expose)
     {
         facts.add("Person", &escape(key));
     }

@@ -1,10 +1,12 @@
 //! A preview for scripts: one documented, stable shape (`docs/preview.md`). `request.body` is the
 //! body byte for byte.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::sheet::{METHOD, Piece, Sheet, Shown};
-use crate::domain::phone::Phone;
+use crate::domain::address::Address;
 
 #[derive(Serialize)]
 struct Preview<'a> {
@@ -52,6 +54,10 @@ enum PieceBody<'a> {
     Text {
         value: &'a str,
     },
+    Template {
+        name: &'a str,
+        parameters: &'a BTreeMap<String, String>,
+    },
     Media {
         #[serde(skip_serializing_if = "Option::is_none")]
         file: Option<File<'a>>,
@@ -88,7 +94,10 @@ pub(super) fn json(sheet: &Sheet) -> String {
         Shown::Message(letter) => (
             "send",
             Body::Send {
-                line: letter.from.as_ref().map(Phone::expose),
+                line: letter
+                    .from
+                    .as_ref()
+                    .map(crate::domain::phone::Phone::expose),
                 idempotency_key: letter.idempotency_key.as_str(),
                 parts: letter.parts.iter().map(piece).collect(),
                 request: Request {
@@ -118,7 +127,7 @@ pub(super) fn json(sheet: &Sheet) -> String {
         list_line: sheet.list_line,
         recipient: Recipient {
             key: sheet.recipient_key.as_deref(),
-            phone: sheet.phone.as_ref().map(Phone::expose),
+            phone: sheet.phone.as_ref().map(Address::expose),
             timezone: sheet.timezone.as_deref(),
         },
         verdict,
@@ -131,6 +140,7 @@ pub(super) fn json(sheet: &Sheet) -> String {
 fn piece(piece: &Piece) -> PieceBody<'_> {
     match piece {
         Piece::Text(value) => PieceBody::Text { value },
+        Piece::Template { name, parameters } => PieceBody::Template { name, parameters },
         Piece::File(media) => PieceBody::Media {
             file: Some(File {
                 name: &media.filename,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Occasion;
 use super::find::Found;
+use crate::domain::address::Address;
 use crate::domain::campaign::Campaign;
 use crate::domain::delivery::SkipReason;
 use crate::domain::digest::Digest;
@@ -28,7 +29,7 @@ pub(super) struct Sheet {
     pub(super) row: u64,
     /// The line of the list's file, from 1.
     pub(super) list_line: u64,
-    pub(super) phone: Option<Phone>,
+    pub(super) phone: Option<Address>,
     pub(super) recipient_key: Option<String>,
     pub(super) timezone: Option<String>,
     pub(super) shown: Shown,
@@ -65,6 +66,11 @@ pub(super) enum Piece {
         url: String,
     },
     Link(Link),
+    /// An approved one; its words are the provider's, so only its name and what goes into it.
+    Template {
+        name: String,
+        parameters: BTreeMap<String, String>,
+    },
 }
 
 #[derive(Debug)]
@@ -205,7 +211,10 @@ fn letter(
 fn pieces(message: Message, media: &[Media]) -> Vec<Piece> {
     let file = |sha256: &Digest| media.iter().find(|file| file.sha256 == *sha256).cloned();
     let pieces = message.parts.into_iter().filter_map(|part| match part {
-        Part::Text { value } => Some(Piece::Text(value)),
+        Part::Text { value, .. } => Some(Piece::Text(value)),
+        Part::Template {
+            name, parameters, ..
+        } => Some(Piece::Template { name, parameters }),
         Part::Media {
             source: MediaSource::File { sha256 },
         } => file(&sha256).map(Piece::File),

@@ -6,7 +6,7 @@ use textwrap::core::display_width;
 
 use super::indent::indent;
 use super::sheet::{Letter, METHOD, Piece, Sheet, Shown, clean, size};
-use crate::domain::phone::Phone;
+use crate::domain::address::Address;
 
 /// Columns of text in a bubble; a phone shows about as many.
 const BUBBLE: usize = 44;
@@ -119,7 +119,7 @@ impl Page {
         };
         self.fact("Run", &run);
         if let Some(key) = &sheet.recipient_key
-            && Some(key.as_str()) != sheet.phone.as_ref().map(Phone::expose)
+            && Some(key.as_str()) != sheet.phone.as_ref().map(Address::expose)
         {
             self.fact("Person", &clean(key));
         }
@@ -166,6 +166,12 @@ impl Page {
                 add(Tone::Strong, &format!("▣ {}", media.filename));
                 let about = format!("{}, {}", media.content_type, size(media.bytes.len()));
                 add(Tone::Faint, &format!("  {about}"));
+            }
+            Piece::Template { name, parameters } => {
+                add(Tone::Strong, &format!("▤ template {name}"));
+                for (key, value) in parameters {
+                    add(Tone::Plain, &format!("{key}: {value}"));
+                }
             }
             Piece::Remote { url } => {
                 add(Tone::Strong, "▣ media that the provider fetches");

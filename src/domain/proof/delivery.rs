@@ -7,10 +7,10 @@ use super::kept::{Flaw, KeptAttempt, KeptDelivery, KeptMessage, Readable, Rows, 
 use super::run::Frame;
 use super::stands::Stands;
 use super::{Finding, shown};
+use crate::domain::address::Address;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::digest::Digest;
 use crate::domain::history::{Attempt, DeliveryEvent, Event, FrozenRow, Standing, fixed_sum};
-use crate::domain::phone::Phone;
 
 /// Attempts of one delivery that are named as missing; a damaged count may say millions.
 const MISSING: usize = 3;
@@ -74,7 +74,7 @@ struct Desk<'a> {
 impl<'a> Desk<'a> {
     fn new(frame: &'a Frame<'a>, rows: &Rows, found: &'a mut Vec<Finding>) -> Self {
         let phone = rows.message.as_ref().and_then(|row| row.as_ref().ok());
-        let phone = phone.and_then(|row| Phone::from_e164(row.phone.as_deref()?).ok());
+        let phone = phone.and_then(|row| Address::stored(row.phone.as_deref()?).ok());
         Self {
             frame,
             row: frame.row_of(rows.id),
@@ -130,7 +130,7 @@ impl<'a> Desk<'a> {
             Ok(None) => {}
             Ok(Some(content)) => {
                 checked.files = content.files();
-                let phone = message.phone.as_deref().map(Phone::from_e164);
+                let phone = message.phone.as_deref().map(Address::stored);
                 if !matches!(phone, Some(Ok(_))) {
                     let what = "phone is none, so that no idempotency key can be derived";
                     self.find("messages", what);

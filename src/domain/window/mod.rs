@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use parts::{DayTime, Days};
 
-use super::phone::Phone;
+use super::address::Address;
 use super::schedule::zone::{self, UnknownZone};
 
 /// Days of the week and hours in which a message may leave.
@@ -52,8 +52,9 @@ pub enum BadWindow {
 /// Why there is no time at which this person may be written to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NeverOpen {
-    /// The number's country code tells no country (satellite and international services).
-    #[error("the recipient's time zone is unknown, and the number belongs to no country")]
+    /// The number's country code tells no country (satellite and international services), or it is
+    /// no number at all.
+    #[error("the recipient's time zone is unknown, and the address belongs to no country")]
     CountryUnknown,
     /// The country is so wide that the window is never open in all its zones at once.
     #[error(
@@ -114,14 +115,15 @@ impl Window {
         &self,
         now: Timestamp,
         recipient: Option<&TimeZone>,
-        phone: &Phone,
+        to: &Address,
     ) -> Result<Timestamp, NeverOpen> {
         let (zones, country) = match (&self.zone, recipient) {
             (WindowZone::Fixed(zone), _) | (WindowZone::Recipient, Some(zone)) => {
                 (vec![zone.clone()], String::new())
             }
             (WindowZone::Recipient, None) => {
-                let country = countries::of(phone).ok_or(NeverOpen::CountryUnknown)?;
+                let country = to.phone().and_then(countries::of);
+                let country = country.ok_or(NeverOpen::CountryUnknown)?;
                 (country.zones(), country.name())
             }
         };

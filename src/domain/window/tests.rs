@@ -18,12 +18,12 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn phone(text: &str) -> Phone {
-    Phone::from_e164(text).unwrap()
+fn phone(text: &str) -> Address {
+    Address::stored(text).unwrap()
 }
 
 /// A number of fiction.
-fn somebody() -> Phone {
+fn somebody() -> Address {
     phone("+12025550143")
 }
 

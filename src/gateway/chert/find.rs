@@ -48,7 +48,8 @@ fn same(message: &Message, parts: &[Value]) -> bool {
             let is =
                 |name: &str, value: &str| theirs.get(name).and_then(Value::as_str) == Some(value);
             match ours {
-                Part::Text { value } => is("type", "text") && is("value", value),
+                Part::Text { value, .. } => is("type", "text") && is("value", value),
+                Part::Template { .. } => false,
                 Part::Media { .. } => is("type", "media"),
                 Part::RichLink { url, .. } => is("type", "rich_link") && is("url", url),
             }

@@ -172,7 +172,7 @@ fn reply(row: &Value, envelope: &Value) -> Option<Reply> {
     let kept_at = at(row, "/created_at");
     Some(Reply {
         event_id,
-        phone: Phone::from_e164(&sender).ok()?,
+        phone: Phone::from_e164(&sender).ok()?.into(),
         line: line.unwrap_or_default(),
         chat_id: answer::usable(text_of(envelope, "/data/chat/id")),
         text: text(envelope),

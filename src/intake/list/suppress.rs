@@ -13,13 +13,14 @@ use super::super::encoding::TextReader;
 use super::super::template::include::io_in_words;
 use super::frame::{Block, Failure, Framer};
 use super::header::Header;
+use crate::domain::address::{Address, AddressError};
 use crate::domain::campaign::Columns as Named;
-use crate::domain::phone::{HomeRegion, Phone, PhoneError};
+use crate::domain::phone::HomeRegion;
 use crate::domain::problem::{Place, Problem, Problems};
 
 /// The phones of a do-not-contact list, each as often as it is there. A row without a usable
 /// phone is an error: someone may stand there who must not be written to.
-pub fn suppressions(path: &Path, region: Option<HomeRegion>) -> (Vec<Phone>, Problems) {
+pub fn suppressions(path: &Path, region: Option<HomeRegion>) -> (Vec<Address>, Problems) {
     let mut problems = Problems::default();
     let file = match File::open(path) {
         Ok(file) => file,
@@ -46,7 +47,7 @@ pub fn suppressions(path: &Path, region: Option<HomeRegion>) -> (Vec<Phone>, Pro
 /// A row of a do-not-contact list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    pub phone: Phone,
+    pub phone: Address,
     /// What stands in a column `reason`.
     pub reason: Option<String>,
     /// What stands in a column `at`, where that is an instant (RFC 3339).
@@ -151,7 +152,7 @@ impl DoNotContact {
         let mut columns = Columns::default();
         if let Some(phone) = cells
             .iter()
-            .position(|cell| Phone::parse(cell, self.region).is_ok())
+            .position(|cell| Address::parse(cell, self.region).is_ok())
         {
             columns.phone = phone;
             chunk.entries.extend(self.entry(&cells, columns));
@@ -194,11 +195,11 @@ impl DoNotContact {
         chunk
     }
 
-    fn entry(&self, cells: &[String], columns: Columns) -> Result<Entry, PhoneError> {
+    fn entry(&self, cells: &[String], columns: Columns) -> Result<Entry, AddressError> {
         let cell = |at: usize| cells.get(at).map_or("", |cell| cell.trim());
         let reason = columns.reason.map(cell).filter(|cell| !cell.is_empty());
         Ok(Entry {
-            phone: Phone::parse(cell(columns.phone), self.region)?,
+            phone: Address::parse(cell(columns.phone), self.region)?,
             reason: reason.map(str::to_owned),
             at: columns.at.and_then(|at| cell(at).parse().ok()),
         })
@@ -232,7 +233,7 @@ fn place(path: &Path, line: u64) -> Place {
     }
 }
 
-fn bad_row(error: PhoneError) -> Problem {
+fn bad_row(error: AddressError) -> Problem {
     Problem::error(format!("no usable phone number in this row: {error}"))
         .help("whoever stands here could be written to; mend the row or remove it")
 }

@@ -117,7 +117,7 @@ impl<'a> Checker<'a> {
             Ok(verdict) => verdict,
             Err(Stop::Skip(reason, detail)) => Verdict::Skip {
                 key: subject.key.filter(|key| !key.is_empty()).map(str::to_owned),
-                phone: phone.ok(),
+                phone: phone.ok().map(Into::into),
                 reason,
                 detail,
             },
@@ -158,7 +158,7 @@ impl<'a> Checker<'a> {
         let message = self.desk.message(subject.at, drafts, &mut checked.files)?;
         let recipient = Recipient {
             key: subject.key.unwrap_or_default().to_owned(),
-            phone: phone.clone(),
+            phone: phone.clone().into(),
             timezone: self.timezone(subject, checked),
         };
         Ok(Verdict::Send { recipient, message })

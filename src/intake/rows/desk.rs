@@ -84,7 +84,10 @@ impl Desk {
         let mut parts = Vec::with_capacity(drafts.len());
         for draft in drafts {
             parts.push(match draft.body {
-                DraftBody::Text(value) => Part::Text { value },
+                DraftBody::Text(value) => Part::Text {
+                    value,
+                    subject: None,
+                },
                 DraftBody::MediaUrl(url) => Part::Media {
                     source: MediaSource::Url { url },
                 },
@@ -109,7 +112,7 @@ impl Desk {
                 }
             });
         }
-        let message = Message { parts };
+        let message = Message::of(parts);
         let Some(breach) = message.breaches().into_iter().next() else {
             return Ok(message);
         };

@@ -138,7 +138,8 @@ fn in_words(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Send { message, .. } => {
             let texts = message.parts.iter().map(|part| match part {
-                Part::Text { value } => value.clone(),
+                Part::Text { value, .. } => value.clone(),
+                Part::Template { name, .. } => format!("({name})"),
                 Part::Media { .. } => "(media)".to_owned(),
                 Part::RichLink { url, title, .. } => format!("({url} {title:?})"),
             });

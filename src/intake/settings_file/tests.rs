@@ -32,7 +32,9 @@ fn every_field_of_the_settings_arrives() {
             .line,
         8
     );
-    let Account::Chert(first) = &settings.gateways["chert"];
+    let Account::Chert(first) = &settings.gateways["chert"] else {
+        panic!("another kind");
+    };
     assert_eq!(first.base_url, "http://127.0.0.1:4010/api/v1");
     assert_eq!(first.tenant.as_deref(), Some("acme-7a3f"));
     assert_eq!(first.auth, ChertAuth::Hmac);
@@ -48,7 +50,9 @@ fn every_field_of_the_settings_arrives() {
     assert_eq!(first.timeout, SignedDuration::from_secs(10));
     assert_eq!(first.idempotency_retention, SignedDuration::from_hours(12));
     assert_eq!(first.first_touch, None);
-    let Account::Chert(second) = &settings.gateways["second"];
+    let Account::Chert(second) = &settings.gateways["second"] else {
+        panic!("another kind");
+    };
     assert_eq!(second.first_touch, Some(Cap::first_touch()));
     assert_eq!(second.base_url, CHERT_BASE_URL);
     assert_eq!((second.tenant.as_deref(), second.limit), (None, None));
@@ -66,7 +70,9 @@ fn a_cap_on_first_messages_is_the_published_one_but_for_what_is_written() {
              signing_secret: {{ env: S }}\n    first_touch: {cap}\n"
         ));
         assert!(problems.is_empty(), "{problems:?}");
-        let Account::Chert(account) = &settings.unwrap().gateways["chert"];
+        let Account::Chert(account) = &settings.unwrap().gateways["chert"] else {
+            panic!("another kind");
+        };
         let cap = account.first_touch.clone().unwrap();
         (cap.per_day.unwrap().get(), cap.gap)
     };

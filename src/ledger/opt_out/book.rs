@@ -10,8 +10,8 @@ use super::{
     Arrival, Asked, KeptReply, Lifted, Lifting, NewReply, NewSuppression, ReplyId, Said,
     Suppressing, Suppression,
 };
+use crate::domain::address::Address;
 use crate::domain::opt_out::{self, Heard, Source, Voice};
-use crate::domain::phone::Phone;
 use crate::domain::run::RunId;
 use crate::ledger::LedgerError;
 use crate::ledger::rows::{instant, named, stored};
@@ -196,7 +196,7 @@ fn add(book: &mut Book, one: &NewSuppression, now: Timestamp) -> Result<Suppress
 /// Takes somebody off the list.
 pub(in crate::ledger) async fn lift(
     tx: &mut impl OptOutTx,
-    phone: &Phone,
+    phone: &Address,
     lifting: &Lifting,
     now: Timestamp,
 ) -> Result<Lifted, LedgerError> {

@@ -16,8 +16,8 @@ pub(super) use self::rows::{
     EventRow, HeardReply, KnownReply, Left, ListedRow, NAMED, OptedOutRow, Origin, ReplyRow,
     SuppressionRow, ToldRow, answers, by_phone,
 };
+use crate::domain::address::Address;
 use crate::domain::opt_out::{Heard, Source};
-use crate::domain::phone::Phone;
 use crate::domain::run::RunId;
 
 /// An answer's number in the ledger.
@@ -26,7 +26,7 @@ pub type ReplyId = i64;
 /// Somebody to be put on the list.
 #[derive(Debug, Clone)]
 pub struct NewSuppression {
-    pub phone: Phone,
+    pub phone: Address,
     pub source: Source,
     pub reason: Option<String>,
     /// Since when, where that was before now.
@@ -44,7 +44,7 @@ pub enum Suppressing {
 /// Why somebody is not to be written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suppression {
-    pub phone: Phone,
+    pub phone: Address,
     pub source: Source,
     /// What the person wrote, or what whoever keeps the list says.
     pub reason: Option<String>,
@@ -148,7 +148,7 @@ pub struct NewReply {
     /// The provider's name for it; heard again under the same name it changes nothing.
     pub event_id: String,
     pub gateway: String,
-    pub phone: Phone,
+    pub phone: Address,
     /// The line that it came to; empty where the provider has no lines.
     pub line: String,
     pub chat_id: Option<String>,
@@ -180,7 +180,7 @@ pub struct Reply {
     pub id: ReplyId,
     pub event_id: String,
     pub gateway: String,
-    pub phone: Phone,
+    pub phone: Address,
     pub line: String,
     pub chat_id: Option<String>,
     pub text: String,

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 
 use super::{Answers, NewReply, OptOutEvent, Reply, Said, Suppression};
+use crate::domain::address::Address;
 use crate::domain::delivery::SkipReason;
 use crate::domain::opt_out::{Heard, Source, Standing, Voice};
-use crate::domain::phone::Phone;
 use crate::domain::run::RunId;
 use crate::ledger::rows::{instant, instants, named, number, stored};
 use crate::ledger::{DeliveryId, LedgerError};
@@ -163,7 +163,7 @@ impl TryFrom<ListedRow> for Suppression {
     type Error = LedgerError;
     fn try_from(row: ListedRow) -> Result<Self, LedgerError> {
         Ok(Self {
-            phone: stored(Phone::from_e164(&row.phone))?,
+            phone: stored(Address::stored(&row.phone))?,
             source: named(Source::parse(&row.source), &row.source)?,
             reason: row.reason,
             at: instant(row.at)?,
@@ -240,7 +240,7 @@ impl TryFrom<ReplyRow> for Reply {
             id: row.id,
             event_id: row.event_id,
             gateway: row.gateway,
-            phone: stored(Phone::from_e164(&row.phone))?,
+            phone: stored(Address::stored(&row.phone))?,
             line: row.line,
             chat_id: row.chat_id,
             text: row.text,

@@ -12,8 +12,8 @@ use super::clock::{Asked, Shift};
 use super::shared::column;
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, gates, statements as sql};
+use crate::domain::address::Address;
 use crate::domain::cap::Touch;
-use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 
 pub(super) async fn claim(
@@ -152,7 +152,7 @@ impl ClaimTx for Tx {
     async fn only(
         &mut self,
         request: &ClaimRequest<'_>,
-        phone: &Phone,
+        phone: &Address,
     ) -> Result<Option<OnlyRow>, LedgerError> {
         Ok(sqlx::query_as(sql::ONLY)
             .bind(request.run.id)

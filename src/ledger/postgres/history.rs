@@ -15,8 +15,8 @@ use super::super::{
 };
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, owners, runs, statements as sql};
+use crate::domain::address::Address;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::phone::Phone;
 use crate::domain::run::RunId;
 
 pub(super) async fn find(
@@ -33,7 +33,7 @@ pub(super) async fn find(
         .read(|pool| async move {
             sqlx::query_as(sql::FIND)
                 .bind(run.id)
-                .bind(phone.as_ref().map(Phone::expose))
+                .bind(phone.as_ref().map(Address::expose))
                 .bind(key)
                 .bind(run.first_delivery)
                 .bind(run.first_delivery + run.total - 1)

@@ -49,11 +49,11 @@ use super::{
     Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
+use crate::domain::address::Address;
 use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
-use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 
 /// How long a process that is not heard of counts as alive: a few seconds more than a restart of
@@ -203,7 +203,7 @@ impl Ledger for PostgresLedger {
     async fn known(
         &self,
         gateway: &str,
-        phones: &[&Phone],
+        phones: &[&Address],
     ) -> Result<HashMap<String, KnownChat>, LedgerError> {
         runs::known(self, gateway, phones).await
     }
@@ -392,7 +392,7 @@ impl Ledger for PostgresLedger {
     async fn messages_to(
         &self,
         gateway: &str,
-        phone: &Phone,
+        phone: &Address,
     ) -> Result<HashSet<String>, LedgerError> {
         runs::messages_to(self, gateway, phone).await
     }
@@ -407,7 +407,7 @@ impl Ledger for PostgresLedger {
 
     async fn lift(
         &self,
-        phone: &Phone,
+        phone: &Address,
         lifting: &Lifting,
         now: Timestamp,
     ) -> Result<Lifted, LedgerError> {
@@ -417,20 +417,20 @@ impl Ledger for PostgresLedger {
     async fn suppressed(
         &self,
         gateway: &str,
-        phones: &[&Phone],
+        phones: &[&Address],
     ) -> Result<HashMap<String, Suppression>, LedgerError> {
         opt_out::suppressed(self, gateway, phones).await
     }
 
     async fn suppressions(
         &self,
-        after: Option<&Phone>,
+        after: Option<&Address>,
         most: u32,
     ) -> Result<Vec<Suppression>, LedgerError> {
         opt_out::suppressions(self, after, most).await
     }
 
-    async fn opt_outs_of(&self, phone: &Phone) -> Result<Vec<OptOutEvent>, LedgerError> {
+    async fn opt_outs_of(&self, phone: &Address) -> Result<Vec<OptOutEvent>, LedgerError> {
         opt_out::opt_outs_of(self, phone).await
     }
 

@@ -16,7 +16,7 @@ use super::super::rows::instant;
 use super::shared::{column, length, portions};
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, statements as sql};
-use crate::domain::phone::Phone;
+use crate::domain::address::Address;
 
 pub(super) async fn suppress(
     ledger: &PostgresLedger,
@@ -33,7 +33,7 @@ pub(super) async fn suppress(
 
 pub(super) async fn lift(
     ledger: &PostgresLedger,
-    phone: &Phone,
+    phone: &Address,
     lifting: &Lifting,
     now: Timestamp,
 ) -> Result<Lifted, LedgerError> {
@@ -61,7 +61,7 @@ pub(super) async fn keep_reply(
 pub(super) async fn suppressed(
     ledger: &PostgresLedger,
     gateway: &str,
-    phones: &[&Phone],
+    phones: &[&Address],
 ) -> Result<HashMap<String, Suppression>, LedgerError> {
     let phones: &Vec<&str> = &phones.iter().map(|phone| phone.expose()).collect();
     let rows: Vec<ListedRow> = ledger
@@ -78,13 +78,13 @@ pub(super) async fn suppressed(
 
 pub(super) async fn suppressions(
     ledger: &PostgresLedger,
-    after: Option<&Phone>,
+    after: Option<&Address>,
     most: u32,
 ) -> Result<Vec<Suppression>, LedgerError> {
     let rows: Vec<ListedRow> = ledger
         .read(|pool| async move {
             sqlx::query_as(sql::SUPPRESSIONS)
-                .bind(after.map_or("", Phone::expose))
+                .bind(after.map_or("", Address::expose))
                 .bind(i64::from(most))
                 .fetch_all(&pool)
                 .await
@@ -95,7 +95,7 @@ pub(super) async fn suppressions(
 
 pub(super) async fn opt_outs_of(
     ledger: &PostgresLedger,
-    phone: &Phone,
+    phone: &Address,
 ) -> Result<Vec<OptOutEvent>, LedgerError> {
     let rows: Vec<ToldRow> = ledger
         .read(|pool| async move {

@@ -16,9 +16,9 @@ use super::shared::bind_asked;
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, gates, history, opt_out, statements as sql};
 use crate::domain::account::AccountId;
+use crate::domain::address::Address;
 use crate::domain::cap::{Cap, Room, Subject};
 use crate::domain::delivery::Counts;
-use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 
 async fn row(ledger: &PostgresLedger, run: &RunId) -> Result<Option<RunRow>, LedgerError> {
@@ -63,7 +63,7 @@ pub(super) async fn account(
 pub(super) async fn known(
     ledger: &PostgresLedger,
     gateway: &str,
-    phones: &[&Phone],
+    phones: &[&Address],
 ) -> Result<HashMap<String, KnownChat>, LedgerError> {
     let phones: &Vec<&str> = &phones.iter().map(|phone| phone.expose()).collect();
     let chats = ledger
@@ -81,7 +81,7 @@ pub(super) async fn known(
 pub(super) async fn messages_to(
     ledger: &PostgresLedger,
     gateway: &str,
-    phone: &Phone,
+    phone: &Address,
 ) -> Result<HashSet<String>, LedgerError> {
     let ids: Vec<String> = ledger
         .read(|pool| async move {

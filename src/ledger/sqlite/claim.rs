@@ -10,8 +10,8 @@ use super::super::rows::{CandidateRow, GateRow, OnlyRow, named, touch};
 use super::super::{Admit, ClaimRequest, Claimed, DeliveryId, LedgerError, claim};
 use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
+use crate::domain::address::Address;
 use crate::domain::cap::Touch;
-use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 
 pub(super) async fn claim(
@@ -83,7 +83,7 @@ impl ClaimTx for Tx<'_> {
     async fn only(
         &mut self,
         request: &ClaimRequest<'_>,
-        phone: &Phone,
+        phone: &Address,
     ) -> Result<Option<OnlyRow>, LedgerError> {
         Ok(sqlx::query_as(sql::ONLY)
             .bind(request.run.id)

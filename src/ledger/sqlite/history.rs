@@ -15,8 +15,8 @@ use super::super::{
 };
 use super::shared::Tx;
 use super::{SqliteLedger, owners, runs, statements as sql};
+use crate::domain::address::Address;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::phone::Phone;
 use crate::domain::run::RunId;
 
 pub(super) async fn find(
@@ -34,7 +34,7 @@ pub(super) async fn find(
     };
     let rows: Vec<(DeliveryId, bool)> = sqlx::query_as(sql::FIND)
         .bind(run.id)
-        .bind(phone.as_ref().map(Phone::expose))
+        .bind(phone.as_ref().map(Address::expose))
         .bind(key)
         .bind(run.first_delivery)
         .bind(last)

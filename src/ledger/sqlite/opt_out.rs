@@ -15,7 +15,7 @@ use super::super::opt_out::{
 use super::super::rows::instant;
 use super::shared::{Tx, rows};
 use super::{SqliteLedger, statements as sql};
-use crate::domain::phone::Phone;
+use crate::domain::address::Address;
 use serde_json::json;
 
 pub(super) async fn suppress(
@@ -31,7 +31,7 @@ pub(super) async fn suppress(
 
 pub(super) async fn lift(
     ledger: &SqliteLedger,
-    phone: &Phone,
+    phone: &Address,
     lifting: &Lifting,
     now: Timestamp,
 ) -> Result<Lifted, LedgerError> {
@@ -55,7 +55,7 @@ pub(super) async fn keep_reply(
 pub(super) async fn suppressed(
     ledger: &SqliteLedger,
     gateway: &str,
-    phones: &[&Phone],
+    phones: &[&Address],
 ) -> Result<HashMap<String, Suppression>, LedgerError> {
     let phones: Vec<&str> = phones.iter().map(|phone| phone.expose()).collect();
     let rows: Vec<ListedRow> = sqlx::query_as(sql::SUPPRESSED)
@@ -68,11 +68,11 @@ pub(super) async fn suppressed(
 
 pub(super) async fn suppressions(
     ledger: &SqliteLedger,
-    after: Option<&Phone>,
+    after: Option<&Address>,
     most: u32,
 ) -> Result<Vec<Suppression>, LedgerError> {
     let rows: Vec<ListedRow> = sqlx::query_as(sql::SUPPRESSIONS)
-        .bind(after.map_or("", Phone::expose))
+        .bind(after.map_or("", Address::expose))
         .bind(most)
         .fetch_all(&ledger.readers)
         .await?;
@@ -81,7 +81,7 @@ pub(super) async fn suppressions(
 
 pub(super) async fn opt_outs_of(
     ledger: &SqliteLedger,
-    phone: &Phone,
+    phone: &Address,
 ) -> Result<Vec<OptOutEvent>, LedgerError> {
     let rows: Vec<ToldRow> = sqlx::query_as(sql::OPT_OUTS_OF)
         .bind(phone.expose())

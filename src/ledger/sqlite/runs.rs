@@ -15,9 +15,9 @@ use super::shared::{Tx, asked_rows};
 use super::{SqliteLedger, statements as sql};
 use super::{gates, history, opt_out};
 use crate::domain::account::AccountId;
+use crate::domain::address::Address;
 use crate::domain::cap::{Cap, Subject};
 use crate::domain::delivery::{Counts, DeliveryState};
-use crate::domain::phone::Phone;
 use crate::domain::run::{RunId, RunState};
 
 async fn row(ledger: &SqliteLedger, run: &RunId) -> Result<Option<RunRow>, LedgerError> {
@@ -54,7 +54,7 @@ pub(super) async fn account(
 pub(super) async fn known(
     ledger: &SqliteLedger,
     gateway: &str,
-    phones: &[&Phone],
+    phones: &[&Address],
 ) -> Result<HashMap<String, KnownChat>, LedgerError> {
     let phones: Vec<&str> = phones.iter().map(|phone| phone.expose()).collect();
     let chats = sqlx::query_as(sql::KNOWN_CHATS)
@@ -68,7 +68,7 @@ pub(super) async fn known(
 pub(super) async fn messages_to(
     ledger: &SqliteLedger,
     gateway: &str,
-    phone: &Phone,
+    phone: &Address,
 ) -> Result<HashSet<String>, LedgerError> {
     let ids: Vec<String> = sqlx::query_scalar(sql::MESSAGES_TO)
         .bind(gateway)

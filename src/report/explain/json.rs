@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::super::json::instant;
 use super::Told;
 use super::scenes::scenes;
+use crate::domain::address::Address;
 use crate::domain::delivery::{DeliveryState, Hold, SkipReason};
-use crate::domain::phone::Phone;
 
 /// The story as one object.
 pub fn explain_json(told: &Told<'_>) -> Value {
@@ -43,7 +43,7 @@ pub fn explain_json(told: &Told<'_>) -> Value {
         "run": told.run.run.as_str(),
         "row": delivery.row,
         "recipient": delivery.recipient_key,
-        "phone": delivery.phone.as_ref().map(Phone::expose),
+        "phone": delivery.phone.as_ref().map(Address::expose),
         "line": delivery.line,
         "answer": answer.as_str(),
         "because": because,

@@ -13,11 +13,11 @@ pub use self::text::explain_text;
 use super::View;
 use super::layout::clean;
 use super::words::{Calendar, Fine};
+use crate::domain::address::Address;
 use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::history::DeliveryEvent;
 use crate::domain::key::IdempotencyKey;
 use crate::domain::outcome::Class;
-use crate::domain::phone::Phone;
 use crate::domain::run::RunState;
 use crate::ledger::{DeliveryRecord, History, OptOutEvent, Outlook, RunRecord};
 
@@ -285,7 +285,7 @@ impl<'a> Told<'a> {
     /// What names the person in a command without naming their number.
     fn whom(&self) -> String {
         let delivery = self.delivery();
-        let phone = delivery.phone.as_ref().map(Phone::expose);
+        let phone = delivery.phone.as_ref().map(Address::expose);
         match delivery.recipient_key.as_deref() {
             Some(key) if Some(key) != phone && is_plain(key) => format!("--recipient {key}"),
             _ => format!("--row {}", delivery.row),

@@ -5,8 +5,8 @@ use super::super::layout::{Page, clean};
 use super::super::style::Tone;
 use super::scenes::scenes;
 use super::{Answer, Told};
+use crate::domain::address::Address;
 use crate::domain::delivery::SkipReason;
-use crate::domain::phone::Phone;
 
 /// The story in words, its last line ended.
 pub fn explain_text(told: &Told<'_>) -> String {
@@ -50,10 +50,10 @@ fn subject(told: &Told<'_>, page: &mut Page) {
     let delivery = told.delivery();
     let phone = delivery.phone.as_ref();
     let key = delivery.recipient_key.as_deref();
-    let key = key.filter(|key| Some(*key) != phone.map(Phone::expose));
+    let key = key.filter(|key| Some(*key) != phone.map(Address::expose));
     let mut parts = vec![format!("Row {} of {}", delivery.row, told.run.run)];
     parts.extend(key.map(|key| format!("recipient {}", clean(key))));
-    parts.extend(phone.map(Phone::masked));
+    parts.extend(phone.map(Address::masked));
     let mut text = parts.join(", ");
     if let Some(key) = told.key(delivery.revision) {
         text = format!("{text}; idempotency key {key}");

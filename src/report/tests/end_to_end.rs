@@ -7,13 +7,13 @@ use std::io;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::*;
+use crate::domain::address::Address;
 use crate::domain::campaign::Terms;
 use crate::domain::delivery::SkipReason;
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
 use crate::domain::message::{Message, Part};
 use crate::domain::outcome::{Class, Failure};
-use crate::domain::phone::Phone;
 use crate::domain::run::RunId;
 use crate::ledger::sqlite::{Durability, SqliteLedger};
 use crate::ledger::{
@@ -35,7 +35,7 @@ fn row(number: u64, key: Option<&str>, phone: Option<&str>, plan: Planned) -> Ne
     NewDelivery {
         row: number,
         recipient_key: key.map(str::to_owned),
-        phone: phone.map(|phone| Phone::from_e164(phone).unwrap()),
+        phone: phone.map(|phone| Address::stored(phone).unwrap()),
         timezone: None,
         plan,
     }
@@ -43,9 +43,10 @@ fn row(number: u64, key: Option<&str>, phone: Option<&str>, plan: Planned) -> Ne
 
 fn send() -> Planned {
     Planned::Send {
-        message: Message {
-            parts: vec![Part::Text { value: "Hi".into() }],
-        },
+        message: Message::of(vec![Part::Text {
+            value: "Hi".into(),
+            subject: None,
+        }]),
         line: LINE.into(),
         touch: crate::domain::cap::Touch::First,
     }

@@ -2,7 +2,7 @@
 //! `explain` and `report` make of it.
 
 use jiff::Timestamp;
-use sendoff::domain::phone::Phone;
+use sendoff::domain::address::Address;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
 use sendoff::ledger::{Ledger, NewReply};
 
@@ -20,7 +20,7 @@ async fn answer(stage: &Stage, person: usize, text: &str) {
     let reply = NewReply {
         event_id: format!("evt-{person}-{text}"),
         gateway: "chert".to_owned(),
-        phone: Phone::from_e164(&phone(person)).unwrap(),
+        phone: Address::stored(&phone(person)).unwrap(),
         line: LINES[0].to_owned(),
         chat_id: None,
         text: text.to_owned(),
@@ -36,7 +36,7 @@ fn in_line(text: &str) -> String {
 }
 
 fn masked(person: usize) -> String {
-    Phone::from_e164(&phone(person)).unwrap().masked()
+    Address::stored(&phone(person)).unwrap().masked()
 }
 
 #[tokio::test]

@@ -14,11 +14,11 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use sendoff::domain::account::{ChertAccount, ChertAuth, DEFAULT_RETENTION, SecretSource};
+use sendoff::domain::address::Address;
 use sendoff::domain::digest::Digest;
 use sendoff::domain::key::IdempotencyKey;
 use sendoff::domain::message::Message;
 use sendoff::domain::outcome::Outcome;
-use sendoff::domain::phone::Phone;
 use sendoff::domain::run::RunId;
 use sendoff::gateway::chert::Chert;
 use sendoff::gateway::{Envelope, Gateway, GatewayError, Now, Request};
@@ -69,9 +69,9 @@ pub(crate) fn request(gateway: &Chert, chat_id: Option<&str>) -> Request {
     let message: Message = serde_json::from_str(&message).unwrap();
     let run = RunId::parse("review-request@once").unwrap();
     gateway.request(&Envelope {
-        to: &Phone::from_e164("+12025550143").unwrap(),
+        to: &Address::stored("+12025550143").unwrap(),
         chat_id,
-        line: Some(&Phone::from_e164("+12025550188").unwrap()),
+        line: Some(&sendoff::domain::phone::Phone::from_e164("+12025550188").unwrap()),
         message: &message,
         attachments: &BTreeMap::from([(image, "att_7".to_owned())]),
         key: &IdempotencyKey::derive(&run, "+12025550143", 0, 0),

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use sendoff::domain::address::Address;
 use sendoff::domain::opt_out::{Heard, Source, Standing};
-use sendoff::domain::phone::Phone;
 use sendoff::ledger::{
     Arrival, Asked, Ledger, Lifted, Lifting, NewReply, NewSuppression, Said, Suppressing,
 };
@@ -234,16 +234,16 @@ pub(super) async fn the_list_is_read_page_by_page(store: &dyn Store) {
         .await;
     assert_eq!(lifted.unwrap(), Lifted::Done);
     let mut all = Vec::new();
-    let mut after: Option<Phone> = None;
+    let mut after: Option<Address> = None;
     loop {
         let page = ledger.suppressions(after.as_ref(), 50).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.phone.clone());
         all.extend(page);
     }
-    let mut wanted: Vec<Phone> = (1..=230).filter(|n| *n != 9).map(phone).collect();
+    let mut wanted: Vec<Address> = (1..=230).filter(|n| *n != 9).map(phone).collect();
     wanted.sort();
-    let phones: Vec<Phone> = all.iter().map(|one| one.phone.clone()).collect();
+    let phones: Vec<Address> = all.iter().map(|one| one.phone.clone()).collect();
     assert_eq!(phones, wanted);
     let seven = all.iter().find(|one| one.phone == phone(7)).unwrap();
     assert_eq!(seven.source, Source::Reply);

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use sendoff::domain::address::Address;
 use sendoff::domain::campaign::Terms;
 use sendoff::domain::cap::Touch;
 use sendoff::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
@@ -12,7 +13,6 @@ use sendoff::domain::digest::Digest;
 use sendoff::domain::message::{Message, Part};
 use sendoff::domain::outcome::{Class, Failure};
 use sendoff::domain::pace::{Limit, Rate};
-use sendoff::domain::phone::Phone;
 use sendoff::domain::run::{RunId, RunState};
 use sendoff::ledger::{
     Admission, Begin, Claim, ClaimRequest, Claimed, DeliveryRecord, Fixed, Gate, Held, Ledger,
@@ -38,8 +38,8 @@ pub(super) fn micros(ms: i64) -> i64 {
 }
 
 /// The `n`-th fictional person.
-pub(super) fn phone(n: u32) -> Phone {
-    Phone::from_e164(&format!("+1{}55501{:02}", 200 + n / 100, n % 100)).unwrap()
+pub(super) fn phone(n: u32) -> Address {
+    Address::stored(&format!("+1{}55501{:02}", 200 + n / 100, n % 100)).unwrap()
 }
 
 pub(super) fn owner(name: &str) -> Owner {
@@ -62,11 +62,10 @@ pub(super) fn new_run(run: &str) -> NewRun {
 }
 
 pub(super) fn message(text: &str) -> Message {
-    Message {
-        parts: vec![Part::Text {
-            value: text.to_owned(),
-        }],
-    }
+    Message::of(vec![Part::Text {
+        value: text.to_owned(),
+        subject: None,
+    }])
 }
 
 /// A row for the person of the same number, whose key is the phone.

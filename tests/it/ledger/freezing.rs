@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use sendoff::domain::address::Address;
 use sendoff::domain::campaign::FrozenFile;
 use sendoff::domain::delivery::{DeliveryState, SkipReason};
 use sendoff::domain::digest::Digest;
 use sendoff::domain::message::Media;
-use sendoff::domain::phone::Phone;
 use sendoff::domain::run::RunState;
 use sendoff::ledger::{KnownChat, LedgerError, NewDelivery};
 
@@ -231,8 +231,9 @@ pub(super) async fn known_people_are_told_with_their_chat_and_line(store: &dyn S
     };
     let expected: HashMap<String, KnownChat> = [(phone(1).expose().to_owned(), known)].into();
     let (one, two) = (phone(1), phone(2));
-    let known =
-        async |gateway: &str, phones: &[&Phone]| bench.ledger.known(gateway, phones).await.unwrap();
+    let known = async |gateway: &str, phones: &[&Address]| {
+        bench.ledger.known(gateway, phones).await.unwrap()
+    };
     assert_eq!(known(&bench.run.gateway, &[&one, &two]).await, expected);
     assert!(known(&bench.run.gateway, &[]).await.is_empty());
     assert!(known("rehearsal", &[&one, &two]).await.is_empty());

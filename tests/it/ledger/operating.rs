@@ -1,13 +1,13 @@
 //! An operator's word: failed deliveries put back, uncertain ones settled; and what the operator
 //! is told: one person's history, who works on a run, what is next.
 
+use sendoff::domain::address::Address;
 use sendoff::domain::delivery::DeliveryState::{
     Cancelled, Failed, Pending, Sending, Sent, Skipped, Uncertain,
 };
 use sendoff::domain::delivery::SkipReason;
 use sendoff::domain::history::{DeliveryEvent, RunEvent};
 use sendoff::domain::outcome::Class;
-use sendoff::domain::phone::Phone;
 use sendoff::domain::run::RunState;
 use sendoff::ledger::{
     DeliveryId, LedgerError, NewDelivery, Next, Resolution, Retry, RetryKey, Whom, Worker, Written,
@@ -118,7 +118,7 @@ pub(super) async fn a_long_list_is_put_back_as_a_whole(store: &dyn Store) {
     let list = (1..=2_500)
         .map(|n| NewDelivery {
             row: n,
-            phone: Some(Phone::from_e164(&format!("+1202{:07}", 5_550_000 + n)).unwrap()),
+            phone: Some(Address::stored(&format!("+1202{:07}", 5_550_000 + n)).unwrap()),
             ..row(1, LINE_A)
         })
         .collect();

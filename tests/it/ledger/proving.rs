@@ -42,9 +42,7 @@ fn with_picture(number: u32) -> NewDelivery {
         recipient_key: Some(format!("C-{number}")),
         timezone: Some("America/Chicago".to_owned()),
         plan: Planned::Send {
-            message: Message {
-                parts: vec![picture],
-            },
+            message: Message::of(vec![picture]),
             line: LINE_B.to_owned(),
             touch: sendoff::domain::cap::Touch::First,
         },

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use sendoff::domain::phone::Phone;
+use sendoff::domain::address::Address;
 use sendoff::ledger::Ledger;
 use sendoff::ledger::postgres::PostgresLedger;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
@@ -68,7 +68,7 @@ pub(super) async fn soon_after_a_stop_nothing_leaves_any_more_however_fast_the_c
     let (mut kept, mut after) = (Vec::new(), Vec::new());
     let mut spared = 0;
     for person in stopped.iter().map(|person| phone(*person)) {
-        let number = Phone::from_e164(&person).unwrap();
+        let number = Address::stored(&person).unwrap();
         let said = ledger.opt_outs_of(&number).await.unwrap().remove(0);
         kept.push(said.noted_at.duration_since(said.at));
         let posts = journal.posts().into_iter();

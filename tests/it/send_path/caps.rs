@@ -13,7 +13,6 @@ use sendoff::domain::account::{
 };
 use sendoff::domain::campaign::Terms;
 use sendoff::domain::cap::Cap;
-use sendoff::domain::phone::Phone;
 use sendoff::engine::clock::Clock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
 use sendoff::engine::ears::Ears;
@@ -75,7 +74,9 @@ impl World {
         let shown = clock.clone();
         let config = SandboxConfig {
             tenants: vec![tenant.clone()],
-            lines: LINES.map(|line| Phone::from_e164(line).unwrap()).to_vec(),
+            lines: LINES
+                .map(|line| sendoff::domain::phone::Phone::from_e164(line).unwrap())
+                .to_vec(),
             rate: None,
             clock: SandboxClock::new(move || shown.now()),
             ..SandboxConfig::default()

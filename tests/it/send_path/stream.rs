@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use sendoff::domain::address::Address;
 use sendoff::domain::campaign::Terms;
 use sendoff::domain::delivery::DeliveryState;
 use sendoff::domain::message::Media;
 use sendoff::domain::outcome::{Class, Outcome};
-use sendoff::domain::phone::Phone;
 use sendoff::domain::receipt::Receipt;
 use sendoff::engine::clock::SystemClock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
@@ -139,7 +139,7 @@ impl Gateway for Mouth {
 fn says(event: &str, person: usize, text: &str, at: Timestamp) -> Reply {
     Reply {
         event_id: event.to_owned(),
-        phone: Phone::from_e164(&phone(person)).unwrap(),
+        phone: Address::stored(&phone(person)).unwrap(),
         line: LINES[0].to_owned(),
         chat_id: None,
         text: text.to_owned(),
@@ -255,7 +255,7 @@ impl Scene {
     }
 
     async fn is_listed(&self, person: usize) -> bool {
-        let phone = Phone::from_e164(&phone(person)).unwrap();
+        let phone = Address::stored(&phone(person)).unwrap();
         let listed = self.ledger.suppressed("chert", &[&phone]).await.unwrap();
         !listed.is_empty()
     }
@@ -373,7 +373,7 @@ pub(super) async fn answers_count_once_in_whatever_order_and_by_whichever_ear(on
     }
     scene.until_listed(3).await;
     assert!(!scene.is_listed(4).await, "the newest word counts");
-    let person = Phone::from_e164(&phone(4)).unwrap();
+    let person = Address::stored(&phone(4)).unwrap();
     let said = scene.ledger.opt_outs_of(&person).await.unwrap();
     assert_eq!(said.len(), 2, "each word is kept once: {said:?}");
     scene.finish(part).await;

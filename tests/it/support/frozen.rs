@@ -1,10 +1,10 @@
 //! A run in a ledger that a test opens itself. Sends nothing.
 
 use jiff::Timestamp;
+use sendoff::domain::address::Address;
 use sendoff::domain::campaign::Terms;
 use sendoff::domain::cap::Touch;
 use sendoff::domain::message::{Message, Part};
-use sendoff::domain::phone::Phone;
 use sendoff::domain::run::RunId;
 use sendoff::ledger::{Ledger, NewDelivery, NewRun, Planned, RunRecord};
 
@@ -28,14 +28,13 @@ pub(crate) async fn freeze(
     let rows = (0..people).map(|n| NewDelivery {
         row: u64::try_from(n).unwrap() + 1,
         recipient_key: None,
-        phone: Some(Phone::from_e164(&phone(n)).unwrap()),
+        phone: Some(Address::stored(&phone(n)).unwrap()),
         timezone: None,
         plan: Planned::Send {
-            message: Message {
-                parts: vec![Part::Text {
-                    value: "Your table is ready.".to_owned(),
-                }],
-            },
+            message: Message::of(vec![Part::Text {
+                value: "Your table is ready.".to_owned(),
+                subject: None,
+            }]),
             line: LINES[n % 2].to_owned(),
             touch: Touch::First,
         },
