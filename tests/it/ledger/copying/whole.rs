@@ -65,7 +65,7 @@ async fn full() -> (SqliteFile, Bench) {
         .claim(
             &ClaimRequest {
                 limits: Limits {
-                    account: Some(limit("10/s", 2)),
+                    account: limit("10/s", 2).into(),
                     run: Some(limit("5/s", 1)),
                     line: Some(limit("5/s", 1)),
                     ..Limits::default()
