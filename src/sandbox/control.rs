@@ -278,7 +278,10 @@ struct HueWritten {
 
 /// What HueChat was asked, and whom it knows.
 async fn huechat(State(sandbox): State<Sandbox>) -> Response {
-    let make = |sandbox: &Sandbox| json!({ "totals": sandbox.hue_report(), "contacts": sandbox.hue_contacts() });
+    let make = |sandbox: &Sandbox| {
+        json!({ "totals": sandbox.hue_report(), "contacts": sandbox.hue_contacts(),
+            "deliveries": sandbox.hue_deliveries() })
+    };
     off_thread(sandbox, make).await
 }
 

@@ -47,11 +47,12 @@ pub use faults::{
 };
 pub use huechat::{
     BadHueIncoming, BadTemplates, HueApproval, HueCategory, HueConfig, HueContactRecord,
-    HueIncoming, HueKey, HueMessageRecord, HueNumber, HuePlan, HueReport, HueScope, HueTemplate,
-    HueWindow, hue_numbers,
+    HueDeliveryRecord, HueIncoming, HueKey, HueMessageRecord, HueNumber, HuePlan, HueReport,
+    HueScope, HueTemplate, HueWindow, hue_numbers,
 };
 pub use journal::{Filter, RequestRecord};
 pub use memory::{Recalled, StateError};
+use outbound::Outbound;
 pub use outbound::Reach;
 pub use paste::{Paste, SECRET_VARIABLE};
 pub use received::{JournalReport, Person, ReceivedReport, Totals};
@@ -236,6 +237,7 @@ impl Sandbox {
                 config.huechat.clone(),
                 config.seed,
                 Arc::clone(&host),
+                Outbound::new(config.webhooks, config.webhook_timeout),
             )),
             chert: Arc::new(Chert::new(&config, Arc::clone(&host), address.to_string())),
             host,
@@ -292,6 +294,7 @@ impl Sandbox {
         self.host.tasks.spawn(Arc::clone(&self.chert).keep_time());
         self.host.tasks.spawn(Arc::clone(&self.chert).deliver());
         self.host.tasks.spawn(Arc::clone(&self.hue).keep_time());
+        self.host.tasks.spawn(Arc::clone(&self.hue).deliver());
         let grace = async {
             self.host.stop.cancelled().await;
             tokio::time::sleep(STOP_GRACE).await;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::HueConfig;
 use super::errors::{Refusal, no_such};
+use super::events::Kind;
 use super::exchange::Done;
 use super::happenings::Happening;
 use super::messages::MessageType;
@@ -36,9 +37,18 @@ pub(super) struct Letter {
     pub(super) subject: Option<String>,
     pub(super) media_url: Option<String>,
     pub(super) fate: Fate,
+    /// Events about it come twice and in the wrong order.
+    pub(super) order: Order,
     /// What the contact writes once it is delivered.
     pub(super) reply: Option<&'static str>,
     pub(super) key: Option<Box<str>>,
+}
+
+/// In which order events about a message are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    AsTheyHappen,
+    Muddled,
 }
 
 impl Message {
@@ -62,6 +72,12 @@ impl Message {
             "error": self.error,
         })
     }
+}
+
+/// How long it takes a message to be read, or at least delivered.
+fn span_us(config: &HueConfig) -> i64 {
+    let last = config.read_after.max(config.delivered_after);
+    last.map_or(USUAL_READING_US, micros).max(1)
 }
 
 impl Store {
@@ -116,7 +132,9 @@ impl Store {
             updated_us: now_us,
             messages: Vec::new(),
         };
-        Some(self.add_conversation(conversation))
+        let number = self.add_conversation(conversation);
+        self.tell_of_conversation(number, Kind::ConversationCreated, now_us);
+        Some(number)
     }
 
     /// Accepts a message, and arranges what becomes of it.
@@ -152,8 +170,10 @@ impl Store {
             sent_us: now_us,
             delivered_us: None,
             read_us: None,
+            muddled_us: (letter.order == Order::Muddled).then(|| span_us(config)),
             key: letter.key,
         });
+        self.tell_of_message(number, Kind::MessageSent, now_us);
         self.arrange(config, number, (letter.fate, letter.reply));
         Some(number)
     }
@@ -218,7 +238,7 @@ impl Store {
         one.updated_us = now_us;
         let subject = (one.id.to_be_bytes(), one.messages.len().to_be_bytes());
         let id = self.derive("huechat inbound", &[&subject.0, &subject.1]);
-        Some(self.add_message(Message {
+        let number = self.add_message(Message {
             id,
             conversation,
             kind: MessageType::Text,
@@ -232,7 +252,10 @@ impl Store {
             sent_us: now_us,
             delivered_us: Some(now_us),
             read_us: None,
+            muddled_us: None,
             key: None,
-        }))
+        });
+        self.tell_of_message(number, Kind::MessageReceived, now_us);
+        Some(number)
     }
 }

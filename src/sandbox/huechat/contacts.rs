@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::errors::{Error, Refusal, invalid, missing, no_such};
+use super::events::Kind;
 use super::exchange::{Call, Done};
 use super::fields::{Fields, Said};
 use super::pages::Asked;
@@ -294,6 +295,7 @@ impl Call {
         let now_us = self.now_us();
         let mut store = self.hue.store();
         let number = store.create(self.account, wish, now_us)?;
+        store.tell_of_contact(number, Kind::ContactCreated, now_us);
         Self::contact_shown(&store, number, 201)
     }
 
@@ -309,6 +311,7 @@ impl Call {
         let mut store = self.hue.store();
         let number = self.contact_in(&store)?;
         store.change(number, wish, now_us)?;
+        store.tell_of_contact(number, Kind::ContactUpdated, now_us);
         Self::contact_shown(&store, number, 200)
     }
 
@@ -321,6 +324,7 @@ impl Call {
             contact.status = ContactStatus::Deleted;
             contact.updated_us = now_us;
         }
+        store.tell_of_contact(number, Kind::ContactDeleted, now_us);
         Ok(Done::empty())
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::errors::{Refusal, invalid, no_such};
+use super::events::Kind;
 use super::exchange::{Call, Done};
 use super::fields::{CHANNELS, Fields, Said};
 use super::pages::Asked;
@@ -207,6 +208,7 @@ impl Call {
             one.tags = tags.unwrap_or_else(|| std::mem::take(&mut one.tags));
             one.updated_us = now_us;
         }
+        store.tell_of_conversation(number, Kind::ConversationUpdated, now_us);
         Self::conversation_shown(&store, number)
     }
 
@@ -227,6 +229,7 @@ impl Call {
             one.assigned_to = user;
             one.updated_us = now_us;
         }
+        store.tell_of_conversation(number, Kind::ConversationAssigned, now_us);
         Self::conversation_shown(&store, number)
     }
 
@@ -239,6 +242,7 @@ impl Call {
             one.status = ConversationStatus::Closed;
             one.updated_us = now_us;
         }
+        store.tell_of_conversation(number, Kind::ConversationResolved, now_us);
         Self::conversation_shown(&store, number)
     }
 

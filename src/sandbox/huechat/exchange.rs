@@ -253,6 +253,7 @@ impl Call {
         self.lie(fired, Delay::Before).await?;
         let done = self.act(&payload)?;
         self.hue.arranged.notify_one();
+        self.hue.tell_news();
         self.lie(fired, Delay::After).await?;
         Ok(done)
     }
@@ -275,6 +276,11 @@ impl Call {
             Route::History => self.history(),
             Route::Templates => self.templates(),
             Route::Channels => Ok(self.channels()),
+            Route::CreateWebhook => self.create_webhook(json),
+            Route::Webhooks => self.webhooks(),
+            Route::Webhook => self.webhook(),
+            Route::ChangeWebhook => self.change_webhook(json),
+            Route::DeleteWebhook => self.delete_webhook(),
             Route::Unknown | Route::Misused => Err(super::errors::no_such("route")),
         }
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::Hue;
+use super::events::Kind;
 use super::store::{MessageNo, Status, Store};
 use crate::sandbox::agenda;
 
@@ -54,9 +55,13 @@ impl Store {
         }
         message.status = to;
         message.delivered_us.get_or_insert(at_us);
-        if to == Status::Read {
+        let kind = if to == Status::Read {
             message.read_us = Some(at_us);
-        }
+            Kind::MessageRead
+        } else {
+            Kind::MessageDelivered
+        };
+        self.tell_of_message(number, kind, at_us);
         Some(())
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Map;
 
 use super::Hue;
+use super::events::Kind;
 use super::store::{AccountNo, Contact, ContactNo, ContactStatus, Store, id_text};
 use crate::domain::channel::Channel;
 
@@ -78,7 +79,7 @@ impl Store {
                 return Err(BadHueIncoming::From);
             }
         };
-        Ok(self.add_contact(Contact {
+        let number = self.add_contact(Contact {
             id: self.contact_id(account, from),
             account,
             phone,
@@ -93,7 +94,9 @@ impl Store {
             last_contacted_us: None,
             conversations: Vec::new(),
             sent: 0,
-        }))
+        });
+        self.tell_of_contact(number, Kind::ContactCreated, now_us);
+        Ok(number)
     }
 }
 
@@ -115,6 +118,8 @@ impl Hue {
         let heard = store.hear(contact, incoming.channel, said);
         let message = heard.and_then(|number| store.messages.get(number));
         let id = message.map(|message| id_text("msg_", message.id));
+        drop(store);
+        self.tell_news();
         id.ok_or(BadHueIncoming::From)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::accepting::Letter;
+use super::accepting::{Letter, Order};
 use super::errors::{Error, Refusal, invalid, missing, no_such, unprocessable};
 use super::exchange::{Call, Done};
 use super::fields::{Fields, Said};
@@ -273,6 +273,11 @@ impl Call {
                 Fate::Fails(RE_ENGAGEMENT)
             },
             reply: character.and_then(Character::reply).filter(|_| is_open),
+            order: if character.is_some_and(Character::muddles_events) {
+                Order::Muddled
+            } else {
+                Order::AsTheyHappen
+            },
             key: self.entry.key.as_deref().map(Into::into),
         };
         let accepted = store.accept(config, letter, now_us);

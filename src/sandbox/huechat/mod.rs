@@ -5,7 +5,9 @@ mod accepting;
 mod budget;
 mod contacts;
 mod conversations;
+mod courier;
 mod errors;
+mod events;
 mod exchange;
 mod fields;
 mod happenings;
@@ -19,13 +21,15 @@ mod scopes;
 mod store;
 mod templates;
 mod trials;
+mod webhooks;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::SignedDuration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use budget::HuePlan;
+pub use courier::HueDeliveryRecord;
 pub use inbound::{BadHueIncoming, HueIncoming};
 pub use numbers::{HueNumber, hue_numbers};
 pub use records::{HueContactRecord, HueMessageRecord, HueReport};
@@ -35,6 +39,7 @@ pub use templates::{BadTemplates, HueApproval, HueCategory, HueTemplate};
 
 use super::Numbers;
 use super::host::Host;
+use super::outbound::Outbound;
 use crate::domain::channel::Channel;
 use store::Store;
 
@@ -107,16 +112,21 @@ pub(super) struct Hue {
     store: Mutex<Store>,
     /// Something may be due before all else.
     arranged: Notify,
+    /// Changes whenever there may be somebody to tell of something.
+    news: watch::Sender<u64>,
+    outbound: Outbound,
 }
 
 impl Hue {
-    pub(super) fn new(config: HueConfig, seed: u64, host: Arc<Host>) -> Self {
+    pub(super) fn new(config: HueConfig, seed: u64, host: Arc<Host>, outbound: Outbound) -> Self {
         Self {
             host,
             store: Mutex::new(Store::new(&config, seed)),
             config,
             seed,
             arranged: Notify::new(),
+            news: watch::Sender::new(0),
+            outbound,
         }
     }
 
@@ -124,10 +134,15 @@ impl Hue {
     /// happened.
     fn store(&self) -> MutexGuard<'_, Store> {
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        if store.agenda.next_us().is_some() {
-            store.catch_up(self.host.now_us());
+        if store.agenda.next_us().is_some() && store.catch_up(self.host.now_us()) {
+            self.tell_news();
         }
         store
+    }
+
+    /// Wakes the courier.
+    fn tell_news(&self) {
+        self.news.send_modify(|news| *news = news.wrapping_add(1));
     }
 
     /// Whether nothing has been created or received since the start or the last reset.

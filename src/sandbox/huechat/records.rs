@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Hue;
+use super::courier::HueDeliveryRecord;
 use super::scopes;
 use super::store::{Message, SentBy, Store};
 use super::templates::{self, BadTemplates, HueTemplate};
@@ -226,6 +227,11 @@ impl Sandbox {
         }
         self.hue.count(&mut report);
         report
+    }
+
+    /// How subscribers were told of events: the latest tries.
+    pub fn hue_deliveries(&self) -> Vec<HueDeliveryRecord> {
+        self.hue.store().tries.all()
     }
 
     /// The templates, as they are now.

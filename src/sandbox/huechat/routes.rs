@@ -40,6 +40,11 @@ pub(super) enum Route {
     History,
     Templates,
     Channels,
+    CreateWebhook,
+    Webhooks,
+    Webhook,
+    ChangeWebhook,
+    DeleteWebhook,
     /// No such path.
     Unknown,
     /// A path that there is, by a method that it does not take.
@@ -63,6 +68,11 @@ impl Route {
             | Self::Assign
             | Self::Resolve => &[M::HueConversations, M::Any],
             Self::Templates | Self::Channels => &[M::HueTemplates, M::Any],
+            Self::CreateWebhook
+            | Self::Webhooks
+            | Self::Webhook
+            | Self::ChangeWebhook
+            | Self::DeleteWebhook => &[M::HueWebhooks, M::Any],
             Self::Unknown | Self::Misused => &[],
         }
     }
@@ -82,6 +92,11 @@ impl Route {
                 Some(S::ConversationsWrite)
             }
             Self::Templates | Self::Channels => Some(S::ChannelsRead),
+            Self::CreateWebhook
+            | Self::Webhooks
+            | Self::Webhook
+            | Self::ChangeWebhook
+            | Self::DeleteWebhook => Some(S::WebhooksManage),
             Self::Unknown | Self::Misused => None,
         }
     }
@@ -95,6 +110,8 @@ impl Route {
                 | Self::Send
                 | Self::ChangeConversation
                 | Self::Assign
+                | Self::CreateWebhook
+                | Self::ChangeWebhook
         )
     }
 
@@ -129,6 +146,12 @@ pub(super) const ROUTES: &[Row] = &[
     (MethodFilter::GET, "/v2/conversation/{id}/messages", Route::History),
     (MethodFilter::GET, "/v2/channels/whatsapp/templates", Route::Templates),
     (MethodFilter::GET, "/v2/channels", Route::Channels),
+    (MethodFilter::POST, "/v2/webhooks", Route::CreateWebhook),
+    (MethodFilter::GET, "/v2/webhooks", Route::Webhooks),
+    (MethodFilter::GET, "/v2/webhooks/{id}", Route::Webhook),
+    (MethodFilter::PUT, "/v2/webhooks/{id}", Route::ChangeWebhook),
+    (MethodFilter::PATCH, "/v2/webhooks/{id}", Route::ChangeWebhook),
+    (MethodFilter::DELETE, "/v2/webhooks/{id}", Route::DeleteWebhook),
 ];
 
 type InPath = Result<RawPathParams, RawPathParamsRejection>;

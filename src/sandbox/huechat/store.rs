@@ -8,10 +8,12 @@ use serde_json::{Map, Value};
 
 use super::HueConfig;
 use super::budget::Budget;
+use super::courier::Tries;
 use super::happenings::Happening;
 use super::messages::MessageType;
 use super::templates::Template;
 use super::trials::Trials;
+use super::webhooks::Hooks;
 use crate::domain::channel::Channel;
 use crate::domain::digest::Digest;
 use crate::sandbox::agenda::Agenda;
@@ -171,6 +173,8 @@ pub(super) struct Message {
     pub(super) sent_us: i64,
     pub(super) delivered_us: Option<i64>,
     pub(super) read_us: Option<i64>,
+    /// Events about it come twice and the later ones first; over so many microseconds.
+    pub(super) muddled_us: Option<i64>,
     /// Of the request that sent it; kept also where it is not honoured.
     pub(super) key: Option<Box<str>>,
 }
@@ -194,6 +198,10 @@ pub(super) struct Store {
     first_templates: Vec<Template>,
     pub(super) connected: HashSet<Channel>,
     pub(super) trials: Trials,
+    pub(super) hooks: Hooks,
+    /// Events so far, told or not.
+    pub(super) told: u64,
+    pub(super) tries: Tries,
 }
 
 /// Reads an id with this prefix, to the letter.
@@ -225,6 +233,9 @@ impl Store {
             first_templates: config.templates.clone(),
             connected: config.channels.iter().copied().collect(),
             trials: Trials::default(),
+            hooks: Hooks::default(),
+            told: 0,
+            tries: Tries::default(),
         }
     }
 

@@ -3,7 +3,10 @@
 
 mod access;
 mod contacts;
+mod control;
+mod conversations;
 mod messages;
+mod webhooks;
 
 use sendoff::domain::channel::Channel;
 use sendoff::sandbox::{HueConfig, HueIncoming, HueMessageRecord, HuePlan};
