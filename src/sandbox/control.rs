@@ -73,6 +73,7 @@ pub(super) fn routes(sandbox: Sandbox) -> Router {
     Router::new()
         .route("/_sandbox/journal", get(journal))
         .route("/_sandbox/chert/openapi.json", get(openapi))
+        .route("/_sandbox/huechat/openapi.json", get(hue_openapi))
         .route("/_sandbox/received", get(received))
         .route("/_sandbox/totals", get(totals))
         .route("/_sandbox/assert/{what}", get(assert))
@@ -208,6 +209,12 @@ async fn assert(
 fn openapi(State(sandbox): State<Sandbox>) -> Ready<Json<serde_json::Value>> {
     let server = format!("http://{}", sandbox.address);
     ready(Json(super::chert::document(&server)))
+}
+
+/// The same of the other provider.
+fn hue_openapi(State(sandbox): State<Sandbox>) -> Ready<Json<serde_json::Value>> {
+    let server = format!("http://{}", sandbox.address);
+    ready(Json(sandbox.hue.document(&server)))
 }
 
 async fn totals(State(sandbox): State<Sandbox>) -> Response {

@@ -61,7 +61,6 @@ pub use reactions::{BadReaction, Reaction};
 pub use receipts::ReceiptStyle;
 pub(super) use records::Written;
 pub use records::{ActionRecord, ChatRecord, FileRecord, MessageRecord};
-pub(super) use redo::Redone;
 pub(super) use routes::router;
 pub use stream::StreamTiming;
 pub use tenants::{Standing, Tenant, TenantKind};

@@ -103,6 +103,25 @@ impl Call {
         }
     }
 
+    /// One that was carried out before, to be carried out again.
+    pub(super) fn recalled(
+        hue: Arc<Hue>,
+        (route, id, query): (Route, String, String),
+        account: AccountNo,
+        entry: Entry,
+    ) -> Self {
+        Self {
+            hue,
+            cut: Cut::default(),
+            route,
+            id,
+            query,
+            account,
+            left: None,
+            entry,
+        }
+    }
+
     /// The provider's time, now.
     pub(super) fn now_us(&self) -> i64 {
         self.hue.host.now_us()
@@ -207,7 +226,15 @@ impl Call {
             key: self.entry.key.as_deref(),
             request: self.request(),
         };
-        let fired = self.hue.host.decide(subject).or_else(|| self.trouble());
+        let planned = self.hue.host.decide(subject);
+        let troubled = match planned {
+            Some(planned) => Ok(Some(planned)),
+            None => self.trouble().await,
+        };
+        let fired = match troubled {
+            Ok(fired) => fired,
+            Err(refusal) => return self.end(Ending::Refuse(refusal)),
+        };
         let waits = fired
             .as_ref()
             .is_some_and(|fired| fired.fault.delay().is_some());
@@ -226,10 +253,12 @@ impl Call {
     }
 
     /// What goes wrong with a message to one of the numbers of fiction.
-    fn trouble(&self) -> Option<Fired> {
+    async fn trouble(&self) -> Result<Option<Fired>, Refusal> {
         let is_lab = self.route == Route::Send && self.hue.config.numbers == Numbers::Lab;
-        let phone = self.entry.to.as_deref().filter(|_| is_lab)?;
-        self.hue.store().trials.decide(phone, self.request())
+        match self.entry.to.as_deref().filter(|_| is_lab) {
+            Some(phone) => self.keep_try(phone).await,
+            None => Ok(None),
+        }
     }
 
     async fn conclude(mut self, payload: Value, fired: Option<Fired>) -> Response<Body> {
@@ -251,7 +280,7 @@ impl Call {
 
     async fn carry_out(&self, payload: Value, fired: Option<&Fired>) -> Result<Done, Refusal> {
         self.lie(fired, Delay::Before).await?;
-        let done = self.act(&payload)?;
+        let done = self.keep(&payload).await?;
         self.hue.arranged.notify_one();
         self.hue.tell_news();
         self.lie(fired, Delay::After).await?;

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
-use axum::http::Response;
+use axum::http::{Method, Response};
 use axum::routing::{self, MethodFilter};
 use futures_util::StreamExt;
 
@@ -154,6 +154,27 @@ pub(super) const ROUTES: &[Row] = &[
     (MethodFilter::DELETE, "/v2/webhooks/{id}", Route::DeleteWebhook),
 ];
 
+/// The route of a request by its method and path, where there is one.
+pub(super) fn find(method: &Method, path: &str) -> Option<Route> {
+    let method = MethodFilter::try_from(method.clone()).ok()?;
+    let fits = |pattern: &str| {
+        let named = |piece: &str| piece.starts_with('{');
+        let (mut pieces, mut patterns) = (path.split('/'), pattern.split('/'));
+        loop {
+            match (pieces.next(), patterns.next()) {
+                (None, None) => return true,
+                (Some(piece), Some(pattern)) if piece == pattern || named(pattern) => {}
+                _ => return false,
+            }
+        }
+    };
+    // No pattern with an id fits a path that another row has to the letter.
+    let found = ROUTES
+        .iter()
+        .find(|(of, pattern, _)| *of == method && fits(pattern));
+    found.map(|(_, _, route)| *route)
+}
+
 type InPath = Result<RawPathParams, RawPathParamsRejection>;
 type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
@@ -221,5 +242,30 @@ async fn handle(mut call: Call, request: Request) -> Response<Body> {
     match prepared {
         Ok(payload) => call.run(payload).await,
         Err(refusal) => call.end(Ending::Refuse(refusal)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_by_its_own_method_and_path() {
+        for (method, path, route) in ROUTES {
+            let known = [
+                Method::GET,
+                Method::POST,
+                Method::PUT,
+                Method::PATCH,
+                Method::DELETE,
+            ];
+            let own = known
+                .into_iter()
+                .find(|known| MethodFilter::try_from(known.clone()) == Ok(*method));
+            let found = find(&own.unwrap(), &path.replace("{id}", "x"));
+            assert_eq!(found, Some(*route), "{path}");
+        }
+        assert_eq!(find(&Method::POST, "/v2/contact/x/y"), None);
+        assert_eq!(find(&Method::POST, "/v2/contacts"), None);
     }
 }

@@ -5,6 +5,7 @@ mod access;
 mod contacts;
 mod control;
 mod conversations;
+mod memory;
 mod messages;
 mod webhooks;
 

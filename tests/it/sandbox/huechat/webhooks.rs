@@ -143,7 +143,10 @@ async fn a_receiver_in_trouble_is_tried_five_times_more_at_growing_waits_with_th
     assert_eq!(receiver.left(), 0, "then the event is dropped");
     let tries = hue.sandbox.hue_deliveries();
     let at: Vec<Timestamp> = tries.iter().map(|one| one.at.parse().unwrap()).collect();
-    let waits: Vec<i64> = at.windows(2).map(|pair| (pair[1] - pair[0]).get_seconds()).collect();
+    let waits: Vec<i64> = at
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).get_seconds())
+        .collect();
     assert_eq!(waits, [60, 120, 240, 480, 960]);
     let hooks = hue.read("/webhooks").await;
     assert_eq!(hooks["data"][0]["active"], true, "the webhook stays active");
