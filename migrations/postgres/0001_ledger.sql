@@ -312,6 +312,7 @@ CREATE TABLE replies (
     gateway     TEXT   NOT NULL COLLATE "C",
     event_id    TEXT   NOT NULL COLLATE "C",
     phone       TEXT   NOT NULL COLLATE "C",
+    channel     TEXT   NOT NULL COLLATE "C", -- empty: the provider has one way to people
     line        TEXT   NOT NULL COLLATE "C",
     chat_id     TEXT,
     text        TEXT   NOT NULL,
@@ -322,6 +323,8 @@ CREATE INDEX replies_run ON replies (run_id, at) WHERE run_id IS NOT NULL;
 CREATE INDEX replies_review ON replies (phone, id) WHERE heard = 'review' AND handled_at IS NULL;
 -- From where on a gateway's answers are read.
 CREATE INDEX replies_newest ON replies (gateway, at);
+-- Whether somebody may still be written to freely, over a channel that asks for an answer first.
+CREATE INDEX replies_last ON replies (gateway, phone, channel, at) WHERE channel <> '';
 CREATE INDEX replies_waiting ON replies (id) WHERE heard = 'review' AND handled_at IS NULL;
 
 -- From when on occurrences of a campaign count, and those that were not sent.

@@ -18,6 +18,7 @@ use super::dispatch::Shutdown;
 use crate::domain::account::AccountId;
 use crate::domain::address::Address;
 use crate::domain::cap::{Cap, Subject};
+use crate::domain::channel::Channel;
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
@@ -200,6 +201,7 @@ patiently! {
     stop opt_outs_of(phone: &Address) -> Vec<OptOutEvent>;
     abort keep_reply(reply: &NewReply, now: Timestamp) -> KeptReply;
     stop newest_reply(gateway: &str) -> Option<Timestamp>;
+    stop last_reply(gateway: &str, channel: Channel, phone: &Address) -> Option<Timestamp>;
     stop to_review(after: Option<ReplyId>, most: u32) -> Vec<Reply>;
     stop reviewed(reply: ReplyId, now: Timestamp) -> bool;
     stop media(sha256: Digest) -> Option<Media>;

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::address::Address;
+use crate::domain::channel::Channel;
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
 use crate::domain::message::{Media, Message};
@@ -208,6 +209,8 @@ pub struct Reply {
     /// The provider's name for it, the same however often it is told.
     pub event_id: String,
     pub phone: Address,
+    /// The way by which it came; `None` where the provider has only one.
+    pub channel: Option<Channel>,
     /// The line that it came to; empty where that is not told.
     pub line: String,
     pub chat_id: Option<String>,

@@ -53,6 +53,7 @@ use crate::domain::account::AccountId;
 use crate::domain::address::Address;
 use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::cap::{Cap, Room, Subject, Touch, Used};
+use crate::domain::channel::Channel;
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use crate::domain::digest::Digest;
 use crate::domain::message::{Media, Message};
@@ -934,6 +935,15 @@ pub trait Ledger: Debug + Send + Sync {
     /// When the newest answer of a gateway was written; `None`: none was kept yet. Where answers
     /// are kept oldest first, all that came before it are kept.
     async fn newest_reply(&self, gateway: &str) -> Result<Option<Timestamp>, LedgerError>;
+
+    /// When this person last wrote to the gateway over this channel; `None`: never, as far as this
+    /// ledger has heard.
+    async fn last_reply(
+        &self,
+        gateway: &str,
+        channel: Channel,
+        phone: &Address,
+    ) -> Result<Option<Timestamp>, LedgerError>;
 
     /// Answers that wait for a person to judge them, oldest first, from the one after `after` on.
     async fn to_review(&self, after: Option<ReplyId>, most: u32)

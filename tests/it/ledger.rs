@@ -199,6 +199,7 @@ macro_rules! conformance {
                     an_answer_to_what_is_on_the_wire_belongs_to_it,
                     unclear_answers_wait_for_a_person,
                     the_newest_answer_of_a_gateway_is_known,
+                    the_last_answer_over_a_channel_is_known,
                     an_import_only_adds,
                     only_the_person_takes_back_what_the_person_said,
                     an_operators_word_stands_beside_the_persons,

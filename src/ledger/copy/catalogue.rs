@@ -83,9 +83,9 @@ WHERE c.run_id = runs.id), 0)"];
                 sqlite [];
             Replies: replies, 2000
                 key [id: Integer]
-                both [gateway: Text, event_id: Text, phone: Text, line: Text, chat_id: Text,
-                    text: Text, at: Integer, received_at: Integer, run_id: Integer,
-                    delivery_id: Integer, heard: Text, handled_at: Integer]
+                both [gateway: Text, event_id: Text, phone: Text, channel: Text, line: Text,
+                    chat_id: Text, text: Text, at: Integer, received_at: Integer,
+                    run_id: Integer, delivery_id: Integer, heard: Text, handled_at: Integer]
                 sqlite [];
             Schedules: schedules, 2000
                 key [campaign: Text] both [since_at: Integer] sqlite [];

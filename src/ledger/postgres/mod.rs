@@ -51,6 +51,7 @@ use super::{
 use crate::domain::account::AccountId;
 use crate::domain::address::Address;
 use crate::domain::cap::{Cap, Subject};
+use crate::domain::channel::Channel;
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
@@ -440,6 +441,15 @@ impl Ledger for PostgresLedger {
 
     async fn newest_reply(&self, gateway: &str) -> Result<Option<Timestamp>, LedgerError> {
         opt_out::newest_reply(self, gateway).await
+    }
+
+    async fn last_reply(
+        &self,
+        gateway: &str,
+        channel: Channel,
+        phone: &Address,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        opt_out::last_reply(self, gateway, channel, phone).await
     }
 
     async fn to_review(

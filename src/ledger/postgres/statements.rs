@@ -98,8 +98,8 @@ macro_rules! listed {
 
 macro_rules! reply_columns {
     () => {
-        "p.id, p.event_id, p.gateway, p.phone, p.line, p.chat_id, p.text, p.at, p.received_at,
-            r.run, m.row::bigint, p.heard, p.handled_at
+        "p.id, p.event_id, p.gateway, p.phone, p.channel, p.line, p.chat_id, p.text, p.at,
+            p.received_at, r.run, m.row::bigint, p.heard, p.handled_at
         FROM replies p
         LEFT JOIN runs r ON r.id = p.run_id
         LEFT JOIN messages m ON m.id = p.delivery_id"
@@ -337,11 +337,14 @@ statements! {
           AND (d.sent_at IS NOT NULL OR d.state IN ('sending', 'uncertain'))
         ORDER BY d.begun_at DESC, d.id DESC LIMIT 1";
     INSERT_REPLY = "
-        INSERT INTO replies (gateway, event_id, phone, line, chat_id, text, at, received_at, run_id,
-            delivery_id, heard, handled_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        INSERT INTO replies (gateway, event_id, phone, channel, line, chat_id, text, at,
+            received_at, run_id, delivery_id, heard, handled_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
     NEWEST_REPLY = "SELECT MAX(at) FROM replies WHERE gateway = $1";
+    LAST_REPLY = "
+        SELECT MAX(at) FROM replies
+        WHERE gateway = $1 AND phone = $2 AND channel = $3 AND channel <> ''";
     SETTLE_REVIEWS = "
         UPDATE replies SET handled_at = $2
         WHERE phone = ANY($1::text[]) AND heard = 'review' AND handled_at IS NULL";

@@ -215,8 +215,8 @@ macro_rules! listed {
 
 macro_rules! reply_columns {
     () => {
-        "p.id, p.event_id, p.gateway, p.phone, p.line, p.chat_id, p.text, p.at, p.received_at,
-            r.run, m.row, p.heard, p.handled_at
+        "p.id, p.event_id, p.gateway, p.phone, p.channel, p.line, p.chat_id, p.text, p.at,
+            p.received_at, r.run, m.row, p.heard, p.handled_at
         FROM replies p
         LEFT JOIN runs r ON r.id = p.run_id
         LEFT JOIN messages m ON m.id = p.delivery_id"
@@ -532,11 +532,14 @@ statements! {
           AND (d.sent_at IS NOT NULL OR d.state IN ('sending', 'uncertain'))
         ORDER BY d.begun_at DESC, d.id DESC LIMIT 1";
     INSERT_REPLY = "
-        INSERT INTO replies (gateway, event_id, phone, line, chat_id, text, at, received_at, run_id,
-            delivery_id, heard, handled_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO replies (gateway, event_id, phone, channel, line, chat_id, text, at,
+            received_at, run_id, delivery_id, heard, handled_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
     NEWEST_REPLY = "SELECT MAX(at) FROM replies WHERE gateway = ?";
+    LAST_REPLY = "
+        SELECT MAX(at) FROM replies
+        WHERE gateway = ? AND phone = ? AND channel = ? AND channel <> ''";
     SETTLE_REVIEWS = "
         UPDATE replies SET handled_at = ?2
         WHERE phone IN (SELECT value FROM json_each(?1)) AND heard = 'review'
