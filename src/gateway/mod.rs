@@ -5,6 +5,7 @@
 
 pub mod chert;
 mod http;
+pub mod huechat;
 mod outage;
 mod recall;
 mod sse;

@@ -366,6 +366,30 @@ statements! {
               AND (e.at < p.at OR e.at = p.at AND e.id < p.id))
         ORDER BY p.at, p.id LIMIT $2");
 
+    // Events
+    KEEP_EVENT = "
+        INSERT INTO inbox (gateway, event_id, kind, body, received_at, due_at)
+        VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING";
+    /// One that is from the future by a clock that was set back since is due as well.
+    WAITING_EVENTS = "
+        SELECT event_id, body, received_at FROM inbox
+        WHERE gateway = $1 AND handled_at IS NULL AND (due_at <= $2 OR received_at > $2)
+        ORDER BY due_at, event_id LIMIT $3";
+    EVENTS_LEFT = "
+        SELECT COUNT(*) FROM inbox WHERE gateway = $1 AND handled_at IS NULL";
+    EVENT_HANDLED = "
+        UPDATE inbox SET handled_at = $4, note = $3
+        WHERE gateway = $1 AND event_id = $2 AND handled_at IS NULL";
+    PUT_OFF_EVENT = "
+        UPDATE inbox SET due_at = $3
+        WHERE gateway = $1 AND event_id = $2 AND handled_at IS NULL";
+    FORGET_EVENTS = "DELETE FROM inbox WHERE handled_at IS NOT NULL AND handled_at < $1";
+    /// By the index of messages that have a channel in the place of a line.
+    DELIVERY_OF = "
+        SELECT d.id, r.run FROM deliveries d JOIN runs r ON r.id = d.run_id
+        WHERE d.message_id = $2 AND d.message_id IS NOT NULL AND d.line >= 'a'
+          AND r.gateway = $1 ORDER BY d.id LIMIT 1";
+
     // Owners
     OWNER_LIVES = "
         SELECT NOT gone AND alive_until > $2 FROM owners WHERE owner = $1 FOR UPDATE";

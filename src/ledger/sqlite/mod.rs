@@ -10,6 +10,7 @@ mod files;
 mod freeze;
 mod gates;
 mod history;
+mod inbox;
 mod opt_out;
 mod owners;
 mod place;
@@ -34,10 +35,10 @@ use self::statements as sql;
 use super::insight::Schema;
 use super::{
     Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
-    DeliveryRecord, Freeze, Gate, GivenUp, History, KeptReply, KnownChat, Ledger, LedgerError,
-    Lifted, Lifting, Look, LookRequest, Looks, Missed, NewReply, NewRun, NewSuppression, Now,
-    OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running,
-    Suppressing, Suppression, Whom, Worker, Write, Written,
+    DeliveryRecord, Freeze, Gate, GivenUp, History, KeptEvent, KeptReply, KnownChat, Ledger,
+    LedgerError, Lifted, Lifting, Look, LookRequest, Looks, Missed, NewEvent, NewReply, NewRun,
+    NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts,
+    RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::address::Address;
@@ -473,6 +474,54 @@ impl Ledger for SqliteLedger {
 
     async fn reviewed(&self, reply: ReplyId, now: Timestamp) -> Result<bool, LedgerError> {
         opt_out::reviewed(self, reply, now).await
+    }
+
+    async fn keep_event(&self, event: &NewEvent<'_>, now: Timestamp) -> Result<bool, LedgerError> {
+        inbox::keep(self, event, now).await
+    }
+
+    async fn waiting_events(
+        &self,
+        gateway: &str,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Vec<KeptEvent>, LedgerError> {
+        inbox::waiting(self, gateway, now, most).await
+    }
+
+    async fn events_left(&self, gateway: &str) -> Result<u64, LedgerError> {
+        inbox::left(self, gateway).await
+    }
+
+    async fn event_handled(
+        &self,
+        gateway: &str,
+        event_id: &str,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        inbox::handled(self, (gateway, event_id), note, now).await
+    }
+
+    async fn put_off_event(
+        &self,
+        gateway: &str,
+        event_id: &str,
+        until: Timestamp,
+    ) -> Result<(), LedgerError> {
+        inbox::put_off(self, (gateway, event_id), until).await
+    }
+
+    async fn forget_events(&self, before: Timestamp) -> Result<u64, LedgerError> {
+        inbox::forget(self, before).await
+    }
+
+    async fn delivery_of(
+        &self,
+        gateway: &str,
+        message_id: &str,
+    ) -> Result<Option<(RunId, DeliveryId)>, LedgerError> {
+        inbox::delivery_of(self, gateway, message_id).await
     }
 
     async fn media(&self, sha256: Digest) -> Result<Option<Media>, LedgerError> {
