@@ -373,7 +373,7 @@ statements! {
     /// One that is from the future by a clock that was set back since is due as well.
     WAITING_EVENTS = "
         SELECT event_id, body, received_at FROM inbox
-        WHERE gateway = $1 AND handled_at IS NULL AND (due_at <= $2 OR received_at > $2)
+        WHERE gateway = $1 AND handled_at IS NULL AND (due_at <= $2 OR received_at > $2 + 60000)
         ORDER BY due_at, event_id LIMIT $3";
     EVENTS_LEFT = "
         SELECT COUNT(*) FROM inbox WHERE gateway = $1 AND handled_at IS NULL";
