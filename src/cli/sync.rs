@@ -22,10 +22,10 @@ Examples:
   sendoff sync                       every run, for a line in crontab
   sendoff sync review-request@once   this run alone
 
-Nothing is sent. What people answered since the last time is kept, and STOP obeyed. A message is
-looked at 10 seconds after it was sent, then at growing intervals, for three days; one that is not
-due yet is not asked about. Asking again later is always safe. A rehearsal has nothing to ask for:
-its sandbox ended with it.")]
+Nothing is sent. What `serve` has kept and not handled is handled first. What people answered since
+the last time is kept, and STOP obeyed. A message is looked at 10 seconds after it was sent, then at
+growing intervals, for three days; one that is not due yet is not asked about. Asking again later is
+always safe. A rehearsal has nothing to ask for: its sandbox ended with it.")]
 pub(super) struct SyncArgs {
     /// The run, such as review-request@once [default: every run]
     #[arg(value_name = "RUN")]

@@ -212,6 +212,8 @@ macro_rules! conformance {
                     stop_is_obeyed_before_the_next_message_is_begun,
                     an_event_that_comes_before_its_message_waits_for_it,
                     what_was_kept_and_not_handled_is_handled_after_a_restart,
+                    what_cannot_be_kept_is_not_answered_with_200,
+                    a_receiver_that_is_told_to_end_waits_for_nobody_for_long,
                 }
                 answering::{
                     an_answer_is_kept_once_and_with_its_run,

@@ -155,9 +155,9 @@ fn notice(kind: &str, data: &Value, at: Option<Timestamp>) -> Notice {
 
 fn reply(data: &Value, at: Option<Timestamp>) -> Notice {
     let message = inner(data, "message");
-    // A message of a person of the account may be told as received by the contact.
-    let by = text(message, "/sent_by");
-    if by.is_some_and(|by| by != "contact") {
+    // One of our own may be told as received by the contact. Whoever else it is said to be from, it
+    // may be a STOP.
+    if text(message, "/sent_by").as_deref() == Some("user") {
         return Notice::Other { listed: true };
     }
     let Some(message_id) = id(data, "message", "msg_") else {

@@ -19,14 +19,15 @@ use sendoff::service::inbox::{Handled, Inbox};
 use sendoff::service::receiver::Receiver;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::bench::{Bench, at, freeze, new_run, owner, phone, rows};
 use super::proving::assert_proved;
 use super::store::Store;
-use crate::support::until;
+use crate::support::{PATIENCE, until};
 
 const GATEWAY: &str = "whatsapp";
 const SECRET: &str = "whsec_9d2f6c1ab04e77";
@@ -113,7 +114,7 @@ impl Scene {
             client.post(format!("{}{gateway}", self.url)),
             |request, (name, value)| request.header(*name, *value),
         );
-        let answer = request.body(body).timeout(crate::support::PATIENCE);
+        let answer = request.body(body).timeout(PATIENCE);
         answer.send().await.unwrap().status().as_u16()
     }
 
@@ -332,6 +333,32 @@ pub(super) async fn an_event_that_comes_before_its_message_waits_for_it(store: &
     assert_eq!(scene.handle().await.events, 1);
     assert_eq!(scene.waiting().await, 0);
     scene.end().await;
+}
+
+pub(super) async fn what_cannot_be_kept_is_not_answered_with_200(store: &dyn Store) {
+    let scene = Scene::new(store).await;
+    scene.bench.ledger.close().await;
+    assert_eq!(scene.deliver(&about("msg_1", "read")).await, 503);
+    // Told again when the ledger is there, it is news.
+    let ledger = store.open().await;
+    assert_eq!(ledger.events_left(GATEWAY).await.unwrap(), 0);
+    scene.stop.cancel();
+    scene.server.await.unwrap().unwrap();
+}
+
+pub(super) async fn a_receiver_that_is_told_to_end_waits_for_nobody_for_long(store: &dyn Store) {
+    let scene = Scene::new(store).await;
+    let address = scene.url.trim_start_matches("http://");
+    let (address, _) = address.split_once('/').unwrap();
+    // One that says nothing, and one that breaks off in the middle.
+    let _silent = TcpStream::connect(address).await.unwrap();
+    let mut broken = TcpStream::connect(address).await.unwrap();
+    let half = "POST /hooks/whatsapp HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
+    broken.write_all(half.as_bytes()).await.unwrap();
+    assert_eq!(scene.deliver(&about("msg_1", "read")).await, 200);
+    scene.stop.cancel();
+    let ended = tokio::time::timeout(PATIENCE, scene.server).await;
+    ended.expect("it ends").unwrap().unwrap();
 }
 
 pub(super) async fn what_was_kept_and_not_handled_is_handled_after_a_restart(store: &dyn Store) {
