@@ -92,15 +92,26 @@ fn limits(account: &Account) -> AccountLimits {
 /// The gateway's name stands for the same account as ever in this ledger: another one knows
 /// neither the chats nor the keys that are kept under the name.
 pub(super) async fn same_account(ledger: &dyn Ledger, ready: &Ready) -> Result<(), Stop> {
-    let (Some(before), Some(now)) = (ledger.account(&ready.name).await?, &ready.account) else {
+    match &ready.account {
+        Some(account) => same_identity(ledger, &ready.name, account).await,
+        None => Ok(()),
+    }
+}
+
+/// The same of the account that `name` stands for in the settings.
+pub(super) async fn same_identity(
+    ledger: &dyn Ledger,
+    name: &str,
+    now: &AccountId,
+) -> Result<(), Stop> {
+    let Some(before) = ledger.account(name).await? else {
         return Ok(());
     };
     if before.may_be(now) {
         return Ok(());
     }
     Err(Stop::could_not_start(format!(
-        "in this ledger the gateway '{}' is the account {before}, and now it is {now}",
-        ready.name
+        "in this ledger the gateway '{name}' is the account {before}, and now it is {now}"
     ))
     .help(
         "give the new account a gateway of its own in the settings, or use another ledger; what \

@@ -293,6 +293,7 @@ fn new_reply(gateway: &str, reply: Reply) -> NewReply {
         event_id: reply.event_id,
         gateway: gateway.to_owned(),
         phone: reply.phone,
+        channel: reply.channel,
         line: reply.line,
         chat_id: reply.chat_id,
         text: reply.text,

@@ -345,6 +345,8 @@ pub struct Reply {
     /// The provider's name for it, the same however often it is told.
     pub event_id: String,
     pub phone: Address,
+    /// The way by which it came; `None` where the provider has only one.
+    pub channel: Option<Channel>,
     /// The line that it came to; empty where that is not told.
     pub line: String,
     pub chat_id: Option<String>,

@@ -16,6 +16,7 @@ mod faults;
 mod freeze;
 mod gates;
 mod history;
+mod inbox;
 pub mod insight;
 mod kept;
 mod operator;
@@ -43,6 +44,7 @@ pub use self::gates::{Gate, Held, Look};
 pub use self::history::{
     Attendance, History, Lease, Outlook, Present, Resolution, Retry, RetryKey, Whom,
 };
+pub use self::inbox::{KEPT_FOR, KeptEvent, NewEvent};
 pub use self::opt_out::{
     Answers, Arrival, Asked, KeptReply, Lifted, Lifting, NewReply, NewSuppression, OptOutEvent,
     Reply, ReplyId, Said, Suppressing, Suppression,
@@ -1009,12 +1011,68 @@ pub trait Ledger: Debug + Send + Sync {
     /// are kept oldest first, all that came before it are kept.
     async fn newest_reply(&self, gateway: &str) -> Result<Option<Timestamp>, LedgerError>;
 
+    /// When this person last wrote to the gateway over this channel; `None`: never, as far as this
+    /// ledger has heard.
+    async fn last_reply(
+        &self,
+        gateway: &str,
+        channel: Channel,
+        phone: &Address,
+    ) -> Result<Option<Timestamp>, LedgerError>;
+
     /// Answers that wait for a person to judge them, oldest first, from the one after `after` on.
     async fn to_review(&self, after: Option<ReplyId>, most: u32)
     -> Result<Vec<Reply>, LedgerError>;
 
     /// A person has judged an answer and lets it be. False: it does not wait for that.
     async fn reviewed(&self, reply: ReplyId, now: Timestamp) -> Result<bool, LedgerError>;
+
+    // Events
+
+    /// Keeps something that the provider told by itself, as it came; only then is the provider to
+    /// be told that it has arrived. False: an event of this name is kept already.
+    async fn keep_event(&self, event: &NewEvent<'_>, now: Timestamp) -> Result<bool, LedgerError>;
+
+    /// Events of a gateway that are to be handled now, the longest due first. A crash leaves an
+    /// event among them until it is handled, so handling it twice must do no harm.
+    async fn waiting_events(
+        &self,
+        gateway: &str,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Vec<KeptEvent>, LedgerError>;
+
+    /// How many events of a gateway are not handled yet, due or not.
+    async fn events_left(&self, gateway: &str) -> Result<u64, LedgerError>;
+
+    /// An event is handled, and this became of it. False: it was before.
+    async fn event_handled(
+        &self,
+        gateway: &str,
+        event_id: &str,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError>;
+
+    /// An event cannot be handled yet; not before `until`.
+    async fn put_off_event(
+        &self,
+        gateway: &str,
+        event_id: &str,
+        until: Timestamp,
+    ) -> Result<(), LedgerError>;
+
+    /// Takes out the events that were handled before then, people's words with them; says how
+    /// many. One of them that is told again counts as new, and changes nothing all the same.
+    async fn forget_events(&self, before: Timestamp) -> Result<u64, LedgerError>;
+
+    /// The delivery that became this message, where the gateway has channels in the place of
+    /// lines.
+    async fn delivery_of(
+        &self,
+        gateway: &str,
+        message_id: &str,
+    ) -> Result<Option<(RunId, DeliveryId)>, LedgerError>;
 
     // Files
 

@@ -6,11 +6,13 @@ mod allowance;
 mod answer;
 mod body;
 mod contacts;
+pub mod events;
 mod key;
 mod messages;
 mod pages;
 mod platform;
 mod replies;
+pub mod signature;
 mod templates;
 
 use std::sync::atomic::{AtomicI64, Ordering};

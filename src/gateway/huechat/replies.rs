@@ -13,7 +13,7 @@ use super::super::{Replies, Reply, Turns};
 use super::pages::Pages;
 use super::{HueChat, answer, body};
 use crate::domain::address::Address;
-use crate::domain::channel::REPLY_WINDOW;
+use crate::domain::channel::{Channel, REPLY_WINDOW};
 use crate::domain::email::Email;
 use crate::domain::outcome::{Failure, Outcome};
 use crate::domain::phone::Phone;
@@ -105,7 +105,12 @@ impl HueChat {
                 if from.is_none() {
                     from = self.person(conversation, turns).await?;
                 }
-                match from.as_ref().and_then(|from| reply(row, from, id)) {
+                let channel = text(conversation, "channel");
+                let channel = channel.as_deref().and_then(Channel::parse);
+                match from
+                    .as_ref()
+                    .and_then(|from| reply(row, from, (id, channel)))
+                {
                     Some(reply) if reply.text.is_empty() => {}
                     Some(reply) => all.replies.push(reply),
                     None => all.unreadable += 1,
@@ -163,12 +168,17 @@ fn is_older(row: &Value, name: &str, since: Option<Timestamp>) -> bool {
 }
 
 /// A message of a contact. It is known by its own id, whether an event tells of it or a list.
-fn reply(row: &Value, from: &Address, conversation_id: &str) -> Option<Reply> {
+fn reply(
+    row: &Value,
+    from: &Address,
+    (conversation_id, channel): (&str, Option<Channel>),
+) -> Option<Reply> {
     let words = text(row, "content").unwrap_or_default();
     Some(Reply {
         event_id: answer::usable(text(row, "id"))?,
         phone: from.clone(),
         line: String::new(),
+        channel,
         chat_id: Some(conversation_id.to_owned()),
         text: words.trim().chars().take(MAX_TEXT).collect(),
         at: text(row, "sent_at")?.parse().ok()?,

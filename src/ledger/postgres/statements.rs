@@ -98,8 +98,8 @@ macro_rules! listed {
 
 macro_rules! reply_columns {
     () => {
-        "p.id, p.event_id, p.gateway, p.phone, p.line, p.chat_id, p.text, p.at, p.received_at,
-            r.run, m.row::bigint, p.heard, p.handled_at
+        "p.id, p.event_id, p.gateway, p.phone, p.channel, p.line, p.chat_id, p.text, p.at,
+            p.received_at, r.run, m.row::bigint, p.heard, p.handled_at
         FROM replies p
         LEFT JOIN runs r ON r.id = p.run_id
         LEFT JOIN messages m ON m.id = p.delivery_id"
@@ -337,11 +337,14 @@ statements! {
           AND (d.sent_at IS NOT NULL OR d.state IN ('sending', 'uncertain'))
         ORDER BY d.begun_at DESC, d.id DESC LIMIT 1";
     INSERT_REPLY = "
-        INSERT INTO replies (gateway, event_id, phone, line, chat_id, text, at, received_at, run_id,
-            delivery_id, heard, handled_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        INSERT INTO replies (gateway, event_id, phone, channel, line, chat_id, text, at,
+            received_at, run_id, delivery_id, heard, handled_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
     NEWEST_REPLY = "SELECT MAX(at) FROM replies WHERE gateway = $1";
+    LAST_REPLY = "
+        SELECT MAX(at) FROM replies
+        WHERE gateway = $1 AND phone = $2 AND channel = $3 AND channel <> ''";
     SETTLE_REVIEWS = "
         UPDATE replies SET handled_at = $2
         WHERE phone = ANY($1::text[]) AND heard = 'review' AND handled_at IS NULL";
@@ -362,6 +365,30 @@ statements! {
             WHERE e.run_id = $1 AND e.heard = 'stop' AND e.phone = p.phone
               AND (e.at < p.at OR e.at = p.at AND e.id < p.id))
         ORDER BY p.at, p.id LIMIT $2");
+
+    // Events
+    KEEP_EVENT = "
+        INSERT INTO inbox (gateway, event_id, kind, body, received_at, due_at)
+        VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING";
+    /// One that is from the future by a clock that was set back since is due as well.
+    WAITING_EVENTS = "
+        SELECT event_id, body, received_at FROM inbox
+        WHERE gateway = $1 AND handled_at IS NULL AND (due_at <= $2 OR received_at > $2 + 60000)
+        ORDER BY due_at, event_id LIMIT $3";
+    EVENTS_LEFT = "
+        SELECT COUNT(*) FROM inbox WHERE gateway = $1 AND handled_at IS NULL";
+    EVENT_HANDLED = "
+        UPDATE inbox SET handled_at = $4, note = $3
+        WHERE gateway = $1 AND event_id = $2 AND handled_at IS NULL";
+    PUT_OFF_EVENT = "
+        UPDATE inbox SET due_at = $3
+        WHERE gateway = $1 AND event_id = $2 AND handled_at IS NULL";
+    FORGET_EVENTS = "DELETE FROM inbox WHERE handled_at IS NOT NULL AND handled_at < $1";
+    /// By the index of messages that have a channel in the place of a line.
+    DELIVERY_OF = "
+        SELECT d.id, r.run FROM deliveries d JOIN runs r ON r.id = d.run_id
+        WHERE d.message_id = $2 AND d.message_id IS NOT NULL AND d.line >= 'a'
+          AND r.gateway = $1 ORDER BY d.id LIMIT 1";
 
     // Owners
     OWNER_LIVES = "

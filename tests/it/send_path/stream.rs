@@ -148,6 +148,7 @@ fn says(event: &str, person: usize, text: &str, at: Timestamp) -> Reply {
     Reply {
         event_id: event.to_owned(),
         phone: Address::stored(&phone(person)).unwrap(),
+        channel: None,
         line: LINES[0].to_owned(),
         chat_id: None,
         text: text.to_owned(),
