@@ -206,6 +206,15 @@ CREATE TABLE chats (
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.01,
     autovacuum_vacuum_threshold = 100000);
 
+-- Who people are to a provider that writes to contacts.
+CREATE TABLE contacts (
+    gateway    TEXT NOT NULL,
+    phone      TEXT NOT NULL, -- or an e-mail address
+    contact_id TEXT NOT NULL,
+    PRIMARY KEY (gateway, phone)
+);
+CREATE INDEX contacts_id ON contacts (gateway, contact_id);
+
 -- Which account a gateway's name stands for in this ledger: chats, keys and uploads are of no
 -- use with another one.
 CREATE TABLE accounts (

@@ -174,6 +174,15 @@ CREATE TABLE chats (
     PRIMARY KEY (gateway, phone)
 ) WITHOUT ROWID;
 
+-- Who people are to a provider that writes to contacts.
+CREATE TABLE contacts (
+    gateway    TEXT NOT NULL,
+    phone      TEXT NOT NULL, -- or an e-mail address
+    contact_id TEXT NOT NULL,
+    PRIMARY KEY (gateway, phone)
+) WITHOUT ROWID;
+CREATE INDEX contacts_id ON contacts (gateway, contact_id);
+
 -- Which account a gateway's name stands for in this ledger: chats, keys and uploads are of no
 -- use with another one.
 CREATE TABLE accounts (

@@ -16,7 +16,8 @@ use crate::domain::duration;
 use crate::domain::pace::{Limit, Rate};
 use crate::domain::phone::Phone;
 use crate::sandbox::{
-    Capacity, Clock, DEFAULT_LISTEN, Numbers, Paste, Profile, Sandbox, SandboxConfig, default_rate,
+    Capacity, Clock, DEFAULT_LISTEN, HueConfig, HuePlan, HueWindow, Numbers, Paste, Profile,
+    Sandbox, SandboxConfig, default_rate,
 };
 
 #[derive(Debug, Args)]
@@ -59,9 +60,17 @@ pub(super) struct SandboxArgs {
     /// Where a line's day begins at midnight
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     day_zone: TimeZone,
-    /// `lab`: +17755550100 to +17755550139 always behave in one way each; `plain`: as everybody
+    /// `lab`: +17755550100 to +17755550139, and +1XXX5550101 to +1XXX5550116 over HueChat, always
+    /// behave in one way each; `plain`: as everybody
     #[arg(long, value_name = "KIND", value_enum, default_value = "lab")]
     numbers: NumbersName,
+    /// HueChat's requests per account: `free`: 100 a minute, 10,000 a day; `pro`: ten times that
+    #[arg(long, value_name = "PLAN", value_enum, default_value = "free")]
+    huechat_plan: PlanName,
+    /// A free text by HueChat's WhatsApp to somebody who has not written within 24 hours: `async`:
+    /// accepted, fails later; `sync`: refused; `off`: taken
+    #[arg(long, value_name = "KIND", value_enum, default_value = "async")]
+    huechat_window: WindowName,
     /// Remember in this file what was received, across restarts and crashes; begun where there
     /// is none
     #[arg(long, value_name = "FILE")]
@@ -93,7 +102,50 @@ enum NumbersName {
     Plain,
 }
 
+impl From<NumbersName> for Numbers {
+    fn from(name: NumbersName) -> Self {
+        match name {
+            NumbersName::Lab => Self::Lab,
+            NumbersName::Plain => Self::Plain,
+        }
+    }
+}
+
+/// [`HuePlan`] as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PlanName {
+    Free,
+    Pro,
+    None,
+}
+
+/// [`HueWindow`] as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WindowName {
+    Async,
+    Sync,
+    Off,
+}
+
 impl SandboxArgs {
+    /// How HueChat behaves: the flags, and otherwise as usual.
+    fn huechat(&self) -> HueConfig {
+        HueConfig {
+            plan: match self.huechat_plan {
+                PlanName::Free => HuePlan::Free,
+                PlanName::Pro => HuePlan::Pro,
+                PlanName::None => HuePlan::Unlimited,
+            },
+            window: match self.huechat_window {
+                WindowName::Async => HueWindow::Async,
+                WindowName::Sync => HueWindow::Sync,
+                WindowName::Off => HueWindow::Off,
+            },
+            numbers: self.numbers.into(),
+            ..HueConfig::default()
+        }
+    }
+
     /// What a line can do: as the profile has it, and the flags that differ from it.
     fn capacity(&self, usual: Option<Capacity>) -> Option<Capacity> {
         let given = self.first_touches.is_some() || self.first_touch_gap.is_some();
@@ -147,6 +199,7 @@ pub(super) async fn serve(app: &App, args: SandboxArgs) -> Result<Exit, Stop> {
         ProfileName::Instant => Profile::Instant,
         ProfileName::Realistic => Profile::Realistic,
     });
+    let huechat = args.huechat();
     let config = SandboxConfig {
         seed: args.seed,
         capacity: args.capacity(profile.capacity.clone()),
@@ -157,10 +210,8 @@ pub(super) async fn serve(app: &App, args: SandboxArgs) -> Result<Exit, Stop> {
         },
         delivered_after: Some(args.delivered_after),
         read_after: Some(args.read_after),
-        numbers: match args.numbers {
-            NumbersName::Lab => Numbers::Lab,
-            NumbersName::Plain => Numbers::Plain,
-        },
+        numbers: args.numbers.into(),
+        huechat,
         clock: Clock::new(move || clock.now()),
         clock_rate: args.clock_rate,
         ..profile
@@ -204,14 +255,18 @@ async fn recall(app: &App, sandbox: &Sandbox, path: &Path) -> Result<(), Stop> {
 }
 
 fn in_words(sandbox: &Sandbox, paste: &Paste) -> String {
+    let huechat = sandbox.paste_huechat("huechat");
     format!(
         "The sandbox listens at {}\n\n# sendoff.yaml\n{}\n# in the campaign\n{}\n\
-         # in the shell that runs sendoff\n{}\nThe phones of those who received something: {}\n\
+         # in the shell that runs sendoff\n{}\n\
+         # or a HueChat account: sendoff.yaml\n{}\n# in the shell\n{}\nThe phones of those who received something: {}\n\
          What was received: {}/received   Ctrl-C ends it.\n",
         sandbox.base_url(),
         paste.settings,
         paste.campaign,
         paste.export,
+        huechat.settings,
+        huechat.export,
         sandbox.page_url(),
         sandbox.control_url(),
     )

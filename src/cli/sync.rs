@@ -128,7 +128,7 @@ async fn looker(
         ledger: ledger.clone(),
         gateway: ready.gateway,
         clock: app.clock.clone(),
-        guard: Guard::of(ready.limit),
+        guard: Guard::of(ready.limits),
     })
 }
 

@@ -24,11 +24,11 @@ use crate::domain::digest::Digest;
 use crate::domain::message::Media;
 use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
-    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
-    DeliveryRecord, Freeze, Gate, GivenUp, History, KeptEvent, KeptReply, KnownChat, Ledger,
-    LedgerError, Lifted, Lifting, Look, LookRequest, Looks, Missed, NewEvent, NewReply, NewRun,
-    NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts,
-    RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
+    AccountLimits, Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied,
+    DeliveryId, DeliveryRecord, Freeze, Gate, GivenUp, History, KeptEvent, KeptReply, KnownChat,
+    Ledger, LedgerError, Lifted, Lifting, Look, LookRequest, Looks, Missed, NewEvent, NewReply,
+    NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry,
+    RunFacts, RunRecord, Running, Suppressing, Suppression, Turn, Whom, Worker, Write, Written,
 };
 
 /// Between two tries; doubled up to [`LONGEST_PAUSE`]. Each try may have waited for itself.
@@ -186,6 +186,11 @@ patiently! {
     stop bury(now: Timestamp) -> ();
     stop claim(request: &ClaimRequest<'_>, admit: Admit<'_>) -> Claimed;
     abort write(owner: &Owner, group: &[Write]) -> Vec<Written>;
+    stop take_turn(gateway: &str, account: &AccountLimits, now: Timestamp, until: Timestamp) -> Turn;
+    stop contact(gateway: &str, to: &Address) -> Option<String>;
+    stop keep_contact(gateway: &str, to: &Address, contact_id: &str) -> ();
+    stop forget_contact(gateway: &str, contact_id: &str) -> ();
+    stop whose_contact(gateway: &str, contact_id: &str) -> Option<Address>;
     stop hold(gate: &Gate, now: Timestamp) -> ();
     stop take_look(gateway: &str, look: Look, now: Timestamp, until: Timestamp) -> Vec<String>;
     stop line_is_back(gateway: &str, line: &str, now: Timestamp) -> ();

@@ -20,9 +20,11 @@ use super::Sandbox;
 use super::asserting::Assertion;
 use super::chert::{Incoming, LineChange, Reaction};
 use super::faults::FaultPlan;
+use super::huechat::{HueIncoming, HueTemplate};
 use super::journal::Filter;
 use super::memory::Act;
 use super::turning::{Turn, parse_step};
+use crate::domain::channel::Channel;
 use crate::domain::phone::Phone;
 
 /// The longest body: a file of the longest kind, in base64.
@@ -71,6 +73,7 @@ pub(super) fn routes(sandbox: Sandbox) -> Router {
     Router::new()
         .route("/_sandbox/journal", get(journal))
         .route("/_sandbox/chert/openapi.json", get(openapi))
+        .route("/_sandbox/huechat/openapi.json", get(hue_openapi))
         .route("/_sandbox/received", get(received))
         .route("/_sandbox/totals", get(totals))
         .route("/_sandbox/assert/{what}", get(assert))
@@ -80,6 +83,8 @@ pub(super) fn routes(sandbox: Sandbox) -> Router {
         .route("/_sandbox/reset", post(reset))
         .route("/_sandbox/inbound", post(inbound))
         .route("/_sandbox/reactions", post(react))
+        .route("/_sandbox/huechat", get(huechat))
+        .route("/_sandbox/templates", get(templates).put(put_templates))
         .route(
             "/_sandbox/files",
             post(keep_file).layer(DefaultBodyLimit::max(LONGEST_REQUEST)),
@@ -206,6 +211,12 @@ fn openapi(State(sandbox): State<Sandbox>) -> Ready<Json<serde_json::Value>> {
     ready(Json(super::chert::document(&server)))
 }
 
+/// The same of the other provider.
+fn hue_openapi(State(sandbox): State<Sandbox>) -> Ready<Json<serde_json::Value>> {
+    let server = format!("http://{}", sandbox.address);
+    ready(Json(sandbox.hue.document(&server)))
+}
+
 async fn totals(State(sandbox): State<Sandbox>) -> Response {
     off_thread(sandbox, Sandbox::totals).await
 }
@@ -262,10 +273,71 @@ struct Written {
     tenant: Option<String>,
 }
 
+/// A contact of HueChat writes: the form with a channel.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HueWritten {
+    from: String,
+    channel: Channel,
+    text: String,
+    account: Option<String>,
+}
+
+/// What HueChat was asked, and whom it knows.
+async fn huechat(State(sandbox): State<Sandbox>) -> Response {
+    let make = |sandbox: &Sandbox| {
+        json!({ "totals": sandbox.hue_report(), "contacts": sandbox.hue_contacts(),
+            "deliveries": sandbox.hue_deliveries() })
+    };
+    off_thread(sandbox, make).await
+}
+
+/// The templates of every account.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Templates {
+    templates: Vec<HueTemplate>,
+}
+
+async fn templates(State(sandbox): State<Sandbox>) -> Response {
+    let make = |sandbox: &Sandbox| Templates {
+        templates: sandbox.hue_templates(),
+    };
+    off_thread(sandbox, make).await
+}
+
+async fn put_templates(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
+    let shape = "templates are {\"templates\": [{\"name\": \"welcome\", \"status\": \"approved\", \
+                 \"body\": \"Welcome, {{1}}.\"}]}, with `language` and `category` where they matter";
+    let given: Templates = serde_json::from_slice(&body)
+        .map_err(|error| refused(&format!("{shape}; this is not one: {error}")))?;
+    let put = sandbox.put_hue_templates(given.templates);
+    put.map_err(|error| refused(&error.to_string()))?;
+    Ok(templates(State(sandbox)).await)
+}
+
+fn hue_inbound(sandbox: &Sandbox, json: &serde_json::Value) -> Result<Response, Refused> {
+    let shape = "an answer to HueChat is {\"from\": \"+12025550143\", \"channel\": \"whatsapp\", \
+                 \"text\": \"STOP\"}, with `account` where it matters";
+    let written = HueWritten::deserialize(json).map_err(|_| refused(shape))?;
+    let id = sandbox.hue_receive(&HueIncoming {
+        from: written.from,
+        channel: written.channel,
+        text: written.text,
+        account: written.account,
+    });
+    let id = id.map_err(|error| refused(&error.to_string()))?;
+    Ok(Json(json!({ "message_id": id })).into_response())
+}
+
 async fn inbound(State(sandbox): State<Sandbox>, body: Bytes) -> Result<Response, Refused> {
     let shape = "an answer is {\"from\": \"+12025550143\", \"text\": \"STOP\"}, with `to` (a line), \
                  `event_id`, `tenant` and `files` (ids) where they matter";
-    let written: Written = serde_json::from_slice(&body).map_err(|_| refused(shape))?;
+    let json: serde_json::Value = serde_json::from_slice(&body).map_err(|_| refused(shape))?;
+    if json.get("channel").is_some() {
+        return hue_inbound(&sandbox, &json);
+    }
+    let written = Written::deserialize(json).map_err(|_| refused(shape))?;
     let phone = |text: &str| Phone::from_e164(text).map_err(|error| refused(&error.to_string()));
     let to = written.to.as_deref().map(phone).transpose()?;
     let incoming = Incoming {

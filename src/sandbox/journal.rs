@@ -35,7 +35,10 @@ pub(super) struct Entry {
 pub(super) struct Answered {
     /// Absent where the connection was closed instead.
     pub(super) status: Option<u16>,
+    /// Chert's number of the error.
     pub(super) code: Option<u16>,
+    /// HueChat's name of it.
+    pub(super) error: Option<Box<str>>,
     pub(super) fault: Option<&'static str>,
     /// The message that the person has received by this request, or had received before.
     pub(super) message_id: Option<u128>,
@@ -68,8 +71,11 @@ pub struct RequestRecord {
     pub bytes: u64,
     /// Absent where the connection was closed without an answer, by a fault or by the client.
     pub status: Option<u16>,
-    /// The error code that the answer gave.
+    /// The error code that the answer gave; Chert has numbers.
     pub code: Option<u16>,
+    /// The error that the answer named; HueChat has names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// The name of the fault that was applied.
     pub fault: Option<&'static str>,
     pub message_id: Option<String>,
@@ -152,10 +158,22 @@ impl Journal {
             at_us: entry.at_us,
             provider_us: entry.provider_us,
             is_post: entry.is_post(),
-            message_id: entry.answer.message_id.map(|id| format!("{id:032x}")),
+            message_id: entry.message_text(),
             replay: entry.answer.replay,
         };
         self.entries.iter().map(moment).collect()
+    }
+
+    /// What was asked under a path: method and path without ids, status, and the error's name.
+    pub(super) fn asked_under(&self, under: &str) -> Vec<(String, Option<u16>, Option<String>)> {
+        let entries = self.entries.iter();
+        let ours = entries.filter(|entry| entry.path.starts_with(under));
+        let asked = ours.map(|entry| {
+            let name = format!("{} {}", entry.method, without_ids(&entry.path));
+            let error = entry.answer.error.as_deref().map(str::to_owned);
+            (name, entry.answer.status, error)
+        });
+        asked.collect()
     }
 
     pub(super) fn post_count(&self) -> usize {
@@ -195,8 +213,18 @@ impl Entry {
                     | RouteMatch::Messages
                     | RouteMatch::Locations
                     | RouteMatch::SendContact
+                    | RouteMatch::HueSend
             )
         )
+    }
+
+    /// As its provider writes it.
+    fn message_text(&self) -> Option<String> {
+        let id = self.answer.message_id?;
+        Some(match self.route {
+            Some(RouteMatch::HueSend) => format!("msg_{id:016x}"),
+            _ => format!("{id:032x}"),
+        })
     }
 
     fn record(&self, seq: u64) -> RequestRecord {
@@ -213,12 +241,24 @@ impl Entry {
             bytes: self.bytes,
             status: self.answer.status,
             code: self.answer.code,
+            error: self.answer.error.as_deref().map(str::to_owned),
             fault: self.answer.fault,
-            message_id: self.answer.message_id.map(|id| format!("{id:032x}")),
+            message_id: self.message_text(),
             replay: self.answer.replay,
             trace_id: trace_text(self.trace),
         }
     }
+}
+
+/// A path whose third piece, where there is one, is an id.
+fn without_ids(path: &str) -> String {
+    let pieces = path.trim_start_matches('/').split('/').enumerate();
+    let mut text = String::with_capacity(path.len());
+    for (nth, piece) in pieces {
+        text.push('/');
+        text.push_str(if nth == 2 { "{id}" } else { piece });
+    }
+    text
 }
 
 /// ISO 8601 in UTC, to the millisecond.

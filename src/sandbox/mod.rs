@@ -3,21 +3,26 @@
 //!
 //! [`Sandbox`] is the handle: it serves, and tells what was received. `wire` and `host` are
 //! the ground, `faults` and `journal` what happens to a request and what is kept of it,
-//! `chert` the provider, `control` the surface under `/_sandbox/`, `phones` the page for people, and
+//! `chert` and `huechat` the providers, `control` the surface under `/_sandbox/`, `phones` the page for people, and
 //! `guard` keeps strangers from both.
 
+mod agenda;
 mod asserting;
 mod chert;
 mod control;
 mod faults;
+mod forms;
 mod guard;
 mod host;
+mod huechat;
+mod ids;
 mod journal;
 mod memory;
 mod outbound;
 mod paste;
 mod phones;
 mod received;
+mod rounds;
 mod time;
 mod turning;
 mod wire;
@@ -41,10 +46,16 @@ pub use chert::{
 pub use faults::{
     Answer, BadPlan, Fault, FaultPlan, FaultReport, Match, RouteMatch, Rule, RuleReport,
 };
+pub use huechat::{
+    BadHueIncoming, BadTemplates, HueApproval, HueCategory, HueConfig, HueContactRecord,
+    HueDeliveryRecord, HueIncoming, HueKey, HueMessageRecord, HueNumber, HuePlan, HueReport,
+    HueScope, HueTemplate, HueWindow, hue_numbers,
+};
 pub use journal::{Filter, RequestRecord};
 pub use memory::{Recalled, StateError};
+use outbound::Outbound;
 pub use outbound::Reach;
-pub use paste::{Paste, SECRET_VARIABLE};
+pub use paste::{HuePaste, KEY_VARIABLE, Paste, SECRET_VARIABLE};
 pub use received::{JournalReport, Person, ReceivedReport, Totals};
 pub use time::Clock;
 pub use turning::{BadTurn, ClockReport, Turn};
@@ -54,6 +65,7 @@ use crate::domain::pace::{Limit, Rate};
 use crate::domain::phone::{Phone, PhoneError};
 use chert::Chert;
 use host::Host;
+use huechat::Hue;
 use time::Time;
 use wire::{Cut, Doorway};
 
@@ -97,6 +109,8 @@ pub struct SandboxConfig {
     pub receipts: ReceiptStyle,
     /// Whether the lab's numbers decide what becomes of a message to them.
     pub numbers: Numbers,
+    /// The other provider.
+    pub huechat: HueConfig,
     /// Whom the sandbox calls to tell of events.
     pub webhooks: Reach,
     /// How long a receiver has to answer, by the machine's clock (chert §13).
@@ -131,6 +145,7 @@ impl Default for SandboxConfig {
             key_retention: DEFAULT_RETENTION,
             hold: SignedDuration::from_secs(30),
             stream: StreamTiming::default(),
+            huechat: HueConfig::default(),
             webhooks: Reach::default(),
             webhook_timeout: Duration::from_secs(10),
             clock: Clock::system(),
@@ -191,6 +206,7 @@ pub enum SandboxError {
 pub struct Sandbox {
     host: Arc<Host>,
     chert: Arc<Chert>,
+    hue: Arc<Hue>,
     /// The tenant that pasted settings are for.
     first: Arc<Tenant>,
     lines: Arc<[Phone]>,
@@ -218,6 +234,12 @@ impl Sandbox {
         )));
         let first = config.tenants.first().cloned();
         Ok(Self {
+            hue: Arc::new(Hue::new(
+                config.huechat.clone(),
+                config.seed,
+                Arc::clone(&host),
+                Outbound::new(config.webhooks, config.webhook_timeout),
+            )),
             chert: Arc::new(Chert::new(&config, Arc::clone(&host), address.to_string())),
             host,
             first: Arc::new(first.unwrap_or_else(|| Tenant::of_seed(config.seed))),
@@ -256,6 +278,7 @@ impl Sandbox {
             abort: abort.clone(),
         };
         let app = chert::router(Arc::clone(&self.chert))
+            .merge(huechat::router(Arc::clone(&self.hue)))
             .merge(
                 control::router(self.clone())
                     .merge(phones::router(self.clone()))
@@ -271,6 +294,8 @@ impl Sandbox {
         let mut serving = std::pin::pin!(serving.into_future());
         self.host.tasks.spawn(Arc::clone(&self.chert).keep_time());
         self.host.tasks.spawn(Arc::clone(&self.chert).deliver());
+        self.host.tasks.spawn(Arc::clone(&self.hue).keep_time());
+        self.host.tasks.spawn(Arc::clone(&self.hue).deliver());
         let grace = async {
             self.host.stop.cancelled().await;
             tokio::time::sleep(STOP_GRACE).await;
@@ -334,11 +359,17 @@ impl Sandbox {
         self.chert.change_line(phone, change)
     }
 
-    /// Forgets chats, messages, keys, uploads, faults and the journal; tenants stay, and so do
-    /// the lines, as they were at first.
+    /// A contact writes to a HueChat account. Answers the message's id.
+    pub fn hue_receive(&self, incoming: &HueIncoming) -> Result<String, BadHueIncoming> {
+        self.hue.receive(incoming)
+    }
+
+    /// Forgets chats, messages, contacts, keys, uploads, faults and the journal; tenants stay, and
+    /// so do the lines and templates, as they were at first.
     pub fn reset(&self) {
         self.host.set_faults(FaultPlan::default());
         self.chert.reset();
+        self.hue.reset();
         self.host.journal().clear();
     }
 }

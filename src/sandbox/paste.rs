@@ -31,7 +31,33 @@ impl std::fmt::Debug for Paste {
     }
 }
 
+/// The variable that the pasted settings of HueChat read the key from.
+pub const KEY_VARIABLE: &str = "HUECHAT_API_KEY";
+/// Any test key does.
+const KEY: &str = "sk_test_sandbox";
+
+/// What to paste where for a HueChat account.
+#[derive(Debug, Clone)]
+pub struct HuePaste {
+    /// For `sendoff.yaml`.
+    pub settings: String,
+    /// For the shell: sets the variable. Its key opens this sandbox and nothing else.
+    pub export: String,
+}
+
 impl Sandbox {
+    /// The settings of a HueChat gateway called `gateway`.
+    pub fn paste_huechat(&self, gateway: &str) -> HuePaste {
+        HuePaste {
+            settings: format!(
+                "gateways:\n  {gateway}:\n    kind: huechat\n    base_url: {}\n    \
+                 api_key: {{ env: {KEY_VARIABLE} }}\n",
+                self.huechat_url()
+            ),
+            export: format!("export {KEY_VARIABLE}={KEY}\n"),
+        }
+    }
+
     /// The settings of a gateway called `gateway`, for the sandbox's first tenant.
     pub fn paste(&self, gateway: &str) -> Paste {
         let tenant = &self.first;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Sandbox;
 use super::chert::{ActionRecord, ChatRecord, FileRecord, InboundRecord, MessageRecord};
+use super::huechat::HueMessageRecord;
 use super::journal::{Filter, RequestRecord};
-use super::{Sandbox, chert};
 
 /// Everything, or what a filter leaves of it.
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +20,10 @@ pub struct JournalReport {
     pub files: Vec<FileRecord>,
     /// What people wrote to a line, and how they reacted.
     pub inbound: Vec<InboundRecord>,
+    /// What was sent over HueChat.
+    pub hue_messages: Vec<HueMessageRecord>,
+    /// What contacts of HueChat wrote.
+    pub hue_inbound: Vec<HueMessageRecord>,
     pub totals: Totals,
 }
 
@@ -30,6 +35,26 @@ pub struct Person {
     /// In the order of arrival; null for a message without a key.
     pub keys: Vec<Option<String>>,
     pub message_ids: Vec<String>,
+}
+
+/// Whose message it is: keys are a matter between a provider and one of these.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    /// Of Chert.
+    Tenant(usize),
+    /// Of HueChat.
+    Account(String),
+}
+
+/// The part of a message that totals are made of.
+#[derive(Debug, Clone)]
+pub(super) struct Receipt {
+    pub(super) owner: Owner,
+    pub(super) to: Vec<String>,
+    /// The sender line, where there is one.
+    pub(super) from: Option<String>,
+    pub(super) message_id: String,
+    pub(super) key: Option<String>,
 }
 
 /// Who received what.
@@ -74,6 +99,8 @@ impl Sandbox {
             actions: self.chert.actions(filter),
             files: self.chert.files(),
             inbound: self.chert.heard(filter),
+            hue_messages: self.hue.sent(filter),
+            hue_inbound: self.hue.heard(filter),
             totals: self.totals(),
         }
     }
@@ -83,10 +110,24 @@ impl Sandbox {
         self.chert.chats(filter)
     }
 
-    /// Who received what, by number. Only `to` and `limit` of the filter count.
+    /// What both providers accepted.
+    fn receipts(&self) -> Vec<Receipt> {
+        let mut receipts = self.chert.receipts();
+        let sent = self.hue.sent(&Filter::default()).into_iter();
+        receipts.extend(sent.map(|one| Receipt {
+            to: vec![one.address()],
+            owner: Owner::Account(one.account),
+            from: None,
+            message_id: one.message_id,
+            key: one.key,
+        }));
+        receipts
+    }
+
+    /// Who received what, by number or e-mail. Only `to` and `limit` of the filter count.
     pub fn received(&self, filter: &Filter) -> ReceivedReport {
         let mut people: BTreeMap<String, Person> = BTreeMap::new();
-        for receipt in self.chert.receipts() {
+        for receipt in self.receipts() {
             for to in &receipt.to {
                 if !filter.wants(Some(to)) {
                     continue;
@@ -110,7 +151,7 @@ impl Sandbox {
 
     /// The sums alone.
     pub fn totals(&self) -> Totals {
-        let receipts = self.chert.receipts();
+        let receipts = self.receipts();
         let (requests, message_posts, busiest_second) = {
             let journal = self.host.journal();
             (
@@ -130,16 +171,16 @@ impl Sandbox {
     }
 }
 
-fn sums(receipts: &[chert::Receipt]) -> Totals {
+fn sums(receipts: &[Receipt]) -> Totals {
     let mut people: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut keys: BTreeMap<(usize, &str), usize> = BTreeMap::new();
+    let mut keys: BTreeMap<(&Owner, &str), usize> = BTreeMap::new();
     let mut lines: BTreeMap<String, usize> = BTreeMap::new();
     for receipt in receipts {
         for to in &receipt.to {
             *people.entry(to).or_default() += 1;
         }
         if let Some(key) = &receipt.key {
-            *keys.entry((receipt.tenant, key)).or_default() += 1;
+            *keys.entry((&receipt.owner, key)).or_default() += 1;
         }
         if let Some(line) = &receipt.from {
             *lines.entry(line.clone()).or_default() += 1;

@@ -95,7 +95,9 @@ impl Sandbox {
         }
         let at_us = turn.at.map(Timestamp::as_microsecond);
         let now_us = self.host.now_us();
-        if at_us.is_some_and(|at_us| at_us < now_us) && !self.chert.is_untouched() {
+        if at_us.is_some_and(|at_us| at_us < now_us)
+            && !(self.chert.is_untouched() && self.hue.is_untouched())
+        {
             return Err(BadTurn::Back {
                 now: time_text(now_us),
             });

@@ -57,6 +57,8 @@ WHERE c.run_id = runs.id), 0)"];
                 sqlite [];
             Chats: chats, 4000
                 key [gateway: Text, phone: Text] both [chat_id: Text, line: Text] sqlite [];
+            Contacts: contacts, 4000
+                key [gateway: Text, phone: Text] both [contact_id: Text] sqlite [];
             Accounts: accounts, 2000
                 key [gateway: Text] both [account: Text] sqlite [];
             Gates: gates, 2000

@@ -737,9 +737,11 @@ statements! {
     /// Ends the doubt about an attempt without an answer.
     SETTLE = "
         UPDATE deliveries
-        SET state = $4::text, message_id = $5, chat_id = $6, detail = $7, code = NULL, hold = NULL,
+        SET state = $4::text, message_id = $5, chat_id = $6, detail = $7, code = NULL,
             sent_at = CASE WHEN $4::text = 'sent' THEN begun_at END,
             unanswered_at = CASE WHEN $4::text = 'uncertain' THEN unanswered_at END,
+            due_at = COALESCE($8::bigint, due_at), tries = COALESCE($9::integer, tries),
+            hold = CASE WHEN $8::bigint IS NOT NULL THEN 'retry' END,
             lease_owner = NULL, lease_until = NULL
         WHERE id = $1 AND attempt = $2 AND state = 'sending' AND lease_owner = $3
         RETURNING run_id";
@@ -954,6 +956,14 @@ statements! {
     FORGET_UPLOADS = "
         DELETE FROM uploads WHERE gateway = $1 AND attachment_id = ANY($2::text[])";
 
+    // Contacts
+    CONTACT = "SELECT contact_id FROM contacts WHERE gateway = $1 AND phone = $2";
+    KEEP_CONTACT = "
+        INSERT INTO contacts (gateway, phone, contact_id) VALUES ($1, $2, $3)
+        ON CONFLICT (gateway, phone) DO UPDATE SET contact_id = excluded.contact_id";
+    FORGET_CONTACT = "DELETE FROM contacts WHERE gateway = $1 AND contact_id = $2";
+    WHOSE_CONTACT = "SELECT phone FROM contacts WHERE gateway = $1 AND contact_id = $2";
+
     // Schedules
     FIRST_SEEN = "
         INSERT INTO schedules (campaign, since_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -973,7 +983,7 @@ statements! {
         WHERE run > $1 || '@' AND run < $1 || 'A'
         ORDER BY due_at DESC, run LIMIT $2";
     RECEIPTS_DUE = "
-        SELECT id, message_id, sent_at FROM deliveries
+        SELECT id, message_id, chat_id, sent_at FROM deliveries
         WHERE run_id = $1 AND COALESCE(look_at, sent_at + 10000) <= $2
           AND (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL
         ORDER BY COALESCE(look_at, sent_at + 10000) LIMIT $3

@@ -5,6 +5,7 @@
 mod audit;
 mod claim;
 mod clock;
+mod contacts;
 mod copy;
 mod files;
 mod freeze;
@@ -34,11 +35,11 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use self::statements as sql;
 use super::insight::Schema;
 use super::{
-    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
-    DeliveryRecord, Freeze, Gate, GivenUp, History, KeptEvent, KeptReply, KnownChat, Ledger,
-    LedgerError, Lifted, Lifting, Look, LookRequest, Looks, Missed, NewEvent, NewReply, NewRun,
-    NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts,
-    RunRecord, Running, Suppressing, Suppression, Whom, Worker, Write, Written,
+    AccountLimits, Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied,
+    DeliveryId, DeliveryRecord, Freeze, Gate, GivenUp, History, KeptEvent, KeptReply, KnownChat,
+    Ledger, LedgerError, Lifted, Lifting, Look, LookRequest, Looks, Missed, NewEvent, NewReply,
+    NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry,
+    RunFacts, RunRecord, Running, Suppressing, Suppression, Turn, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::address::Address;
@@ -526,6 +527,41 @@ impl Ledger for SqliteLedger {
 
     async fn media(&self, sha256: Digest) -> Result<Option<Media>, LedgerError> {
         files::media(self, sha256).await
+    }
+
+    async fn take_turn(
+        &self,
+        gateway: &str,
+        account: &AccountLimits,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Turn, LedgerError> {
+        contacts::take_turn(self, (gateway, account), (now, until)).await
+    }
+
+    async fn contact(&self, gateway: &str, to: &Address) -> Result<Option<String>, LedgerError> {
+        contacts::contact(self, gateway, to).await
+    }
+
+    async fn keep_contact(
+        &self,
+        gateway: &str,
+        to: &Address,
+        contact_id: &str,
+    ) -> Result<(), LedgerError> {
+        contacts::keep(self, gateway, to, contact_id).await
+    }
+
+    async fn forget_contact(&self, gateway: &str, contact_id: &str) -> Result<(), LedgerError> {
+        contacts::forget(self, gateway, contact_id).await
+    }
+
+    async fn whose_contact(
+        &self,
+        gateway: &str,
+        contact_id: &str,
+    ) -> Result<Option<Address>, LedgerError> {
+        contacts::whose(self, gateway, contact_id).await
     }
 
     async fn upload(&self, gateway: &str, sha256: Digest) -> Result<Option<String>, LedgerError> {

@@ -804,9 +804,11 @@ statements! {
     /// Ends the doubt about an attempt without an answer.
     SETTLE = "
         UPDATE deliveries
-        SET state = ?4, message_id = ?5, chat_id = ?6, detail = ?7, code = NULL, hold = NULL,
+        SET state = ?4, message_id = ?5, chat_id = ?6, detail = ?7, code = NULL,
             sent_at = CASE ?4 WHEN 'sent' THEN begun_at END,
             unanswered_at = CASE ?4 WHEN 'uncertain' THEN unanswered_at END,
+            due_at = COALESCE(?8, due_at), tries = COALESCE(?9, tries),
+            hold = CASE WHEN ?8 IS NOT NULL THEN 'retry' END,
             lease_owner = NULL, lease_until = NULL
         WHERE id = ?1 AND attempt = ?2 AND state = 'sending' AND lease_owner = ?3
         RETURNING run_id";
@@ -873,6 +875,14 @@ statements! {
         DELETE FROM uploads
         WHERE gateway = ? AND attachment_id IN (SELECT value FROM json_each(?))";
 
+    // Contacts
+    CONTACT = "SELECT contact_id FROM contacts WHERE gateway = ? AND phone = ?";
+    KEEP_CONTACT = "
+        INSERT INTO contacts (gateway, phone, contact_id) VALUES (?, ?, ?)
+        ON CONFLICT (gateway, phone) DO UPDATE SET contact_id = excluded.contact_id";
+    FORGET_CONTACT = "DELETE FROM contacts WHERE gateway = ? AND contact_id = ?";
+    WHOSE_CONTACT = "SELECT phone FROM contacts WHERE gateway = ? AND contact_id = ?";
+
     // Schedules
     FIRST_SEEN = "
         INSERT INTO schedules (campaign, since_at) VALUES (?, ?) ON CONFLICT DO NOTHING";
@@ -913,7 +923,7 @@ statements! {
     /// Those that stand where the clock stood, not where it is.
     SET_BACK_PACE = "
         UPDATE pace SET tat_us = tat_us - (?2 - ?1) * 1000
-        WHERE tat_us > (?1 + (?2 - ?1) / 2) * 1000";
+        WHERE tat_us > (?1 + (?2 - ?1) / 2) * 1000 AND subject <> 'account day'";
     /// The gap of a line is never longer for it; which day has had how many stays so.
     SET_BACK_CAPS = "
         UPDATE caps SET last_at = ?1, until_at = NULL WHERE last_at > ?1 AND ?2 > ?1";
@@ -943,7 +953,7 @@ statements! {
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
     /// The expressions are those of the index.
     RECEIPTS_DUE = "
-        SELECT id, message_id, sent_at FROM deliveries
+        SELECT id, message_id, chat_id, sent_at FROM deliveries
         WHERE run_id = ?1 AND COALESCE(look_at, sent_at + 10000) <= ?2
           AND (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL
         ORDER BY COALESCE(look_at, sent_at + 10000) LIMIT ?3";

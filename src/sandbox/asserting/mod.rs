@@ -8,8 +8,11 @@ use axum::http::Uri;
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use super::Sandbox;
+use super::chert::Written;
+use super::huechat::HueMessageRecord;
 use super::time::micros;
+use super::{Filter, MessageRecord, Sandbox};
+use crate::domain::digest::Digest;
 use crate::domain::duration;
 use crate::domain::phone::Phone;
 use checks::Evidence;
@@ -277,14 +280,49 @@ fn pace(asked: &mut Asked) -> Result<Pace, BadAssertion> {
     })
 }
 
+/// A message of HueChat as the checks look at it.
+fn of_huechat(one: HueMessageRecord) -> MessageRecord {
+    MessageRecord {
+        seq: one.seq,
+        at: one.sent_at.clone(),
+        at_us: one.sent_us,
+        to: vec![one.address()],
+        from: None,
+        chat_id: one.conversation_id,
+        body_sha256: Digest::of(one.content.as_bytes()),
+        parts: serde_json::json!([{ "type": "text", "value": one.content }]),
+        message_id: one.message_id,
+        key: one.key,
+        effect: None,
+        grouped: false,
+        status: one.status,
+    }
+}
+
+/// What a contact wrote by phone; who writes by e-mail is nobody whom Chert knows.
+fn heard(one: &HueMessageRecord) -> Option<Written> {
+    Some(Written {
+        from: Phone::from_e164(&one.address()).ok()?,
+        text: one.content.as_str().into(),
+        at_us: one.sent_us,
+    })
+}
+
 impl Sandbox {
     /// Whether it is so, of everything that was received since the start or the last reset.
     pub fn assert(&self, assertion: &Assertion) -> Verdict {
         // On a line of its own: the two take locks of their own.
         let moments = self.host.journal().moments();
+        let all = Filter::default();
+        let mut messages = self.chert.messages(&all);
+        messages.extend(self.hue.sent(&all).into_iter().map(of_huechat));
+        messages.sort_by_key(|one| one.at_us);
+        let mut written = self.chert.written();
+        written.extend(self.hue.heard(&all).iter().filter_map(heard));
+        written.sort_by_key(|one| one.at_us);
         let evidence = Evidence {
-            messages: self.chert.messages(&super::Filter::default()),
-            written: self.chert.written(),
+            messages,
+            written,
             moments,
         };
         evidence.judge(assertion)

@@ -1,14 +1,13 @@
-//! What is still to happen, in the order in which it will, by the provider's clock. What is due
-//! happens when anybody next looks at the store, as of its own moment, so that nobody can see
-//! the store without it; a task looks in time for those who wait.
+//! What people of the lab are still to do, and what comes of it once it is due. When that is,
+//! [`crate::sandbox::agenda`] keeps.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inbound::Incoming;
 use super::numbers::{self, Reply};
 use super::store::{Chat, MessageNo, Store};
 use super::{Chert, ids};
+use crate::sandbox::agenda;
 
 /// Between two tellings of one event.
 const TOLD_AGAIN_US: i64 = 5_000_000;
@@ -21,32 +20,6 @@ pub(super) struct Happening {
     /// Which of the replies to that message.
     nth: usize,
     text: &'static str,
-}
-
-/// The happenings to come. Those of one moment happen in the order in which they were arranged.
-#[derive(Debug, Default)]
-pub(super) struct Agenda {
-    to_come: BTreeMap<(i64, u64), Happening>,
-    arranged: u64,
-}
-
-impl Agenda {
-    fn arrange(&mut self, at_us: i64, happening: Happening) {
-        self.arranged += 1;
-        self.to_come.insert((at_us, self.arranged), happening);
-    }
-
-    /// When the next one is due.
-    fn next_us(&self) -> Option<i64> {
-        self.to_come.first_key_value().map(|((at_us, _), _)| *at_us)
-    }
-
-    /// Takes the next one that is due, with the moment at which it was.
-    fn take(&mut self, now_us: i64) -> Option<(i64, Happening)> {
-        let next = self.to_come.first_entry()?;
-        let (at_us, _) = *next.key();
-        (at_us <= now_us).then(|| (at_us, next.remove()))
-    }
 }
 
 /// Whoever of the block a chat is with; a group is with nobody in particular.
@@ -131,48 +104,14 @@ fn after_us(reply: &Reply, draw: ids::Id) -> i64 {
 
 impl Chert {
     /// Lets happen what falls due, in time for those who wait for it, until the server stops.
-    /// While the clock stands still nothing does; a turn of it is looked at at once.
     pub(in crate::sandbox) async fn keep_time(self: Arc<Self>) {
-        let mut turned = self.host.time.turned();
-        loop {
-            // Before the look, so that what comes during it is not slept through.
-            turned.mark_unchanged();
-            let arranged = self.arranged.notified();
-            let next_us = self.store().next_due_us();
-            tokio::select! {
-                // cancel-safe: each branch only waits; `arranged` keeps a word for later.
-                () = self.host.stop.cancelled() => return,
-                () = arranged => {}
-                Ok(()) = turned.changed() => {}
-                () = self.host.time.reach(next_us) => {}
-            }
-        }
+        agenda::keep_time(&self.host, &self.arranged, || self.store().next_due_us()).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_due_comes_in_the_order_of_its_moments_and_then_of_its_arrangement() {
-        let mut agenda = Agenda::default();
-        for (about, at_us) in [(0, 30), (1, 10), (2, 30), (3, 40)] {
-            let happening = Happening {
-                about,
-                nth: 0,
-                text: "Thanks",
-            };
-            agenda.arrange(at_us, happening);
-        }
-        assert_eq!(agenda.next_us(), Some(10));
-        let mut order = Vec::new();
-        while let Some((at_us, happening)) = agenda.take(39) {
-            order.push((at_us, happening.about));
-        }
-        assert_eq!(order, [(10, 1), (30, 0), (30, 2)]);
-        assert_eq!(agenda.next_us(), Some(40));
-    }
 
     #[test]
     fn a_drawn_moment_lies_within_its_bounds() {

@@ -19,9 +19,7 @@ use super::exchange::{Call, Done};
 use super::ids;
 use super::webhooks::Errand;
 use crate::domain::digest::hex;
-
-/// Calls on their way at once, of all subscriptions.
-const AT_ONCE: usize = 32;
+use crate::sandbox::rounds;
 
 /// A call with everything in it.
 #[derive(Debug)]
@@ -37,29 +35,14 @@ impl Chert {
     /// Makes the calls that are due, until the sandbox stops; then those on their way are
     /// dropped.
     pub(in crate::sandbox) async fn deliver(self: Arc<Self>) {
-        let mut news = self.news.subscribe();
-        let mut turned = self.host.time.turned();
-        let mut on_the_way = JoinSet::new();
-        loop {
-            // Before the look, so that what comes during it is not slept through.
-            news.mark_unchanged();
-            turned.mark_unchanged();
-            let next_us = self.set_out(&mut on_the_way);
-            tokio::select! {
-                // cancel-safe: each branch only waits; the calls run in tasks of their own.
-                () = self.host.stop.cancelled() => return,
-                Some(_) = on_the_way.join_next() => {}
-                Ok(()) = news.changed() => {}
-                Ok(()) = turned.changed() => {}
-                () = self.host.time.reach(next_us) => {}
-            }
-        }
+        let news = self.news.subscribe();
+        rounds::deliver(&self.host, news, |on_the_way| self.set_out(on_the_way)).await;
     }
 
     /// Starts what is due. Answers when there will be more to start; `None`: nobody can tell yet.
     fn set_out(self: &Arc<Self>, on_the_way: &mut JoinSet<()>) -> Option<i64> {
         let now_us = self.host.now_us();
-        while on_the_way.len() < AT_ONCE {
+        while on_the_way.len() < rounds::AT_ONCE {
             let mut store = self.store();
             let epoch = store.epoch;
             let Some(errand) = store.hooks.take(now_us) else {

@@ -151,6 +151,7 @@ fn code(code: u16) -> Answer {
         message: None,
         retryable: None,
         retry_after: None,
+        error: None,
     }
 }
 

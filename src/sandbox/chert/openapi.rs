@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::routing::MethodFilter;
 use serde_json::{Map, Value, json};
 
 use super::errors::{Refusal, code as c};
@@ -11,6 +10,7 @@ use super::operations::{Answer, OPERATIONS, Opens, Operation, Takes};
 use super::routes::{ROUTES, Route};
 use super::schemas;
 use super::send_fields::EFFECTS;
+use crate::sandbox::forms::method_name;
 
 /// The whole document. `server` is the address by which the sandbox was reached.
 pub(in crate::sandbox) fn document(server: &str) -> Value {
@@ -45,18 +45,6 @@ pub(in crate::sandbox) fn document(server: &str) -> Value {
             },
         },
     })
-}
-
-fn method_name(method: MethodFilter) -> Option<&'static str> {
-    let names = [
-        (MethodFilter::GET, "get"),
-        (MethodFilter::POST, "post"),
-        (MethodFilter::PUT, "put"),
-        (MethodFilter::PATCH, "patch"),
-        (MethodFilter::DELETE, "delete"),
-    ];
-    let found = names.into_iter().find(|(known, _)| *known == method);
-    found.map(|(_, name)| name)
 }
 
 fn operation(described: &Operation, path: &str) -> Value {

@@ -9,6 +9,7 @@ use super::{Chert, ids};
 use crate::domain::digest::Digest;
 use crate::domain::phone::Phone;
 use crate::sandbox::journal::{Filter, time_text};
+use crate::sandbox::received::{Owner, Receipt};
 
 /// A message that was accepted: its people have received it.
 #[derive(Debug, Clone, Serialize)]
@@ -78,16 +79,6 @@ pub struct FileRecord {
     pub content_type: String,
     pub sha256: Digest,
     pub bytes: u64,
-}
-
-/// The part of a message that totals are made of.
-#[derive(Debug, Clone)]
-pub(in crate::sandbox) struct Receipt {
-    pub(in crate::sandbox) tenant: usize,
-    pub(in crate::sandbox) to: Vec<String>,
-    pub(in crate::sandbox) from: Option<String>,
-    pub(in crate::sandbox) message_id: String,
-    pub(in crate::sandbox) key: Option<String>,
 }
 
 /// Everybody whom a message went to.
@@ -186,7 +177,7 @@ impl Chert {
         (0..store.messages.len())
             .filter_map(|number| store.entry(number))
             .map(|(message, chat)| Receipt {
-                tenant: chat.tenant,
+                owner: Owner::Tenant(chat.tenant),
                 to: people(message, chat),
                 from: store
                     .lines

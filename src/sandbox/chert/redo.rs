@@ -13,16 +13,8 @@ use crate::domain::digest::Digest;
 use crate::sandbox::Numbers;
 use crate::sandbox::faults::{Fault, Fired, RouteMatch, Subject};
 use crate::sandbox::journal::{Answered, Entry};
-use crate::sandbox::memory::{Act, CallAct, StateError};
+use crate::sandbox::memory::{Act, CallAct, Redone, StateError};
 use crate::sandbox::wire::Cut;
-
-/// What came of doing something again.
-#[derive(Debug)]
-pub(in crate::sandbox) enum Redone {
-    /// The digest of its answer.
-    Done(Digest),
-    Refused,
-}
 
 impl Call {
     /// The request as an act, where acts are written down and it is one that changes something.

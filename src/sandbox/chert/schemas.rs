@@ -9,45 +9,8 @@ use super::operations::Asked;
 use super::send_fields::{EFFECTS, MAX_GROUP, MAX_KEY_CHARS};
 use super::webhooks::{MAX_NAME_CHARS, MOST_EVENTS};
 use crate::domain::message::{MAX_MEDIA_BYTES, MAX_PARTS, MAX_TEXT_CHARS, MAX_URL_CHARS};
-
-/// A reference to a form of [`all`].
-pub(super) fn named(form: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{form}") })
-}
-
-/// An object of these fields and no others.
-pub(super) fn object(required: &[&str], fields: Value) -> Value {
-    let mut form = request(required, fields);
-    if let Some(form) = form.as_object_mut() {
-        form.insert("additionalProperties".to_owned(), json!(false));
-    }
-    form
-}
-
-/// An object whose fields are all there.
-fn whole(fields: Value) -> Value {
-    let names = fields.as_object().into_iter().flat_map(Map::keys);
-    let names: Vec<String> = names.cloned().collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    object(&names, fields)
-}
-
-/// What a client sends: fields that nobody knows are passed over.
-fn request(required: &[&str], fields: Value) -> Value {
-    let mut form = json!({ "type": "object", "required": required });
-    if let Some(form) = form.as_object_mut() {
-        form.insert("properties".to_owned(), fields);
-    }
-    form
-}
-
-fn text() -> Value {
-    json!({ "type": "string", "minLength": 1 })
-}
-
-fn maybe(kind: &str) -> Value {
-    json!({ "type": [kind, "null"] })
-}
+use crate::sandbox::forms::{maybe, request, text, whole};
+pub(super) use crate::sandbox::forms::{named, object};
 
 /// The form of a parameter behind the `?`.
 pub(super) fn asked(what: Asked) -> Value {

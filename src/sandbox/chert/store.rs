@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::actions::Deed;
-use super::agenda::Agenda;
+use super::agenda::Happening;
 use super::album::Album;
 use super::capacity::{Capacity, Touches};
 use super::edits::Edited;
@@ -25,6 +25,7 @@ use super::webhooks::Hooks;
 use crate::domain::digest::Digest;
 use crate::domain::pace::Limit;
 use crate::domain::phone::Phone;
+use crate::sandbox::agenda::Agenda;
 use crate::sandbox::time::micros;
 use crate::sandbox::{Numbers, SandboxConfig};
 
@@ -135,7 +136,7 @@ pub(super) struct Store {
     /// Whether the lab's numbers are people of their own.
     pub(super) numbers: bool,
     pub(super) trials: Trials,
-    pub(super) agenda: Agenda,
+    pub(super) agenda: Agenda<Happening>,
     pub(super) album: Album,
 }
 

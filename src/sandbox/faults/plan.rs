@@ -53,7 +53,8 @@ fn bad_gateway() -> u16 {
     502
 }
 
-/// A failure to answer with; what is left out is the code's default (chert §3.2).
+/// A failure to answer with; what is left out is the code's default (chert §3.2). HueChat has no
+/// codes: there the status decides, 500 where none is named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
@@ -69,6 +70,9 @@ pub struct Answer {
     /// Whole seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
+    /// HueChat's name of the error, where it is not the usual one of its status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 fn internal() -> u16 {
@@ -138,7 +142,7 @@ pub(in crate::sandbox) enum Delay {
 #[serde(rename_all = "snake_case")]
 pub enum RouteMatch {
     /// Every POST that carries a message: `/send`, `/chats`, `/chats/{id}/messages`,
-    /// `/locations`, `send-contact`.
+    /// `/locations`, `send-contact`, and HueChat's `/contact/{id}/message`.
     #[default]
     Posts,
     /// Every route.
@@ -178,6 +182,20 @@ pub enum RouteMatch {
     Leave,
     SendContact,
     ShareContactInfo,
+    /// HueChat's `POST /contact/{id}/message`.
+    HueSend,
+    /// HueChat's `POST /contact`.
+    HueNewContact,
+    /// All that is done with HueChat's contacts, but for sending.
+    HueContacts,
+    /// All that is done with HueChat's conversations, but for reading their messages.
+    HueConversations,
+    /// HueChat's `GET /conversation/{id}/messages`.
+    HueMessages,
+    /// HueChat's templates and channels.
+    HueTemplates,
+    /// All that is done with HueChat's webhooks.
+    HueWebhooks,
 }
 
 /// Which requests a rule is about; what is left out matches all.

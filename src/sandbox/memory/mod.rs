@@ -30,6 +30,10 @@ pub(super) enum Act {
         key: Option<String>,
         request: Digest,
     },
+    /// A request of HueChat that was carried out.
+    HueCall(Box<CallAct>),
+    /// A try of a message to one of HueChat's numbers that something went wrong with.
+    HueTry { to: String, request: Digest },
     /// A change by the control surface.
     Control {
         method: String,
@@ -62,6 +66,14 @@ pub(super) struct CallAct {
     pub(super) provider_us: i64,
     /// Of the answer: done again, it must come out the same.
     pub(super) answer: Option<Digest>,
+}
+
+/// What came of doing something again.
+#[derive(Debug)]
+pub(super) enum Redone {
+    /// The digest of its answer.
+    Done(Digest),
+    Refused,
 }
 
 /// Why a state file cannot be used.

@@ -8,8 +8,7 @@ use axum::http::Request;
 use tower::ServiceExt as _;
 
 use super::file::{self, Header, Line};
-use super::{Act, StateError};
-use crate::sandbox::chert::Redone;
+use super::{Act, Redone, StateError};
 use crate::sandbox::{Sandbox, control};
 
 /// What a state file held.
@@ -53,6 +52,7 @@ impl Sandbox {
             self.redo(line).await.ok_or(StateError::Differs(number))?;
         }
         self.chert.recalled();
+        self.hue.recalled();
         self.host.memory.begin(kept.log).await;
         Ok(Recalled {
             acts,
@@ -67,6 +67,15 @@ impl Sandbox {
                 let answer = act.answer;
                 let redone = self.chert.redo(*act);
                 matches!(redone, Redone::Done(same) if Some(same) == answer).then_some(())
+            }
+            Act::HueCall(act) => {
+                let answer = act.answer;
+                let redone = self.hue.redo(*act);
+                matches!(redone, Redone::Done(same) if Some(same) == answer).then_some(())
+            }
+            Act::HueTry { to, request } => {
+                self.hue.retry(&to, request);
+                Some(())
             }
             Act::Try { to, key, request } => {
                 self.chert.retry(&to, key.as_deref(), request);

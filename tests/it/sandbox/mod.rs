@@ -15,6 +15,7 @@ mod faults;
 mod fields;
 mod groups;
 mod hostile;
+mod huechat;
 mod inbound;
 mod keys;
 mod lab;

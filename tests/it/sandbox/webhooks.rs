@@ -31,12 +31,12 @@ pub(super) struct Told {
 }
 
 impl Told {
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
         value.expect("the header is there").to_str().unwrap()
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
@@ -95,7 +95,7 @@ impl Receiver {
     }
 
     /// How many calls came that nobody has looked at.
-    fn left(&mut self) -> usize {
+    pub(super) fn left(&mut self) -> usize {
         let mut left = 0;
         while self.calls.try_recv().is_ok() {
             left += 1;

@@ -65,7 +65,7 @@ async fn full() -> (SqliteFile, Bench) {
         .claim(
             &ClaimRequest {
                 limits: Limits {
-                    account: Some(limit("10/s", 2)),
+                    account: limit("10/s", 2).into(),
                     run: Some(limit("5/s", 1)),
                     line: Some(limit("5/s", 1)),
                     ..Limits::default()
@@ -152,7 +152,7 @@ async fn differences(one: &Path, two: &Path) -> Vec<String> {
     .fetch_all(&mut connection)
     .await
     .unwrap();
-    assert_eq!(tables.len(), 20, "{tables:?}");
+    assert_eq!(tables.len(), 21, "{tables:?}");
     let mut found = Vec::new();
     for table in tables {
         // When a wait was asked for is not known on PostgreSQL.
