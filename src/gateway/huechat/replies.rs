@@ -105,9 +105,11 @@ impl HueChat {
                 if from.is_none() {
                     from = self.person(conversation, turns).await?;
                 }
+                let channel = text(conversation, "channel");
+                let channel = channel.as_deref().and_then(Channel::parse);
                 match from
                     .as_ref()
-                    .and_then(|from| reply(row, from, (conversation, id)))
+                    .and_then(|from| reply(row, from, (id, channel)))
                 {
                     Some(reply) if reply.text.is_empty() => {}
                     Some(reply) => all.replies.push(reply),
@@ -166,15 +168,18 @@ fn is_older(row: &Value, name: &str, since: Option<Timestamp>) -> bool {
 }
 
 /// A message of a contact. It is known by its own id, whether an event tells of it or a list.
-fn reply(row: &Value, from: &Address, (conversation, id): (&Value, &str)) -> Option<Reply> {
+fn reply(
+    row: &Value,
+    from: &Address,
+    (conversation_id, channel): (&str, Option<Channel>),
+) -> Option<Reply> {
     let words = text(row, "content").unwrap_or_default();
-    let channel = text(row, "channel").or_else(|| text(conversation, "channel"));
     Some(Reply {
         event_id: answer::usable(text(row, "id"))?,
         phone: from.clone(),
-        channel: channel.and_then(|name| Channel::parse(&name)),
         line: String::new(),
-        chat_id: Some(id.to_owned()),
+        channel,
+        chat_id: Some(conversation_id.to_owned()),
         text: words
             .trim()
             .chars()
