@@ -1,6 +1,7 @@
 //! A campaign file: read, checked in itself, and turned into a [`Campaign`] together with the
 //! places of its fields. Opens none of the files that it names, and does not know the settings.
 
+mod channel;
 mod limits;
 mod recipients;
 mod timing;
@@ -19,7 +20,8 @@ use super::paths;
 use super::settings_file::Settings;
 use super::yaml::{Fields, Kind, Node, Places, Reader, Source, items, parse, to_json};
 use crate::domain::account::Account;
-use crate::domain::campaign::{Campaign, FrozenFile, OnUncertain, Recipients, Terms};
+use crate::domain::campaign::{Campaign, FrozenFile, Recipients, Terms};
+use crate::domain::channel::Channel;
 use crate::domain::phone::Phone;
 use crate::domain::problem::{Place, Problem, Problems, nearest};
 use crate::domain::run::is_campaign_name;
@@ -47,10 +49,10 @@ impl CampaignFile {
         (message, self.pointed(found, "message"))
     }
 
-    /// The account of the campaign's gateway.
+    /// The account of the campaign's gateway, of the kind that the campaign is written for.
     pub fn account<'s>(&self, settings: &'s Settings) -> Result<&'s Account, Problems> {
         let name = &self.campaign.gateway;
-        settings.gateways.get(name).ok_or_else(|| {
+        let account = settings.gateways.get(name).ok_or_else(|| {
             let known = || settings.gateways.keys().map(String::as_str);
             let help = match nearest(name, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -67,8 +69,13 @@ impl CampaignFile {
                 .at(self.places.place_or_around("gateway"))
                 .label("unknown gateway")
                 .help(help)
-                .into()
-        })
+        })?;
+        let (channel, named) = (self.campaign.terms.channel, self.places.place("channel"));
+        let gateway = (name.as_str(), self.places.place_or_around("gateway"));
+        match channel::disagreement(channel, account, named, gateway) {
+            Some(problem) => Err(problem.into()),
+            None => Ok(account),
+        }
     }
 
     /// The problems, those without a place put at the field at `path`.
@@ -149,7 +156,8 @@ fn campaign(reader: &Reader, root: &Node, path: &Path) -> Option<Campaign> {
         .require(reader, "gateway", "gateway: chert")
         .and_then(|node| reader.text(node, "the name of a gateway"))
         .map(str::to_owned);
-    let lines = lines(reader, &mut fields);
+    let way = channel::read(reader, &mut fields);
+    let lines = lines(reader, &mut fields, way.channel);
     let recipients = fields
         .require(reader, "recipients", "recipients: { csv: people.csv }")
         .and_then(|node| recipients::read(reader, node, path));
@@ -164,17 +172,20 @@ fn campaign(reader: &Reader, root: &Node, path: &Path) -> Option<Campaign> {
     let schedule = fields
         .get(reader, "schedule")
         .and_then(|node| timing::schedule(reader, node));
-    let terms = terms(reader, &mut fields, lines, schedule.as_ref());
+    let terms = Terms {
+        lines,
+        channel: way.channel,
+        on_uncertain: way.on_uncertain,
+        ..terms(reader, &mut fields, schedule.as_ref())
+    };
+    if let Some(recipients) = &recipients {
+        timing::zones_are_known(reader, &fields, &terms, &recipients.columns);
+    }
     let suppress = suppress(reader, &mut fields, path);
     fields.unsupported(
         reader,
         "guard",
         "remove it, and watch the run: `sendoff pause RUN` stops it",
-    );
-    fields.unsupported(
-        reader,
-        "channel",
-        "remove it; this version sends through Chert, with the lines in `from`",
     );
     fields.refuse(reader, "to", to);
     fields.finish(reader);
@@ -248,15 +259,24 @@ fn valid_name(text: &str) -> String {
     name.trim_end_matches('-').to_owned()
 }
 
-/// The sender lines. A Chert campaign needs at least one.
-fn lines(reader: &Reader, fields: &mut Fields<'_>) -> Vec<Phone> {
+/// The sender lines. A Chert campaign needs at least one; a channel has none to choose from.
+fn lines(reader: &Reader, fields: &mut Fields<'_>, channel: Option<Channel>) -> Vec<Phone> {
     const EXAMPLE: &str = "from: [\"+15555550100\"]";
-    let node = if fields.has("channel") {
-        fields.get(reader, "from")
-    } else {
-        fields.require(reader, "from", EXAMPLE)
-    };
-    let Some(node) = node else {
+    if fields.has("channel") {
+        if fields.get(reader, "from").is_some() {
+            let by = channel.map_or("its channel", Channel::in_words);
+            reader.report(
+                &fields.key("from"),
+                Problem::error(format!(
+                    "'from' names lines of a Chert account, and this campaign writes by {by}"
+                ))
+                .label("not with `channel`")
+                .help("remove it: the HueChat account itself decides who the message is from"),
+            );
+        }
+        return Vec::new();
+    }
+    let Some(node) = fields.require(reader, "from", EXAMPLE) else {
         return Vec::new();
     };
     let items = items(node);
@@ -334,28 +354,32 @@ fn vars(reader: &Reader, node: &Node) -> BTreeMap<String, serde_json::Value> {
     vars
 }
 
-fn terms(
-    reader: &Reader,
-    fields: &mut Fields<'_>,
-    lines: Vec<Phone>,
-    schedule: Option<&Schedule>,
-) -> Terms {
+/// How a run goes on; who it is from, and by which way, is for the caller to add.
+fn terms(reader: &Reader, fields: &mut Fields<'_>, schedule: Option<&Schedule>) -> Terms {
     let mut get = |name| fields.get(reader, name);
     let window = get("window").and_then(|node| timing::window(reader, node));
     let expires = get("expires").and_then(|node| reader.duration(node));
     let pace = get("pace").map(|node| limits::pace(reader, node));
     let retry = get("retry").map(|node| limits::retry(reader, node));
     let (pace, per_day) = pace.unwrap_or_default();
+    if pace.per_line.is_some() && fields.has("channel") {
+        reader.report(
+            &fields.key("pace"),
+            Problem::error(
+                "'per_line' slows lines of a Chert account down, and a channel has none",
+            )
+            .label("has a 'per_line'")
+            .help("write `rate` instead of it"),
+        );
+    }
     let day = schedule.map_or_else(|| day_of(window.as_ref()), |one| one.timezone.clone());
     Terms {
-        lines,
         pace,
         retry: retry.unwrap_or_default(),
         window,
         expires,
         cap: per_day.on(day),
-        channel: None,
-        on_uncertain: OnUncertain::default(),
+        ..Terms::default()
     }
 }
 

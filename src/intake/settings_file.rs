@@ -3,6 +3,8 @@
 //! environment.
 
 mod account;
+mod address;
+mod huechat;
 mod secret;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::campaign::Columns;
+use crate::domain::channel::Channel;
+use crate::domain::email::Email;
 use crate::domain::phone::{HomeRegion, Phone};
 use crate::domain::problem::{Place, Problem, Problems, nearest};
 
@@ -28,6 +30,16 @@ const PHONE_HEADERS: [&str; 18] = [
     "handy",
 ];
 
+/// The same for a column of e-mail addresses.
+const EMAIL_HEADERS: [&str; 6] = [
+    "email",
+    "emailaddress",
+    "mail",
+    "mailaddress",
+    "correo",
+    "courriel",
+];
+
 /// The first row of a list.
 #[derive(Debug, Clone)]
 pub struct Header {
@@ -39,7 +51,12 @@ pub struct Header {
 /// Which column is which, by position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Roles {
-    pub phone: usize,
+    /// Where the message goes: a phone number, or an e-mail address over that channel.
+    pub address: usize,
+    /// Whether that is an e-mail address.
+    pub is_mail: bool,
+    /// Of people who are written to by e-mail; else it is the address.
+    pub phone: Option<usize>,
     pub key: Option<usize>,
     pub timezone: Option<usize>,
     pub first_name: Option<usize>,
@@ -171,10 +188,12 @@ impl Header {
     }
 
     /// Finds the columns that the campaign names. `places` says where it names them; where it
-    /// does not, the problem stands at the header.
+    /// does not, the problem stands at the header. The channel says what an address is, and
+    /// whether people need a first name.
     pub fn roles(
         &self,
         columns: &Columns,
+        channel: Option<Channel>,
         places: &BTreeMap<String, Place>,
         header: &Place,
     ) -> Result<Roles, Problems> {
@@ -188,32 +207,53 @@ impl Header {
             }
             found
         };
+        let is_mail = channel.is_some_and(Channel::is_mail);
         let phone = named("phone", columns.phone.as_ref());
+        let email = named("email", columns.email.as_ref());
+        let (named_address, found) = if is_mail {
+            (columns.email.is_some(), email)
+        } else {
+            (columns.phone.is_some(), phone)
+        };
         let roles = Roles {
-            phone: phone.unwrap_or(0),
+            address: found.unwrap_or(0),
+            is_mail,
+            phone: phone.or_else(|| self.find("phone")).filter(|_| is_mail),
             key: named("key", columns.key.as_ref()),
             timezone: named("timezone", columns.timezone.as_ref()),
             first_name: named("first_name", columns.first_name.as_ref())
                 .or_else(|| self.find("first_name")),
             last_name: named("last_name", columns.last_name.as_ref())
                 .or_else(|| self.find("last_name")),
-            email: named("email", columns.email.as_ref()).or_else(|| self.find("email")),
+            email: email.or_else(|| self.find("email")),
         };
-        if columns.phone.is_some() {
-            return if problems.is_empty() {
-                Ok(roles)
-            } else {
-                Err(problems)
-            };
+        if channel.is_some() && roles.first_name.is_none() && columns.first_name.is_none() {
+            problems.push(self.nameless().at(header.clone()));
         }
-        match self.usual_phone() {
-            Ok(phone) if problems.is_empty() => Ok(Roles { phone, ..roles }),
+        let address = if named_address {
+            Ok(roles.address)
+        } else {
+            self.usual(is_mail)
+        };
+        match address {
+            Ok(address) if problems.is_empty() => Ok(Roles { address, ..roles }),
             Ok(_) => Err(problems),
             Err(problem) => {
                 problems.push(problem.at(header.clone()));
                 Err(problems)
             }
         }
+    }
+
+    /// That nobody in the list has a name.
+    fn nameless(&self) -> Problem {
+        Problem::error(
+            "the list has no column of first names, and HueChat knows nobody without one",
+        )
+        .help(format!(
+            "name it in the campaign, `columns: {{ first_name: … }}`; {}",
+            self.in_words()
+        ))
     }
 
     fn missing(&self, name: &str) -> Problem {
@@ -244,28 +284,38 @@ impl Header {
         format!("the list has {}{rest}", shown.join(", "))
     }
 
-    fn usual_phone(&self) -> Result<usize, Box<Problem>> {
+    /// The one column whose header says that it holds addresses.
+    pub fn usual(&self, is_mail: bool) -> Result<usize, Box<Problem>> {
+        let (usual, role, kind, one) = if is_mail {
+            (&EMAIL_HEADERS[..], "email", "e-mail", "an e-mail address")
+        } else {
+            (&PHONE_HEADERS[..], "phone", "phone", "a phone number")
+        };
         let found: Vec<usize> = (0..self.len())
             .filter(|column| {
                 self.normal
                     .get(*column)
-                    .is_some_and(|n| PHONE_HEADERS.contains(&n.as_str()))
+                    .is_some_and(|n| usual.contains(&n.as_str()))
             })
             .collect();
         match found.as_slice() {
-            [phone] => Ok(*phone),
+            [column] => Ok(*column),
             [] => {
-                let headless = self
-                    .names()
-                    .any(|cell| Phone::parse(cell, HomeRegion::parse("US")).is_ok());
-                let problem = Problem::error("the list has no phone column");
+                let headless = self.names().any(|cell| {
+                    if is_mail {
+                        Email::parse(cell).is_ok()
+                    } else {
+                        Phone::parse(cell, HomeRegion::parse("US")).is_ok()
+                    }
+                });
+                let problem = Problem::error(format!("the list has no {kind} column"));
                 Err(Box::new(if headless {
-                    problem.help(
-                        "the first line holds a phone number; it must name the columns, such as `phone,first_name`",
-                    )
+                    problem.help(format!(
+                        "the first line holds {one}; it must name the columns, such as `{role},first_name`"
+                    ))
                 } else {
                     problem.help(format!(
-                        "name it in the campaign, `columns: {{ phone: … }}`; {}",
+                        "name it in the campaign, `columns: {{ {role}: … }}`; {}",
                         self.in_words()
                     ))
                 }))
@@ -277,10 +327,12 @@ impl Header {
                     .collect();
                 Err(Box::new(
                     Problem::error(format!(
-                        "the list has more than one phone column: {}",
+                        "the list has more than one {kind} column: {}",
                         names.join(", ")
                     ))
-                    .help("say in the campaign which one counts, `columns: { phone: … }`"),
+                    .help(format!(
+                        "say in the campaign which one counts, `columns: {{ {role}: … }}`"
+                    )),
                 ))
             }
         }
@@ -389,7 +441,7 @@ mod tests {
             excerpt: None,
         };
         let places = BTreeMap::from([("phone".to_owned(), at)]);
-        let problems = header.roles(&columns, &places, &place()).unwrap_err();
+        let problems = header.roles(&columns, None, &places, &place()).unwrap_err();
         assert_eq!(
             messages(&problems),
             [
@@ -401,9 +453,10 @@ mod tests {
 
     #[test]
     fn the_phone_column_is_found_but_never_guessed() {
-        let roles =
-            |cells: &[&str]| header(cells).roles(&Columns::default(), &BTreeMap::new(), &place());
-        assert_eq!(roles(&["name", "Cell Phone"]).unwrap().phone, 1);
+        let roles = |cells: &[&str]| {
+            header(cells).roles(&Columns::default(), None, &BTreeMap::new(), &place())
+        };
+        assert_eq!(roles(&["name", "Cell Phone"]).unwrap().address, 1);
         let both = messages(&roles(&["Phone", "Mobile"]).unwrap_err());
         assert!(
             both[0].contains("more than one phone column: 'Phone', 'Mobile'"),

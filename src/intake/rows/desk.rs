@@ -13,10 +13,13 @@ use super::super::template::report::{Fault, FaultKind};
 use super::super::template::scope::Scope;
 use super::cells::redacted;
 use super::{Kit, list_place};
+use crate::domain::address::{Address, AddressError};
 use crate::domain::campaign::OnEmpty;
+use crate::domain::contact::Contact;
 use crate::domain::delivery::SkipReason;
 use crate::domain::digest::Digest;
 use crate::domain::message::{MediaSource, Message, Part};
+use crate::domain::phone::Phone;
 use crate::domain::problem::{Place, Problem};
 use crate::domain::recipient::Row;
 
@@ -78,15 +81,22 @@ impl Desk {
         &self,
         at: At,
         drafts: Vec<Draft>,
+        contact: Option<Contact>,
         files: &mut Vec<Digest>,
     ) -> Result<Message, Stop> {
         let order: Vec<usize> = drafts.iter().map(|draft| draft.part).collect();
         let mut parts = Vec::with_capacity(drafts.len());
         for draft in drafts {
             parts.push(match draft.body {
-                DraftBody::Text(value) => Part::Text {
-                    value,
-                    subject: None,
+                DraftBody::Text { value, subject } => Part::Text { value, subject },
+                DraftBody::Template {
+                    name,
+                    language,
+                    parameters,
+                } => Part::Template {
+                    name,
+                    language,
+                    parameters,
                 },
                 DraftBody::MediaUrl(url) => Part::Media {
                     source: MediaSource::Url { url },
@@ -112,8 +122,9 @@ impl Desk {
                 }
             });
         }
-        let message = Message::of(parts);
-        let Some(breach) = message.breaches().into_iter().next() else {
+        let message = Message { parts, contact };
+        let channel = self.kit.campaign.terms.channel;
+        let Some(breach) = message.breaches_on(channel).into_iter().next() else {
             return Ok(message);
         };
         let parts = &self.kit.compiled.parts;
@@ -128,6 +139,15 @@ impl Desk {
         let mut found = self.found(at, &breach.to_string(), place);
         found.problem.help = breach.remedy().map(str::to_owned);
         Err(Stop::Found(found))
+    }
+
+    /// A cell as an address of the campaign's channel.
+    pub(super) fn address(&self, cell: &str) -> Result<Address, AddressError> {
+        let region = self.kit.campaign.recipients.region;
+        match self.kit.campaign.terms.channel {
+            Some(channel) => channel.address(cell, region),
+            None => Ok(Phone::parse(cell, region)?.into()),
+        }
     }
 
     fn file(&self, at: At, part: usize, path: &str) -> Result<Digest, Stop> {

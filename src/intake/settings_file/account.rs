@@ -5,7 +5,8 @@ use std::path::Path;
 
 use jiff::SignedDuration;
 
-use super::{Node, Reader, secret};
+use super::address::{Api, base_url};
+use super::{Node, Reader, huechat, secret};
 use crate::domain::account::{
     Account, CHERT_BASE_URL, ChertAccount, ChertAuth, DEFAULT_RETENTION, DEFAULT_TIMEOUT,
 };
@@ -14,6 +15,12 @@ use crate::domain::pace::Limit;
 use crate::domain::problem::Problem;
 use crate::intake::campaign_file::burst;
 use crate::intake::yaml::Fields;
+
+const API: Api = Api {
+    provider: "Chert",
+    end: "/api/v1",
+    usual: CHERT_BASE_URL,
+};
 
 #[derive(Clone, Copy)]
 enum AccountKind {
@@ -36,21 +43,13 @@ pub(super) fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Account>
         })?;
     match kind {
         AccountKind::Chert => chert(reader, fields, path).map(Account::Chert),
-        AccountKind::HueChat => {
-            reader.report(
-                &fields.key("kind"),
-                Problem::error("this version does not support gateways of `kind: huechat` yet")
-                    .label("cannot be used")
-                    .help("remove the gateway, or send through `kind: chert`"),
-            );
-            None
-        }
+        AccountKind::HueChat => huechat::read(reader, fields, path).map(Account::HueChat),
     }
 }
 
 fn chert(reader: &Reader, mut fields: Fields<'_>, path: &Path) -> Option<ChertAccount> {
     let base_url = match fields.get(reader, "base_url") {
-        Some(node) => base_url(reader, node),
+        Some(node) => base_url(reader, node, API),
         None => Some(CHERT_BASE_URL.to_owned()),
     };
     let auth = fields
@@ -74,7 +73,7 @@ fn chert(reader: &Reader, mut fields: Fields<'_>, path: &Path) -> Option<ChertAc
             "signing_secret",
             "signing_secret: { env: CHERT_SIGNING_SECRET }",
         )
-        .and_then(|node| secret::read(reader, node, path));
+        .and_then(|node| secret::read(reader, node, path, "CHERT_SIGNING_SECRET"));
     let rate = fields
         .get(reader, "rate")
         .and_then(|node| reader.rate(node));
@@ -151,34 +150,4 @@ fn first_touch(reader: &Reader, fields: &mut Fields<'_>) -> Option<Option<Cap>> 
 
 fn is_none(node: &Node) -> bool {
     matches!(&node.kind, super::Kind::Scalar(scalar) if scalar.text == "none")
-}
-
-/// An address below which the API's paths begin; the slash at its end does not matter.
-fn base_url(reader: &Reader, node: &Node) -> Option<String> {
-    let text = reader.text(node, "a web address")?.trim();
-    let url = text.trim_end_matches('/');
-    let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let host = rest.split('/').next().unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let local = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
-    let problem = if !matches!(scheme, "http" | "https") || name.is_empty() {
-        Problem::error("a gateway's address begins with https://").label("not such an address")
-    } else if url.contains(['@', '?', '#']) || url.contains(char::is_whitespace) {
-        Problem::error("a gateway's address has no user, query or space in it")
-            .label("more than an address")
-    } else if scheme == "http" && !local {
-        Problem::error("requests carry your credentials and must be encrypted")
-            .label("http:// only reaches a sandbox on this machine")
-    } else if url.ends_with("/api/v1") {
-        return Some(url.to_owned());
-    } else {
-        Problem::error("the address of Chert's API ends in /api/v1").label("does not")
-    };
-    reader.report(
-        &node.range,
-        problem.help(format!(
-            "write `base_url: {CHERT_BASE_URL}`, or remove the line"
-        )),
-    );
-    None
 }

@@ -2,6 +2,7 @@
 //! could not do without. Reads no file; media are looked up later, by the path made here.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use tera::{Context, Tera, Value};
@@ -28,7 +29,15 @@ pub struct Draft {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DraftBody {
-    Text(String),
+    Text {
+        value: String,
+        subject: Option<String>,
+    },
+    Template {
+        name: String,
+        language: Option<String>,
+        parameters: BTreeMap<String, String>,
+    },
     File(String),
     MediaUrl(String),
     RichLink {
@@ -216,6 +225,11 @@ fn draft(compiled: &Compiled, tera: &Tera, context: &Context) -> Result<Vec<Draf
         Slot::Script(script) => run(compiled, tera, *script, context),
     };
     let trimmed = |slot: &Slot| text(slot).map(|text| text.trim().to_owned());
+    // An optional field that renders to nothing is left out.
+    let optional = |slot: Option<&Slot>| {
+        let text = slot.map(&trimmed).transpose();
+        text.map(|text| text.filter(|text| !text.is_empty()))
+    };
     for (part, plan) in compiled.parts.iter().enumerate() {
         if let Some(when) = plan.when
             && run(compiled, tera, when, context)?.is_empty()
@@ -223,24 +237,34 @@ fn draft(compiled: &Compiled, tera: &Tera, context: &Context) -> Result<Vec<Draf
             continue;
         }
         let body = match &plan.body {
-            BodyPlan::Text { value } => {
+            BodyPlan::Text { value, subject } => {
                 // The last line end of a YAML text is nothing to send.
                 let mut value = text(value)?;
                 value.truncate(value.trim_end().len());
-                DraftBody::Text(value)
+                DraftBody::Text {
+                    value,
+                    subject: optional(subject.as_ref())?,
+                }
             }
+            BodyPlan::Template {
+                name,
+                language,
+                parameters,
+            } => DraftBody::Template {
+                name: name.clone(),
+                language: language.clone(),
+                parameters: parameters
+                    .iter()
+                    .map(|(key, slot)| Ok((key.clone(), trimmed(slot)?)))
+                    .collect::<Result<_, Fault>>()?,
+            },
             BodyPlan::Media { file, .. } => DraftBody::File(trimmed(file)?),
             BodyPlan::MediaUrl { url } => DraftBody::MediaUrl(trimmed(url)?),
             BodyPlan::RichLink { url, rest } => {
                 let url = trimmed(url)?;
                 let mut made = [None, None, None, None];
                 for (slot, made) in rest.iter().zip(&mut made) {
-                    // An optional field that renders to nothing is left out.
-                    *made = slot
-                        .as_ref()
-                        .map(&trimmed)
-                        .transpose()?
-                        .filter(|text| !text.is_empty());
+                    *made = optional(slot.as_ref())?;
                 }
                 DraftBody::RichLink { url, rest: made }
             }

@@ -32,7 +32,7 @@ pub struct Scope {
     columns: Vec<(String, usize)>,
     /// Header and column, when `row` is used.
     row: Option<Vec<(String, usize)>>,
-    /// Field and column (none: the phone or key that the row came to), when `recipient` is used.
+    /// Field and column (none: the address or key that the row came to), when `recipient` is used.
     recipient: Option<Vec<(&'static str, Option<usize>)>>,
     cells: Vec<usize>,
 }
@@ -49,7 +49,8 @@ pub struct Known<'a> {
 /// The person of a row, as far as it is known.
 #[derive(Debug, Clone, Copy)]
 pub struct Person<'a> {
-    pub phone: &'a str,
+    /// As the channel takes it.
+    pub address: &'a str,
     pub key: &'a str,
 }
 
@@ -99,8 +100,8 @@ impl Scope {
                 .map(|(field, column)| {
                     let value = match column {
                         Some(column) => cell(*column),
-                        None if *field == "phone" => Value::from(person.phone),
-                        None => Value::from(person.key),
+                        None if *field == "key" => Value::from(person.key),
+                        None => Value::from(person.address),
                     };
                     ((*field).into(), value)
                 })
@@ -267,11 +268,15 @@ impl Binder<'_> {
         let optional = [
             ("first_name", roles.first_name),
             ("last_name", roles.last_name),
+            ("phone", roles.phone),
             ("email", roles.email),
             ("timezone", roles.timezone),
         ];
-        let given = optional.into_iter().filter(|(_, column)| column.is_some());
-        [("phone", None), ("key", None)]
+        let address = if roles.is_mail { "email" } else { "phone" };
+        let given = optional
+            .into_iter()
+            .filter(|(field, column)| column.is_some() && *field != address);
+        [(address, None), ("key", None)]
             .into_iter()
             .chain(given)
             .collect()
