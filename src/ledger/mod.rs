@@ -1117,12 +1117,12 @@ pub trait Ledger: Debug + Send + Sync {
     /// Forgets a contact that the provider does not know any more; another one in its place stays.
     async fn forget_contact(&self, gateway: &str, contact_id: &str) -> Result<(), LedgerError>;
 
-    /// Whose contact this is.
+    /// Whose contact this is: a phone and an e-mail address, where it was written to by both.
     async fn whose_contact(
         &self,
         gateway: &str,
         contact_id: &str,
-    ) -> Result<Option<Address>, LedgerError>;
+    ) -> Result<Vec<Address>, LedgerError>;
 
     // Schedules
 

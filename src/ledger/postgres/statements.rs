@@ -966,7 +966,8 @@ statements! {
         INSERT INTO contacts (gateway, phone, contact_id) VALUES ($1, $2, $3)
         ON CONFLICT (gateway, phone) DO UPDATE SET contact_id = excluded.contact_id";
     FORGET_CONTACT = "DELETE FROM contacts WHERE gateway = $1 AND contact_id = $2";
-    WHOSE_CONTACT = "SELECT phone FROM contacts WHERE gateway = $1 AND contact_id = $2";
+    WHOSE_CONTACT = "
+        SELECT phone FROM contacts WHERE gateway = $1 AND contact_id = $2 ORDER BY phone";
 
     // Schedules
     FIRST_SEEN = "

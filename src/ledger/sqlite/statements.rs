@@ -886,7 +886,8 @@ statements! {
         INSERT INTO contacts (gateway, phone, contact_id) VALUES (?, ?, ?)
         ON CONFLICT (gateway, phone) DO UPDATE SET contact_id = excluded.contact_id";
     FORGET_CONTACT = "DELETE FROM contacts WHERE gateway = ? AND contact_id = ?";
-    WHOSE_CONTACT = "SELECT phone FROM contacts WHERE gateway = ? AND contact_id = ?";
+    WHOSE_CONTACT = "
+        SELECT phone FROM contacts WHERE gateway = ? AND contact_id = ? ORDER BY phone";
 
     // Schedules
     FIRST_SEEN = "
