@@ -244,6 +244,8 @@ async fn bare_round(sandbox: &SandboxProcess, round: u32, deliveries: u32) -> Du
                 let envelope = Envelope {
                     to: &to,
                     chat_id: None,
+                    contact_id: None,
+                    channel: None,
                     line: Some(&line),
                     message: &message(n),
                     attachments: &BTreeMap::new(),

@@ -5,6 +5,7 @@
 //! | module | what it is | may use |
 //! |---|---|---|
 //! | [`cli`] | one file per command; the only place that prints | all |
+//! | [`service`] | runs until it is told to end: receives what providers tell by themselves | all but `cli` |
 //! | [`engine`] | runs a plan: claims, paces, sends, records, recovers | `domain`, `ledger`, `gateway`, `crash_points` |
 //! | [`report`] | reads the ledger, makes bytes | `domain`, `ledger` |
 //! | [`gateway`] | the only outbound HTTP | `domain` |
@@ -25,5 +26,6 @@ pub mod intake;
 pub mod ledger;
 pub mod report;
 pub mod sandbox;
+pub mod service;
 pub mod settings;
 pub mod telemetry;

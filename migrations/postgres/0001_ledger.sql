@@ -135,6 +135,9 @@ CREATE INDEX deliveries_sending ON deliveries (run_id, line, id) WHERE state = '
 -- By when a receipt is to be asked for. The first look is 10 s after the message was sent.
 CREATE INDEX deliveries_look ON deliveries (run_id, (COALESCE(look_at, sent_at + 10000)))
     WHERE (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL;
+-- Providers with channels instead of numbers tell of a message by its name alone.
+CREATE INDEX deliveries_message ON deliveries (message_id)
+    WHERE message_id IS NOT NULL AND line >= 'a';
 
 CREATE TABLE attempts (
     delivery_id BIGINT  NOT NULL,
@@ -202,6 +205,15 @@ CREATE TABLE chats (
     PRIMARY KEY (gateway, phone)
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.01,
     autovacuum_vacuum_threshold = 100000);
+
+-- Who people are to a provider that writes to contacts.
+CREATE TABLE contacts (
+    gateway    TEXT NOT NULL,
+    phone      TEXT NOT NULL, -- or an e-mail address
+    contact_id TEXT NOT NULL,
+    PRIMARY KEY (gateway, phone)
+);
+CREATE INDEX contacts_id ON contacts (gateway, contact_id);
 
 -- Which account a gateway's name stands for in this ledger: chats, keys and uploads are of no
 -- use with another one.
@@ -312,6 +324,7 @@ CREATE TABLE replies (
     gateway     TEXT   NOT NULL COLLATE "C",
     event_id    TEXT   NOT NULL COLLATE "C",
     phone       TEXT   NOT NULL COLLATE "C",
+    channel     TEXT   NOT NULL COLLATE "C", -- empty: the provider has one way to people
     line        TEXT   NOT NULL COLLATE "C",
     chat_id     TEXT,
     text        TEXT   NOT NULL,
@@ -322,7 +335,25 @@ CREATE INDEX replies_run ON replies (run_id, at) WHERE run_id IS NOT NULL;
 CREATE INDEX replies_review ON replies (phone, id) WHERE heard = 'review' AND handled_at IS NULL;
 -- From where on a gateway's answers are read.
 CREATE INDEX replies_newest ON replies (gateway, at);
+-- Whether somebody may still be written to freely, over a channel that asks for an answer first.
+CREATE INDEX replies_last ON replies (gateway, phone, channel, at) WHERE channel <> '';
 CREATE INDEX replies_waiting ON replies (id) WHERE heard = 'review' AND handled_at IS NULL;
+
+-- What providers told by themselves, as it came: kept before they are answered, so that it outlives
+-- any crash, and taken out a week after it was handled.
+CREATE TABLE inbox (
+    received_at BIGINT NOT NULL,
+    due_at      BIGINT NOT NULL, -- when it is to be handled, if it is not yet
+    handled_at  BIGINT,
+    gateway     TEXT   NOT NULL COLLATE "C",
+    event_id    TEXT   NOT NULL COLLATE "C",
+    kind        TEXT   NOT NULL, -- in the provider's words
+    body        TEXT   NOT NULL,
+    note        TEXT, -- what became of it
+    PRIMARY KEY (gateway, event_id)
+);
+CREATE INDEX inbox_waiting ON inbox (gateway, due_at) WHERE handled_at IS NULL;
+CREATE INDEX inbox_handled ON inbox (handled_at) WHERE handled_at IS NOT NULL;
 
 -- From when on occurrences of a campaign count, and those that were not sent.
 CREATE TABLE schedules (

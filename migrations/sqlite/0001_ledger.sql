@@ -107,6 +107,9 @@ CREATE INDEX deliveries_sending ON deliveries (run_id, lease_until) WHERE state 
 -- By when a receipt is to be asked for. The first look is 10 s after the message was sent.
 CREATE INDEX deliveries_look ON deliveries (run_id, COALESCE(look_at, sent_at + 10000))
     WHERE (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL;
+-- Providers with channels instead of numbers tell of a message by its name alone.
+CREATE INDEX deliveries_message ON deliveries (message_id)
+    WHERE message_id IS NOT NULL AND line >= 'a';
 
 CREATE TABLE attempts (
     delivery_id INTEGER NOT NULL REFERENCES deliveries (id) DEFERRABLE INITIALLY DEFERRED,
@@ -170,6 +173,15 @@ CREATE TABLE chats (
     line    TEXT NOT NULL,
     PRIMARY KEY (gateway, phone)
 ) WITHOUT ROWID;
+
+-- Who people are to a provider that writes to contacts.
+CREATE TABLE contacts (
+    gateway    TEXT NOT NULL,
+    phone      TEXT NOT NULL, -- or an e-mail address
+    contact_id TEXT NOT NULL,
+    PRIMARY KEY (gateway, phone)
+) WITHOUT ROWID;
+CREATE INDEX contacts_id ON contacts (gateway, contact_id);
 
 -- Which account a gateway's name stands for in this ledger: chats, keys and uploads are of no
 -- use with another one.
@@ -272,6 +284,7 @@ CREATE TABLE replies (
     gateway     TEXT    NOT NULL,
     event_id    TEXT    NOT NULL,
     phone       TEXT    NOT NULL,
+    channel     TEXT    NOT NULL, -- empty: the provider has one way to people
     line        TEXT    NOT NULL,
     chat_id     TEXT,
     text        TEXT    NOT NULL,
@@ -287,7 +300,25 @@ CREATE INDEX replies_run ON replies (run_id, at) WHERE run_id IS NOT NULL;
 CREATE INDEX replies_review ON replies (phone, id) WHERE heard = 'review' AND handled_at IS NULL;
 -- From where on a gateway's answers are read.
 CREATE INDEX replies_newest ON replies (gateway, at);
+-- Whether somebody may still be written to freely, over a channel that asks for an answer first.
+CREATE INDEX replies_last ON replies (gateway, phone, channel, at) WHERE channel <> '';
 CREATE INDEX replies_waiting ON replies (id) WHERE heard = 'review' AND handled_at IS NULL;
+
+-- What providers told by themselves, as it came: kept before they are answered, so that it outlives
+-- any crash, and taken out a week after it was handled.
+CREATE TABLE inbox (
+    gateway     TEXT    NOT NULL,
+    event_id    TEXT    NOT NULL,
+    kind        TEXT    NOT NULL, -- in the provider's words
+    body        TEXT    NOT NULL,
+    received_at INTEGER NOT NULL,
+    due_at      INTEGER NOT NULL, -- when it is to be handled, if it is not yet
+    handled_at  INTEGER,
+    note        TEXT, -- what became of it
+    PRIMARY KEY (gateway, event_id)
+);
+CREATE INDEX inbox_waiting ON inbox (gateway, due_at) WHERE handled_at IS NULL;
+CREATE INDEX inbox_handled ON inbox (handled_at) WHERE handled_at IS NOT NULL;
 
 -- From when on occurrences of a campaign count, and those that were not sent.
 CREATE TABLE schedules (

@@ -75,7 +75,7 @@ pub(super) async fn drive(
         gateway: ready.gateway.clone(),
         clock: app.clock.clone(),
         limits: limits(&run, ready),
-        guard: Guard::of(ready.limit),
+        guard: Guard::of(ready.limits),
         ears: Ears::default(),
         run: run.clone(),
         tally: tally.clone(),
@@ -153,7 +153,7 @@ fn is_worth_tracking(ended: &Ended) -> bool {
 pub(super) fn limits(run: &RunRecord, ready: &Ready) -> Limits {
     let pace = &run.terms.pace;
     Limits {
-        account: ready.limit,
+        account: ready.limits,
         run: pace.run(),
         line: pace.line(),
         day: run.terms.cap.clone(),

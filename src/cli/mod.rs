@@ -29,6 +29,7 @@ mod sandbox;
 mod schedule;
 pub mod schedule_words;
 mod schema;
+mod serve;
 mod states;
 mod status;
 mod suppress;
@@ -140,6 +141,8 @@ enum Command {
     Retry(retry::RetryArgs),
     /// Ask the provider what people answered, and what was delivered and read; sends nothing
     Sync(sync::SyncArgs),
+    /// Receive what providers tell by themselves: receipts, and what people answer; sends nothing
+    Serve(serve::ServeArgs),
     /// Settle an uncertain delivery by a person's word
     Resolve(resolve::ResolveArgs),
     /// People who are not to be written to, on any gateway and in any run
@@ -349,6 +352,7 @@ async fn command(app: &App, command: Command) -> Result<Exit, Stop> {
         Command::Explain(args) => explain::explain(app, args).await,
         Command::Retry(args) => retry::retry(app, args).await,
         Command::Sync(args) => sync::sync(app, args).await,
+        Command::Serve(args) => serve::serve(app, args).await,
         Command::Resolve(args) => resolve::resolve(app, args).await,
         Command::Suppress(args) => suppress::suppress(app, args).await,
         Command::Verify(args) => verify::verify(app, args).await,

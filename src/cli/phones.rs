@@ -32,7 +32,7 @@ pub(super) async fn hear_until(
         ledger: ledger.clone(),
         gateway: rehearsal.ready.gateway.clone(),
         clock: app.clock.clone(),
-        guard: Guard::of(None),
+        guard: Guard::default(),
     };
     let listener = Listener::new(looker, &run.gateway, &Ears::default(), 0).await?;
     let before = answers(app, &**ledger, run).await?;

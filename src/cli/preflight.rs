@@ -8,19 +8,20 @@ use super::{App, Stop};
 use crate::domain::account::{Account, AccountId};
 use crate::domain::cap::Cap;
 use crate::domain::outcome::Outcome;
-use crate::domain::pace::Limit;
+use crate::domain::pace::DayLimit;
 use crate::domain::phone::Phone;
 use crate::domain::problem::{Problem, Problems};
 use crate::gateway::chert::Chert;
-use crate::gateway::{Gateway, Line, Now};
-use crate::ledger::Ledger;
+use crate::gateway::huechat::HueChat;
+use crate::gateway::{Gateway, GatewayError, Line, Now};
+use crate::ledger::{AccountLimits, Ledger};
 use crate::settings;
 
 /// A gateway that is ready, with the account's own limit.
 #[derive(Debug, Clone)]
 pub(super) struct Ready {
     pub(super) gateway: Arc<dyn Gateway>,
-    pub(super) limit: Option<Limit>,
+    pub(super) limits: AccountLimits,
     /// The account's cap on people whom it has not written to before, for each line.
     pub(super) first_touch: Option<Cap>,
     /// Its name in the settings and in the ledger.
@@ -40,56 +41,77 @@ pub(super) fn gateway(app: &App, found: &FoundSettings, name: &str) -> Result<Re
             Stop::could_not_start(format!("the settings know no gateway '{name}'")).help(help),
         );
     };
-    let account = match account {
-        Account::Chert(account) => account,
-        Account::HueChat(_) => {
-            return Err(Stop::could_not_start(format!(
-                "the gateway '{name}' is a HueChat account, and this version sends through Chert"
-            )));
-        }
+    let (source, field) = match account {
+        Account::Chert(account) => (&account.signing_secret, "signing_secret"),
+        Account::HueChat(account) => (&account.api_key, "api_key"),
     };
-    let secret =
-        settings::secret(&account.signing_secret, &|name| app.variable(name)).map_err(|error| {
-            let place = found
-                .settings
-                .place(&format!("gateways.{name}.signing_secret"));
-            let problem = Problem::error(error.to_string())
-                .help("set it, or rehearse without an account: --sandbox");
-            Stop::from(match place {
-                Some(place) => problem.at(place).label("read from here"),
-                None => problem,
-            })
-        })?;
+    let secret = settings::secret(source, &|name| app.variable(name)).map_err(|error| {
+        let place = found.settings.place(&format!("gateways.{name}.{field}"));
+        let problem = Problem::error(error.to_string())
+            .help("set it, or rehearse without an account: --sandbox");
+        Stop::from(match place {
+            Some(place) => problem.at(place).label("read from here"),
+            None => problem,
+        })
+    })?;
     if let Some(warning) = secret.warning {
         app.out.problems(&warning.into());
     }
     let clock = app.clock.clone();
     let now: Now = Arc::new(move || clock.now());
-    let (limit, first_touch) = (account.limit, account.first_touch.clone());
-    let gateway = Chert::new(account.clone(), secret.value, now).map_err(|error| {
+    let (first_touch, limits) = (account.first_touch().cloned(), limits(account));
+    let made: Result<Arc<dyn Gateway>, GatewayError> = match account {
+        Account::Chert(account) => Chert::new(account.clone(), secret.value, now)
+            .map(|gateway| Arc::new(gateway) as Arc<dyn Gateway>),
+        Account::HueChat(account) => HueChat::new(account, secret.value, now)
+            .map(|gateway| Arc::new(gateway) as Arc<dyn Gateway>),
+    };
+    let gateway = made.map_err(|error| {
         Stop::could_not_start(format!("the gateway '{name}' cannot be used: {error}"))
     })?;
     Ok(Ready {
-        gateway: Arc::new(gateway),
-        limit,
+        gateway,
+        limits,
         first_touch,
         name: name.to_owned(),
         account: Some(account.identity()),
     })
 }
 
+/// What every request of the account is under, by the settings.
+fn limits(account: &Account) -> AccountLimits {
+    match account {
+        Account::Chert(account) => AccountLimits::from(account.limit),
+        Account::HueChat(account) => AccountLimits {
+            rate: account.plan.limit(),
+            per_day: account.plan.per_day.map(DayLimit),
+        },
+    }
+}
+
 /// The gateway's name stands for the same account as ever in this ledger: another one knows
 /// neither the chats nor the keys that are kept under the name.
 pub(super) async fn same_account(ledger: &dyn Ledger, ready: &Ready) -> Result<(), Stop> {
-    let (Some(before), Some(now)) = (ledger.account(&ready.name).await?, &ready.account) else {
+    match &ready.account {
+        Some(account) => same_identity(ledger, &ready.name, account).await,
+        None => Ok(()),
+    }
+}
+
+/// The same of the account that `name` stands for in the settings.
+pub(super) async fn same_identity(
+    ledger: &dyn Ledger,
+    name: &str,
+    now: &AccountId,
+) -> Result<(), Stop> {
+    let Some(before) = ledger.account(name).await? else {
         return Ok(());
     };
     if before.may_be(now) {
         return Ok(());
     }
     Err(Stop::could_not_start(format!(
-        "in this ledger the gateway '{}' is the account {before}, and now it is {now}",
-        ready.name
+        "in this ledger the gateway '{name}' is the account {before}, and now it is {now}"
     ))
     .help(
         "give the new account a gateway of its own in the settings, or use another ledger; what \

@@ -14,6 +14,7 @@ use crate::domain::account::{
 use crate::domain::phone::Phone;
 use crate::gateway::Now;
 use crate::gateway::chert::Chert;
+use crate::ledger::AccountLimits;
 use crate::sandbox::{Clock, Sandbox, SandboxConfig, Tenant};
 
 /// A sandbox that ends with this value.
@@ -72,7 +73,7 @@ pub(super) async fn start(app: &App, lines: &[Phone]) -> Result<Rehearsal, Stop>
         Chert::new(account, tenant.secret.clone(), now).map_err(|error| failed(&error))?;
     let ready = Ready {
         gateway: Arc::new(gateway),
-        limit: None,
+        limits: AccountLimits::default(),
         first_touch: None,
         name: "sandbox".to_owned(),
         account: None,

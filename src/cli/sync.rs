@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
-use super::{App, Exit, Stop, open, preflight};
+use super::{App, Exit, Stop, open, preflight, serve};
 use crate::domain::delivery::Counts;
 use crate::engine::ears::Ears;
 use crate::engine::limiter::Guard;
 use crate::engine::listener::Listener;
 use crate::engine::receipts::{Looker, Seen, may_get_receipts};
 use crate::ledger::{Ledger, RunRecord};
+use crate::service::inbox::Inbox;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -20,10 +22,10 @@ Examples:
   sendoff sync                       every run, for a line in crontab
   sendoff sync review-request@once   this run alone
 
-Nothing is sent. What people answered since the last time is kept, and STOP obeyed. A message is
-looked at 10 seconds after it was sent, then at growing intervals, for three days; one that is not
-due yet is not asked about. Asking again later is always safe. A rehearsal has nothing to ask for:
-its sandbox ended with it.")]
+Nothing is sent. What `serve` has kept and not handled is handled first. What people answered since
+the last time is kept, and STOP obeyed. A message is looked at 10 seconds after it was sent, then at
+growing intervals, for three days; one that is not due yet is not asked about. Asking again later is
+always safe. A rehearsal has nothing to ask for: its sandbox ended with it.")]
 pub(super) struct SyncArgs {
     /// The run, such as review-request@once [default: every run]
     #[arg(value_name = "RUN")]
@@ -40,6 +42,7 @@ pub(super) async fn sync(app: &App, args: SyncArgs) -> Result<Exit, Stop> {
     let mut lookers: BTreeMap<String, Looker> = BTreeMap::new();
     let mut exit = Exit::Done;
     let mut looked_at = 0;
+    handle_events(app, &found, &ledger).await?;
     for (run, counts) in &runs {
         if args.run.is_none() && !found.settings.gateways.contains_key(&run.gateway) {
             // It was taken out of the settings since; the others are asked all the same.
@@ -76,6 +79,28 @@ pub(super) async fn sync(app: &App, args: SyncArgs) -> Result<Exit, Stop> {
     Ok(exit)
 }
 
+/// Handles what a receiver has kept and not handled yet.
+async fn handle_events(
+    app: &App,
+    found: &open::FoundSettings,
+    ledger: &Arc<dyn Ledger>,
+) -> Result<(), Stop> {
+    let inbox = Inbox::new(ledger.clone(), app.clock.clone());
+    for (gateway, _) in serve::webhooks(found) {
+        let gateways = [gateway.to_owned()];
+        let handled = inbox
+            .handle_all(&gateways, &CancellationToken::new())
+            .await?;
+        if handled.events > 0 {
+            app.out.data(&format!(
+                "{gateway}: {} kept by the receiver handled, {} newly answered, {} new receipts\n",
+                handled.events, handled.answers, handled.receipts
+            ))?;
+        }
+    }
+    Ok(())
+}
+
 async fn one(ledger: &dyn Ledger, text: &str) -> Result<RunRecord, Stop> {
     let run = open::run(ledger, text).await?;
     if run.run.is_rehearsal() {
@@ -103,7 +128,7 @@ async fn looker(
         ledger: ledger.clone(),
         gateway: ready.gateway,
         clock: app.clock.clone(),
-        guard: Guard::of(ready.limit),
+        guard: Guard::of(ready.limits),
     })
 }
 

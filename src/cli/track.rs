@@ -44,7 +44,7 @@ pub(super) async fn track(
         ledger,
         gateway: ready.gateway.clone(),
         clock: app.clock.clone(),
-        guard: Guard::of(ready.limit),
+        guard: Guard::of(ready.limits),
     };
     let now = app.clock.now();
     let until = now.saturating_add(time).unwrap_or(Timestamp::MAX);

@@ -187,7 +187,7 @@ impl Choice<'_> {
             known
         } else {
             let ready = preflight::gateway(self.app, self.found, name)?;
-            let guard = Guard::of(ready.limit);
+            let guard = Guard::of(ready.limits);
             (ready, guard)
         };
         preflight::same_account(self.ledger, &ready).await?;

@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use jiff::SignedDuration;
-use jiff::tz::TimeZone;
 
 use super::cap::Cap;
 use super::pace::{Limit, Rate};
@@ -131,16 +130,6 @@ impl Plan {
         Some(Limit::steady(Rate::per_minute(
             most.unwrap_or(NonZeroU32::MIN),
         )))
-    }
-
-    /// The same for the day: requests, not people.
-    pub fn day(self) -> Option<Cap> {
-        self.per_day.map(|per_day| Cap {
-            ramp: Vec::new(),
-            per_day: Some(per_day),
-            timezone: TimeZone::UTC,
-            gap: SignedDuration::ZERO,
-        })
     }
 }
 

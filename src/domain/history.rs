@@ -184,6 +184,15 @@ pub enum DeliveryEvent {
     },
     /// An attempt without an answer, and none can be had.
     LeftUncertain { why: String },
+    /// An attempt without an answer that was looked for and not sent, and there are no tries left.
+    GivenUp { why: String },
+    /// An attempt without an answer, and it is tried again: it was looked for and not sent, or the
+    /// campaign wants that.
+    PutBack {
+        why: String,
+        due_at: Timestamp,
+        tries: u32,
+    },
     /// The operator put it back: `revise` with a new key.
     Retried { revise: bool },
     /// The operator settled an uncertain one.
@@ -352,6 +361,17 @@ impl Standing {
             DeliveryEvent::LeftUncertain { why } => {
                 self.settle(DeliveryState::Uncertain);
                 self.detail = Some(why.clone());
+            }
+            DeliveryEvent::GivenUp { why } => {
+                self.settle(DeliveryState::Failed);
+                self.detail = Some(why.clone());
+            }
+            DeliveryEvent::PutBack { why, due_at, tries } => {
+                self.settle(DeliveryState::Pending);
+                self.detail = Some(why.clone());
+                self.hold = Some(Hold::Retry);
+                self.due_at = *due_at;
+                self.tries = *tries;
             }
             DeliveryEvent::Retried { revise } => {
                 self.settle(DeliveryState::Pending);

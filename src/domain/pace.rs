@@ -159,6 +159,71 @@ impl Limit {
     }
 }
 
+/// So many requests on each UTC day.
+///
+/// Its state is one number as well, so that it is kept and reserved like an arrival time: the
+/// beginning of the day that was counted last, and as many microseconds more as requests were
+/// counted on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayLimit(pub NonZeroU32);
+
+const DAY_US: i64 = 86_400_000_000;
+
+impl DayLimit {
+    fn day_of(at_us: i64) -> i64 {
+        at_us.div_euclid(DAY_US) * DAY_US
+    }
+
+    fn slot_us(self, state: Option<i64>, now_us: i64) -> i64 {
+        let today = Self::day_of(now_us);
+        match state {
+            // What was counted on a day further ahead than slots are reserved was counted before
+            // the clock was set back.
+            Some(state) if state >= today && state < today + 2 * DAY_US => {
+                let day = Self::day_of(state);
+                let full = state - day >= i64::from(self.0.get());
+                let first = if full { day + DAY_US } else { day };
+                first.max(now_us)
+            }
+            Some(_) | None => now_us,
+        }
+    }
+
+    fn after_us(state: Option<i64>, slot_us: i64) -> i64 {
+        let day = Self::day_of(slot_us);
+        match state {
+            Some(state) if state >= day && state < day + DAY_US => state + 1,
+            Some(_) | None => day + 1,
+        }
+    }
+}
+
+/// What a limit is kept by: a rate, or a count of the day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meter {
+    Rate(Limit),
+    Day(DayLimit),
+}
+
+impl Meter {
+    /// The earliest slot at or after `now_us`, given what is stored (`None`: never used), in
+    /// microseconds since the epoch.
+    pub fn slot_us(&self, state: Option<i64>, now_us: i64) -> i64 {
+        match self {
+            Self::Rate(limit) => limit.slot_us(state, now_us),
+            Self::Day(limit) => limit.slot_us(state, now_us),
+        }
+    }
+
+    /// What to store once `slot_us` is taken.
+    pub fn after_us(&self, state: Option<i64>, slot_us: i64) -> i64 {
+        match self {
+            Self::Rate(limit) => limit.after_us(state, slot_us),
+            Self::Day(_) => DayLimit::after_us(state, slot_us),
+        }
+    }
+}
+
 /// The speed limits of one run, as the campaign asks for them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
@@ -248,6 +313,30 @@ mod tests {
     }
 
     proptest! {
+        /// However requests are spread, no UTC day gets more than its number, and none waits while
+        /// its day has room.
+        #[test]
+        fn no_day_gets_more_than_its_number(
+            per_day in 1u32..20,
+            pauses in prop::collection::vec(0i64..30_000_000_000, 1..200),
+        ) {
+            let meter = Meter::Day(DayLimit(NonZeroU32::new(per_day).unwrap()));
+            let (mut now, mut state) = (1_000_000_000_000i64, None);
+            let mut days = std::collections::BTreeMap::new();
+            for pause in pauses {
+                now += pause;
+                let slot = meter.slot_us(state, now);
+                let used = *days.get(&(now / DAY_US)).unwrap_or(&0);
+                prop_assert!(slot >= now);
+                prop_assert_eq!(slot == now, used < per_day, "slot {}, now {}", slot, now);
+                state = Some(meter.after_us(state, slot));
+                now = slot;
+                let taken = days.entry(slot / DAY_US).or_insert(0);
+                *taken += 1;
+                prop_assert!(*taken <= per_day);
+            }
+        }
+
         /// Whatever the pauses and restarts, no window holds more than rate × window + burst.
         #[test]
         fn never_more_than_the_limit_in_any_window(

@@ -277,6 +277,7 @@ fn shop(
         clock: engine.clock.clone(),
         recorder,
         limiter: Limiter::new(&engine.limits, &engine.guard),
+        guard: engine.guard.clone(),
         limits: engine.limits.clone(),
         ears: engine.ears.clone(),
         uploads: Uploads::new(
@@ -288,6 +289,7 @@ fn shop(
         tally: engine.tally.clone(),
         ahead: Semaphore::new(begun),
         wire: Semaphore::new(concurrency),
+        most_on_the_wire: concurrency,
         share: session.share.clone(),
         leases: Arc::new(Leases::default()),
         stop: shutdown.stop.child_token(),

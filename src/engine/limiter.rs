@@ -9,29 +9,30 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::domain::pace::Limit;
-use crate::ledger::Limits;
+use crate::ledger::{AccountLimits, Limits};
 
 /// The account's limit in one process, shared by all its runs.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
-    limit: Option<Limit>,
+    limits: AccountLimits,
     limiter: Option<Arc<DefaultDirectRateLimiter>>,
 }
 
 impl Guard {
-    pub fn of(account: Option<Limit>) -> Self {
+    pub fn of(account: AccountLimits) -> Self {
         Self {
-            limit: account,
+            limits: account,
             limiter: account
+                .rate
                 .and_then(quota)
                 .map(RateLimiter::direct)
                 .map(Arc::new),
         }
     }
 
-    /// The account's limit itself, for all processes together.
-    pub(super) fn limit(&self) -> Option<Limit> {
-        self.limit
+    /// The account's limits themselves, for all processes together.
+    pub(super) fn limits(&self) -> &AccountLimits {
+        &self.limits
     }
 
     /// Waits until one more request may leave.
@@ -63,7 +64,7 @@ fn quota(limit: Limit) -> Option<Quota> {
 
 impl Limiter {
     pub(super) fn new(limits: &Limits, account: &Guard) -> Self {
-        let run = Guard::of(limits.run);
+        let run = Guard::of(AccountLimits::from(limits.run));
         Self {
             shared: [account.limiter.clone(), run.limiter]
                 .into_iter()

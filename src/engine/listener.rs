@@ -27,9 +27,6 @@ use crate::domain::outcome::Outcome;
 use crate::gateway::{Replies, Reply};
 use crate::ledger::{Arrival, LedgerError, NewReply};
 
-/// Between two looks, and as much again by chance, so that processes do not look together.
-const EVERY: Duration = Duration::from_secs(4);
-const JITTER: Duration = Duration::from_secs(2);
 /// What was written so long before the newest answer is read again: the provider may tell of
 /// answers in another order than they were written in.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
@@ -199,10 +196,13 @@ impl Listener {
     /// Looks again and again until it is told to end. A look that fails is only late: the sends
     /// themselves meet the same provider.
     async fn look(&self, end: &CancellationToken) {
+        let every = self.at.gateway.replies_every();
         loop {
+            // Half as much again by chance, so that processes do not look together.
+            let pause = every + self.chance(every / 2);
             tokio::select! {
                 // cancel-safe: a timer and a token
-                goes_on = rest(EVERY + self.chance(JITTER), end) => if !goes_on {
+                goes_on = rest(pause, end) => if !goes_on {
                     return;
                 },
                 // cancel-safe: a word that was not taken stays
@@ -231,7 +231,8 @@ impl Listener {
     /// Takes its place among the requests of this process, which the provider counts together.
     async fn read(&self) -> Result<Option<Replies>, Outcome> {
         self.at.guard.ready().await;
-        self.at.gateway.replies(self.since()).await
+        let turns = self.at.turns(&self.gateway);
+        self.at.gateway.replies(self.since(), &turns).await
     }
 
     /// The same, unless it is told to end before: a provider that hangs must not hold up a stop.
@@ -292,6 +293,7 @@ fn new_reply(gateway: &str, reply: Reply) -> NewReply {
         event_id: reply.event_id,
         gateway: gateway.to_owned(),
         phone: reply.phone,
+        channel: reply.channel,
         line: reply.line,
         chat_id: reply.chat_id,
         text: reply.text,

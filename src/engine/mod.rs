@@ -10,6 +10,7 @@
 
 mod admission;
 pub mod clock;
+mod contacts;
 pub mod crew;
 pub mod dispatch;
 pub mod ears;
@@ -31,5 +32,6 @@ mod recorder;
 mod settle;
 pub mod tally;
 pub mod track;
+pub mod turns;
 mod uploads;
 mod worker;

@@ -4,14 +4,17 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::settle::{Settled, Settling, settle};
+use super::settle::{Settled, Settling, later, settle};
 use super::worker::{Broken, Shop};
 use crate::crash_points;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::outcome::{Class, Failure, Outcome};
 use crate::ledger::{
-    Claim, Fixed, Gate, NewChat, Next, Record, Release, Settle, Verdict, Write, Written,
+    Claim, Fixed, Gate, Held, NewChat, Next, Record, Release, Settle, Verdict, Write, Written,
 };
+
+/// The contact that was written to is not there any more (huechat §6.4).
+const NOT_FOUND: u16 = 404;
 
 impl Shop {
     /// An attempt was begun and its request has not left.
@@ -76,6 +79,10 @@ impl Shop {
         if let Some(reason) = settled.halt {
             self.halt(reason);
         }
+        let http = outcome.failure().and_then(|failure| failure.http);
+        if self.gateway.needs_contacts() && http == Some(NOT_FOUND) {
+            self.forget_contact(claim).await?;
+        }
         if let Some(failure) = outcome.failure() {
             tracing::debug!(
                 row = claim.row,
@@ -132,7 +139,8 @@ impl Shop {
                 line: &claim.line,
                 tries: claim.tries,
                 may_be_out: claim.unanswered_since.is_some(),
-                can_look_up: claim.known_chat().is_some(),
+                can_look_up: self.gateway.finds_chats() || claim.known_chat().is_some(),
+                shown_after: self.gateway.shown_after(),
                 first_attempt_at: claim.first_attempt_at.unwrap_or(begun_at),
                 key_since: claim.unanswered_since.unwrap_or(begun_at),
                 key_retention: self.gateway.key_retention(),
@@ -140,11 +148,29 @@ impl Shop {
                 chance,
             },
         );
+        let mut settled = settled;
+        if settled.gate.is_none() {
+            settled.gate = self.used_up(now);
+        }
         if let Some(gate) = &settled.gate {
             // Before it is committed: what is in hand must know first.
             self.gates.extend(gate, now, Instant::now());
         }
         settled
+    }
+
+    /// A wait for everybody, where the provider says that what is on the wire uses up what it still
+    /// takes: better than to be refused.
+    fn used_up(&self, now: Timestamp) -> Option<Gate> {
+        let left = self.gateway.allowance()?;
+        let on_the_wire = self.most_on_the_wire - self.wire.available_permits();
+        (usize::try_from(left.remaining).is_ok_and(|left| left <= on_the_wire)).then(|| Gate {
+            gateway: self.run.gateway.clone(),
+            held: Held::Account,
+            until: later(now, left.renewed_in),
+            inactive_since: None,
+            reason: "the account's requests for this minute are used up".to_owned(),
+        })
     }
 
     /// Stops the run for a reason that every delivery shares.
@@ -212,10 +238,7 @@ impl Shop {
         chat: Option<NewChat>,
     ) -> Result<(), Broken> {
         let now = self.clock.now();
-        let to = match &verdict {
-            Verdict::Found { .. } => DeliveryState::Sent,
-            Verdict::Uncertain { .. } => DeliveryState::Uncertain,
-        };
+        let to = verdict.state();
         let settle = Settle {
             id: claim.id,
             attempt: claim.attempt,
@@ -225,8 +248,15 @@ impl Shop {
             verdict,
             chat,
         };
+        let again = match &settle.verdict {
+            Verdict::PutBack { due_at, .. } => Some(*due_at),
+            Verdict::Found { .. } | Verdict::Uncertain { .. } | Verdict::GivenUp { .. } => None,
+        };
         if self.recorder.write(Write::Settle(Box::new(settle))).await? == Written::Done {
             self.tally.shift(DeliveryState::Sending, to);
+        }
+        if let Some(due_at) = again {
+            self.note_due_at(due_at);
         }
         Ok(())
     }

@@ -18,16 +18,17 @@ use super::dispatch::Shutdown;
 use crate::domain::account::AccountId;
 use crate::domain::address::Address;
 use crate::domain::cap::{Cap, Subject};
+use crate::domain::channel::Channel;
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
 use crate::domain::run::{RunId, RunState};
 use crate::ledger::{
-    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
-    DeliveryRecord, Freeze, Gate, GivenUp, History, KeptReply, KnownChat, Ledger, LedgerError,
-    Lifted, Lifting, Look, LookRequest, Looks, Missed, NewReply, NewRun, NewSuppression, Now,
-    OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running,
-    Suppressing, Suppression, Whom, Worker, Write, Written,
+    AccountLimits, Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied,
+    DeliveryId, DeliveryRecord, Freeze, Gate, GivenUp, History, KeptEvent, KeptReply, KnownChat,
+    Ledger, LedgerError, Lifted, Lifting, Look, LookRequest, Looks, Missed, NewEvent, NewReply,
+    NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry,
+    RunFacts, RunRecord, Running, Suppressing, Suppression, Turn, Whom, Worker, Write, Written,
 };
 
 /// Between two tries; doubled up to [`LONGEST_PAUSE`]. Each try may have waited for itself.
@@ -185,6 +186,11 @@ patiently! {
     stop bury(now: Timestamp) -> ();
     stop claim(request: &ClaimRequest<'_>, admit: Admit<'_>) -> Claimed;
     abort write(owner: &Owner, group: &[Write]) -> Vec<Written>;
+    stop take_turn(gateway: &str, account: &AccountLimits, now: Timestamp, until: Timestamp) -> Turn;
+    stop contact(gateway: &str, to: &Address) -> Option<String>;
+    stop keep_contact(gateway: &str, to: &Address, contact_id: &str) -> ();
+    stop forget_contact(gateway: &str, contact_id: &str) -> ();
+    stop whose_contact(gateway: &str, contact_id: &str) -> Option<Address>;
     stop hold(gate: &Gate, now: Timestamp) -> ();
     stop take_look(gateway: &str, look: Look, now: Timestamp, until: Timestamp) -> Vec<String>;
     stop line_is_back(gateway: &str, line: &str, now: Timestamp) -> ();
@@ -200,8 +206,16 @@ patiently! {
     stop opt_outs_of(phone: &Address) -> Vec<OptOutEvent>;
     abort keep_reply(reply: &NewReply, now: Timestamp) -> KeptReply;
     stop newest_reply(gateway: &str) -> Option<Timestamp>;
+    stop last_reply(gateway: &str, channel: Channel, phone: &Address) -> Option<Timestamp>;
     stop to_review(after: Option<ReplyId>, most: u32) -> Vec<Reply>;
     stop reviewed(reply: ReplyId, now: Timestamp) -> bool;
+    stop keep_event(event: &NewEvent<'_>, now: Timestamp) -> bool;
+    stop waiting_events(gateway: &str, now: Timestamp, most: u32) -> Vec<KeptEvent>;
+    stop events_left(gateway: &str) -> u64;
+    stop event_handled(gateway: &str, event_id: &str, note: &str, now: Timestamp) -> bool;
+    stop put_off_event(gateway: &str, event_id: &str, until: Timestamp) -> ();
+    stop forget_events(before: Timestamp) -> u64;
+    stop delivery_of(gateway: &str, message_id: &str) -> Option<(RunId, DeliveryId)>;
     stop media(sha256: Digest) -> Option<Media>;
     stop upload(gateway: &str, sha256: Digest) -> Option<String>;
     stop keep_upload(gateway: &str, sha256: Digest, id: &str, now: Timestamp) -> ();

@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 
 use crate::crash_points;
 use crate::domain::address::Address;
-use crate::domain::campaign::FrozenFile;
+use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::cap::Touch;
+use crate::domain::channel::Channel;
 use crate::domain::delivery::SkipReason;
 use crate::domain::message::{Breach, Media};
 use crate::domain::problem::{Place, Problem, Problems};
@@ -109,7 +110,7 @@ impl<'a> Planner<'a> {
     fn new(reading: &'a Reading<'a>) -> Self {
         Self {
             reading,
-            lines: Lines::new(&reading.run.terms.lines),
+            lines: Lines::new(&reading.run.terms),
             breaches: FirstBreaches::default(),
             problems: Problems::default(),
             rows: 0,
@@ -242,11 +243,25 @@ fn plan(
     for row in rows {
         planned.push(match row.verdict {
             Verdict::Send { recipient, message } => {
-                let (line, touch) = if let Some(chat) = known.get(recipient.phone.expose()) {
-                    (chat.line.clone(), Touch::FollowUp)
-                } else {
-                    breaches.look(row.line, &message);
-                    (lines.next(), Touch::First)
+                let before = known.get(recipient.phone.expose());
+                let (line, touch) = match (before, lines.channel) {
+                    (Some(chat), None) if Channel::parse(&chat.line).is_none() => {
+                        (chat.line.clone(), Touch::FollowUp)
+                    }
+                    (_, None) => {
+                        breaches.look(row.line, &message);
+                        (lines.next(), Touch::First)
+                    }
+                    (chat, Some(channel)) => {
+                        let line = channel.to_string();
+                        let is_known = chat.is_some_and(|chat| chat.is_by(&line));
+                        let touch = if is_known {
+                            Touch::FollowUp
+                        } else {
+                            Touch::First
+                        };
+                        (line, touch)
+                    }
                 };
                 NewDelivery {
                     row: row.number,
@@ -281,12 +296,19 @@ fn plan(
 struct Lines {
     lines: Vec<String>,
     turn: usize,
+    /// In their place, where the account has channels.
+    channel: Option<Channel>,
 }
 
 impl Lines {
-    fn new(lines: &[crate::domain::phone::Phone]) -> Self {
+    fn new(terms: &Terms) -> Self {
         Self {
-            lines: lines.iter().map(|line| line.expose().to_owned()).collect(),
+            channel: terms.channel,
+            lines: terms
+                .lines
+                .iter()
+                .map(|line| line.expose().to_owned())
+                .collect(),
             turn: 0,
         }
     }

@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Clock;
 use super::limiter::Guard;
 use super::settle::later;
+use super::turns::AccountTurns;
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
-use crate::gateway::Gateway;
+use crate::gateway::{Asked, Gateway};
 use crate::ledger::{
     Confirmed, DueReceipt, Gate, GivenUp, Held, Ledger, LedgerError, LookRequest, Looks, NextLook,
     RunRecord,
@@ -185,9 +186,19 @@ impl Looker {
             due_by,
             jitter,
             most: AT_ONCE,
-            account: self.guard.limit(),
+            account: *self.guard.limits(),
         };
         self.ledger.looks(&request).await
+    }
+
+    pub(super) fn turns(&self, gateway: &str) -> AccountTurns {
+        AccountTurns {
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            gateway: gateway.to_owned(),
+            guard: self.guard.clone(),
+            stop: CancellationToken::new(),
+        }
     }
 
     fn until(&self, at: Timestamp) -> Duration {
@@ -203,10 +214,14 @@ impl Looker {
     ) -> Result<(), LedgerError> {
         let mut asked = JoinSet::new();
         for one in due {
-            let (gateway, guard) = (self.gateway.clone(), self.guard.clone());
+            let (gateway, turns) = (self.gateway.clone(), self.turns(&run.gateway));
             asked.spawn(async move {
-                guard.ready().await;
-                let answer = gateway.state(&one.message_id).await;
+                turns.ready().await;
+                let about = Asked {
+                    message_id: &one.message_id,
+                    chat_id: one.chat_id.as_deref(),
+                };
+                let answer = gateway.state(&about, &turns).await;
                 (one, answer)
             });
         }

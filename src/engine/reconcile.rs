@@ -1,50 +1,102 @@
 //! What is to become of an attempt that has no answer and cannot be repeated: the messages of
-//! the chat may show it, and otherwise a person must say. It is never sent again from here.
+//! the chat may show it, or show that it was not sent, and otherwise a person must say. Only what
+//! is proved not to be out goes back to be sent, or what the campaign accepts to send twice.
+
+use jiff::Timestamp;
 
 use super::settle::later;
 use super::worker::{Broken, Shop};
+use crate::domain::campaign::OnUncertain;
 use crate::domain::delivery::Hold;
 use crate::domain::outcome::Outcome;
-use crate::gateway::Sought;
+use crate::gateway::{Sighting, Sought};
 use crate::ledger::{Claim, NewChat, Next, Verdict};
 
 impl Shop {
-    /// Looks for the message where the chat is known; leaves it uncertain where it is not found.
+    /// Looks for the message, not before the provider would show it. Found: it was sent. Surely not
+    /// there: it is tried again. Otherwise it is left uncertain.
     pub(super) async fn reconcile(&self, claim: &Claim, why: &str) -> Result<(), Broken> {
-        let Some(chat_id) = claim.known_chat() else {
+        let known = claim.known_chat();
+        if known.is_none() && !self.gateway.finds_chats() {
             return self.leave_uncertain(claim, why).await;
-        };
-        let others = self
-            .ledger
-            .messages_to(&self.run.gateway, &claim.phone)
-            .await
-            .map_err(Broken::Ledger)?;
+        }
+        let now = self.clock.now();
+        let shown_at = later(claim.begun_at.unwrap_or(now), self.gateway.shown_after());
+        if shown_at > now && self.gateway.finds_chats() {
+            return self.look_at(claim, shown_at).await;
+        }
+        let gateway = &self.run.gateway;
+        let others = self.ledger.messages_to(gateway, &claim.phone).await;
+        let others = others.map_err(Broken::Ledger)?;
+        let contact_id = self.ledger.contact(gateway, &claim.phone).await;
+        let contact_id = contact_id.map_err(Broken::Ledger)?;
         let sought = Sought {
-            chat_id,
+            chat_id: known,
+            contact_id: contact_id.as_deref(),
+            channel: self.run.terms.channel,
             message: &claim.message,
-            since: claim.unanswered_since.unwrap_or(self.clock.now()),
+            since: claim.unanswered_since.unwrap_or(now),
+            now,
             others: &others,
         };
-        match self.gateway.find(&sought).await {
-            Ok(Some(message_id)) => {
-                let chat = NewChat {
-                    gateway: self.run.gateway.clone(),
+        match self.gateway.find(&sought, &self.turns()).await {
+            Ok(Sighting::Found {
+                message_id,
+                chat_id,
+            }) => {
+                let chat = chat_id.clone().map(|chat_id| NewChat {
+                    gateway: gateway.clone(),
                     phone: claim.phone.clone(),
-                    chat_id: chat_id.to_owned(),
+                    chat_id,
                     line: claim.line.clone(),
-                };
+                });
                 let verdict = Verdict::Found {
                     message_id,
-                    chat_id: Some(chat_id.to_owned()),
+                    chat_id,
                 };
-                self.end_doubt(claim, verdict, Some(chat)).await
+                self.end_doubt(claim, verdict, chat).await
             }
-            Ok(None) | Err(Outcome::Permanent { .. }) => {
+            Ok(Sighting::Absent) => self.not_sent(claim, why).await,
+            Ok(Sighting::Unclear { why: unclear }) => {
+                let why = format!("{why}; {unclear}");
+                self.leave_uncertain(claim, &why).await
+            }
+            Err(Outcome::Permanent { .. }) => {
                 let why = format!("{why}; the messages of the chat do not show it");
                 self.leave_uncertain(claim, &why).await
             }
             Err(outcome) => self.look_again(claim, &outcome).await,
         }
+    }
+
+    /// Everything that it could be was seen, and it is not among it.
+    async fn not_sent(&self, claim: &Claim, why: &str) -> Result<(), Broken> {
+        let why = format!("{why}; it was looked for, and was not sent");
+        let verdict = match self.another_try(claim) {
+            Some(tries) => Verdict::PutBack {
+                why,
+                due_at: self.clock.now(),
+                tries,
+            },
+            None => Verdict::GivenUp { why },
+        };
+        self.end_doubt(claim, verdict, None).await
+    }
+
+    /// The count of tries that it goes on with, where the campaign allows another one.
+    fn another_try(&self, claim: &Claim) -> Option<u32> {
+        let now = self.clock.now();
+        let first = claim.first_attempt_at.unwrap_or(now);
+        let allowed = claim.tries == 0 || self.run.terms.retry.allows(claim.tries, first, now);
+        allowed.then_some(claim.tries)
+    }
+
+    async fn look_at(&self, claim: &Claim, again_at: Timestamp) -> Result<(), Broken> {
+        let next = Next::Unanswered {
+            again_at,
+            tries: claim.tries,
+        };
+        self.release(claim, Some((next, None)), None).await
     }
 
     /// The provider could not be asked: the doubt stays until it can.
@@ -55,17 +107,25 @@ impl Shop {
         let now = self.clock.now();
         let asked = outcome.asked_wait();
         let wait = asked.unwrap_or(self.run.terms.retry.backoff(claim.tries.max(1), 1.0));
-        let next = Next::Unanswered {
-            again_at: later(now, wait),
-            tries: claim.tries,
-        };
-        self.release(claim, Some((next, None)), None).await
+        self.look_at(claim, later(now, wait)).await
     }
 
     async fn leave_uncertain(&self, claim: &Claim, why: &str) -> Result<(), Broken> {
-        let why = why.to_owned();
-        self.end_doubt(claim, Verdict::Uncertain { why }, None)
-            .await
+        let again = match self.run.terms.on_uncertain {
+            OnUncertain::Hold => None,
+            OnUncertain::Resend => self.another_try(claim),
+        };
+        let verdict = match again {
+            Some(tries) => Verdict::PutBack {
+                why: format!("{why}; the campaign rather sends it twice than not at all"),
+                due_at: self.clock.now(),
+                tries: tries.max(1),
+            },
+            None => Verdict::Uncertain {
+                why: why.to_owned(),
+            },
+        };
+        self.end_doubt(claim, verdict, None).await
     }
 
     /// This version writes the request differently from the one that first sent it, and a key

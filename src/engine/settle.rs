@@ -9,9 +9,6 @@ use crate::domain::outcome::{Outcome, Scope};
 use crate::domain::retry::RetryPolicy;
 use crate::ledger::{Gate, Held, NewChat, Next};
 
-/// How long the provider gets to list a message that it took without an answer.
-const LOOK_UP_AFTER: SignedDuration = SignedDuration::from_secs(5);
-
 /// What is known about a delivery when its attempt has ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settling<'a> {
@@ -25,6 +22,8 @@ pub(super) struct Settling<'a> {
     pub(super) may_be_out: bool,
     /// The chat is known, so its messages can tell what became of the last attempt.
     pub(super) can_look_up: bool,
+    /// How long the provider gets to show a message that it took without an answer.
+    pub(super) shown_after: SignedDuration,
     pub(super) first_attempt_at: Timestamp,
     /// From when on the provider may know the key: the first attempt without an answer.
     pub(super) key_since: Timestamp,
@@ -204,8 +203,12 @@ impl Settling<'_> {
     fn doubtful(&self) -> Next {
         if self.can_look_up {
             Next::Unanswered {
-                again_at: later(self.now, LOOK_UP_AFTER),
-                tries: self.policy.attempts.max(1),
+                again_at: later(self.now, self.shown_after),
+                tries: match self.key_retention {
+                    // Whether it is tried again is decided when it was looked for.
+                    None => self.tries + 1,
+                    Some(_) => self.policy.attempts.max(1),
+                },
             }
         } else {
             Next::Uncertain
@@ -281,6 +284,7 @@ mod tests {
             tries,
             may_be_out: false,
             can_look_up: false,
+            shown_after: SignedDuration::from_secs(5),
             first_attempt_at: Timestamp::UNIX_EPOCH,
             key_since: Timestamp::UNIX_EPOCH,
             key_retention: Some(SignedDuration::from_hours(24)),

@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub settled_here: u64,
     /// Messages that were accepted from this process.
     pub sent_here: u64,
+    /// People whom this process has made known to the provider.
+    pub contacts_here: u64,
     /// Attempts that this process has made.
     pub attempts_here: u64,
     /// Outcomes that came too late to count.

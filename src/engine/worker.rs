@@ -21,7 +21,7 @@ use super::ears::{Ears, Mark};
 use super::gates::Gates;
 use super::heard::Heard;
 use super::leases::Leases;
-use super::limiter::Limiter;
+use super::limiter::{Guard, Limiter};
 use super::recorder::{NotWritten, Recorder};
 use super::settle::later;
 use super::tally::Tally;
@@ -52,6 +52,8 @@ pub(super) struct Shop {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) recorder: Recorder,
     pub(super) limiter: Limiter,
+    /// The account's, for requests that are no messages.
+    pub(super) guard: Guard,
     pub(super) limits: Limits,
     pub(super) ears: Ears,
     pub(super) uploads: Uploads,
@@ -61,6 +63,8 @@ pub(super) struct Shop {
     pub(super) ahead: Semaphore,
     /// Requests on the wire.
     pub(super) wire: Semaphore,
+    /// How many that are at most.
+    pub(super) most_on_the_wire: usize,
     /// The same for all runs of the process.
     pub(super) share: Option<Share>,
     /// What is in hand.
@@ -128,8 +132,12 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
     {
         return shop.release(&claim, Some((next, None)), None).await;
     }
+    let contact_id = match shop.contact(&claim).await? {
+        Ok(contact_id) => contact_id,
+        Err(outcome) => return shop.refuse(&claim, &outcome).await,
+    };
     let key = IdempotencyKey::derive(&shop.run.run, &claim.recipient_key, 0, claim.revision);
-    let prepared = match shop.prepare(&claim, &key).await? {
+    let prepared = match shop.prepare(&claim, &key, contact_id.as_deref()).await? {
         Ok(prepared) => prepared,
         Err(outcome) => return shop.refuse(&claim, &outcome).await,
     };
@@ -232,11 +240,12 @@ impl Shop {
         &self,
         claim: &Claim,
         key: &IdempotencyKey,
+        contact_id: Option<&str>,
     ) -> Result<Result<(Request, Fixed), Outcome>, Broken> {
         let (chat_id, attachments) = match &claim.fixed {
             Some(fixed) => (fixed.chat_id.clone(), fixed.attachments.clone()),
             None => match self.uploads.of(&claim.message).await {
-                Ok(ids) => (claim.chat.as_ref().map(|chat| chat.chat_id.clone()), ids),
+                Ok(ids) => (claim.known_chat().map(str::to_owned), ids),
                 Err(UploadError::Refused(outcome)) => return Ok(Err(as_outcome(outcome))),
                 Err(UploadError::Ledger(error)) => return Err(Broken::Ledger(error)),
             },
@@ -244,6 +253,8 @@ impl Shop {
         let line = Phone::from_e164(&claim.line).ok();
         let request = self.gateway.request(&Envelope {
             to: &claim.phone,
+            contact_id,
+            channel: self.run.terms.channel,
             chat_id: chat_id.as_deref(),
             line: line.as_ref(),
             message: &claim.message,

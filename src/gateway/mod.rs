@@ -5,8 +5,10 @@
 
 pub mod chert;
 mod http;
+pub mod huechat;
 mod outage;
 mod recall;
+mod segment;
 mod sse;
 mod wait;
 mod words;
@@ -14,12 +16,15 @@ mod words;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::address::Address;
+use crate::domain::channel::Channel;
+use crate::domain::contact::Contact;
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
 use crate::domain::message::{Media, Message};
@@ -59,14 +64,55 @@ pub trait Gateway: Debug + Send + Sync {
     /// wrong is `Retry`, `LineBusy`, `Permanent` or `StopRun`.
     async fn upload(&self, media: &Media) -> Result<String, Outcome>;
 
-    /// Looks for a message among those of its chat, for an attempt that is without an answer.
-    /// `None` is no proof that it was not sent. What went wrong is `Retry`, `LineBusy`,
-    /// `Permanent` or `StopRun`.
-    async fn find(&self, sought: &Sought<'_>) -> Result<Option<String>, Outcome>;
+    /// Whether people are made known to the provider before anything is sent to them; see
+    /// [`Gateway::contact`].
+    fn needs_contacts(&self) -> bool {
+        false
+    }
+
+    /// The provider's id of a person: of the contact that there is, or of a new one. May be asked
+    /// again without harm. `None`: this provider writes to addresses themselves. What went wrong
+    /// is `Retry`, `Permanent` or `StopRun`. The first request is the caller's to pace; each
+    /// further one waits for its turn.
+    async fn contact(
+        &self,
+        _to: &Address,
+        _contact: &Contact,
+        _turns: &dyn Turns,
+    ) -> Result<Option<String>, Outcome> {
+        Ok(None)
+    }
+
+    /// How long a message that was taken without an answer needs until it is seen among the others.
+    fn shown_after(&self) -> SignedDuration {
+        SignedDuration::from_secs(5)
+    }
+
+    /// Whether a message can be looked for where no chat with the person is known yet.
+    fn finds_chats(&self) -> bool {
+        false
+    }
+
+    /// Looks for a message among those of its chat, for an attempt that is without an answer. What
+    /// went wrong is `Retry`, `LineBusy`, `Permanent` or `StopRun`. Every request waits for its
+    /// turn.
+    async fn find(&self, sought: &Sought<'_>, turns: &dyn Turns) -> Result<Sighting, Outcome>;
 
     /// How a message that was accepted stands now. What went wrong is `Retry`, `LineBusy`,
-    /// `Permanent` or `StopRun`; a message that is not known is an answer.
-    async fn state(&self, message_id: &str) -> Result<Receipt, Outcome>;
+    /// `Permanent` or `StopRun`; a message that is not known is an answer. The first request is
+    /// the caller's to pace; each further one waits for its turn.
+    async fn state(&self, asked: &Asked<'_>, turns: &dyn Turns) -> Result<Receipt, Outcome>;
+
+    /// What is left of the account's requests, by the newest answer that said so.
+    fn allowance(&self) -> Option<Allowance> {
+        None
+    }
+
+    /// The approved templates of the account, and those that are not approved; `None`: this
+    /// provider has none. What went wrong is `Retry` or `StopRun`.
+    async fn templates(&self, _turns: &dyn Turns) -> Result<Option<Vec<Template>>, Outcome> {
+        Ok(None)
+    }
 
     /// The sender lines of this account; also the cheapest proof that the credentials are good.
     /// What went wrong is `Retry`, `LineBusy` or `StopRun`.
@@ -74,8 +120,18 @@ pub trait Gateway: Debug + Send + Sync {
 
     /// Everything that people answered after `since`, oldest first; all that is known where it is
     /// `None`. No answer at all: this provider keeps no log of them. What went wrong is `Retry`,
-    /// `LineBusy` or `StopRun`; then nothing may be concluded.
-    async fn replies(&self, since: Option<Timestamp>) -> Result<Option<Replies>, Outcome>;
+    /// `LineBusy` or `StopRun`; then nothing may be concluded. Where the account counts every
+    /// request, each waits for its turn.
+    async fn replies(
+        &self,
+        since: Option<Timestamp>,
+        turns: &dyn Turns,
+    ) -> Result<Option<Replies>, Outcome>;
+
+    /// How long to leave between two looks at what people answered.
+    fn replies_every(&self) -> Duration {
+        Duration::from_secs(4)
+    }
 
     /// Opens a stream of what people answer: everything after `since`, then as it is said; only
     /// what comes where it is `None`. No stream: this provider has none. What went wrong is
@@ -83,6 +139,67 @@ pub trait Gateway: Debug + Send + Sync {
     async fn stream(&self, _since: Option<Timestamp>) -> Result<Option<Box<dyn Telling>>, Outcome> {
         Ok(None)
     }
+}
+
+/// Lets the requests of one account wait for each other, so that all of them keep its rate.
+#[async_trait]
+pub trait Turns: Debug + Send + Sync {
+    /// Returns when one more request may leave. Where that is too far away to be waited for, or
+    /// nothing is to leave any more, what became of the request instead: `Retry` with the wait.
+    async fn next(&self) -> Result<(), Outcome>;
+}
+
+/// For accounts whose requests need not wait.
+#[derive(Debug, Clone, Copy)]
+pub struct AtOnce;
+
+#[async_trait]
+impl Turns for AtOnce {
+    async fn next(&self) -> Result<(), Outcome> {
+        Ok(())
+    }
+}
+
+/// Where a message stands that was accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub message_id: &'a str,
+    pub chat_id: Option<&'a str>,
+}
+
+/// What looking for a message has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sighting {
+    Found {
+        message_id: String,
+        chat_id: Option<String>,
+    },
+    /// Every message that it could be was seen, and it is not among them: it was not sent.
+    Absent,
+    /// Neither is proved.
+    Unclear { why: &'static str },
+}
+
+/// How many requests the account may make until the provider counts anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    pub remaining: u32,
+    /// Until it counts anew, from now on.
+    pub renewed_in: SignedDuration,
+}
+
+/// A message that the provider has to approve before it is sent, as it stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    pub name: String,
+    pub language: Option<String>,
+    pub approved: bool,
+    /// Its standing in the provider's word.
+    pub status: String,
+    /// Its words with `{{1}}` and the like in them, where they are told.
+    pub body: Option<String>,
+    /// How many values it takes, where that can be told.
+    pub parameters: Option<usize>,
 }
 
 /// Whether a request is to stay here after all. Asked once, at the last moment; must not wait.
@@ -133,6 +250,17 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub enum GatewayError {
     #[error("`base_url` '{url}' cannot be used: {why}")]
     BaseUrl { url: String, why: &'static str },
+    #[error(
+        "the API key is one for {key}, and '{host}' is {place}; use the key and the `base_url` that \
+         belong together"
+    )]
+    OtherKey {
+        key: &'static str,
+        host: String,
+        place: &'static str,
+    },
+    #[error("the API key is empty or has a character that a request header cannot carry")]
+    BadKey,
     #[error("`auth: hmac` needs the account's `tenant`; add it, or use `auth: bearer`")]
     NoTenant,
     #[error("`tenant` has a character that a request header cannot carry")]
@@ -150,6 +278,10 @@ pub enum GatewayError {
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
     pub to: &'a Address,
+    /// Who the person is to the provider, where that has contacts; see [`Gateway::contact`].
+    pub contact_id: Option<&'a str>,
+    /// The way to the person, where the account has several.
+    pub channel: Option<Channel>,
     /// The chat with this person, when this ledger already knows one: a follow-up.
     pub chat_id: Option<&'a str>,
     /// The sender line of a first message.
@@ -163,10 +295,15 @@ pub struct Envelope<'a> {
 /// A message that may have been sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Sought<'a> {
-    pub chat_id: &'a str,
+    pub chat_id: Option<&'a str>,
+    /// As in the [`Envelope`].
+    pub contact_id: Option<&'a str>,
+    pub channel: Option<Channel>,
     pub message: &'a Message,
     /// Not older than this: when its first attempt was begun.
     pub since: Timestamp,
+    /// The same clock, now.
+    pub now: Timestamp,
     /// Messages that are known to be others.
     pub others: &'a HashSet<String>,
 }
@@ -208,6 +345,8 @@ pub struct Reply {
     /// The provider's name for it, the same however often it is told.
     pub event_id: String,
     pub phone: Address,
+    /// The way by which it came; `None` where the provider has only one.
+    pub channel: Option<Channel>,
     /// The line that it came to; empty where that is not told.
     pub line: String,
     pub chat_id: Option<String>,

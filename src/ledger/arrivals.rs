@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::ClaimRequest;
-use crate::domain::pace::{Limit, micros};
+use super::{AccountLimits, ClaimRequest};
+use crate::domain::pace::{Meter, micros};
 
 /// The arrival times of the limits that hold for a run: those stored, and those changed since.
 #[derive(Debug)]
@@ -13,7 +13,8 @@ pub(super) struct Arrivals {
     changed: BTreeMap<String, i64>,
 }
 
-pub(super) const ACCOUNT: &str = "account";
+const ACCOUNT: &str = "account";
+const ACCOUNT_DAY: &str = "account day";
 
 fn line_subject(line: &str) -> String {
     format!("line {line}")
@@ -21,6 +22,64 @@ fn line_subject(line: &str) -> String {
 
 fn run_subject(request: &ClaimRequest<'_>) -> String {
     format!("run {}", request.run.run)
+}
+
+/// The limits that any request of an account is under, by subject.
+pub(super) fn of_account(account: &AccountLimits) -> Vec<(String, Meter)> {
+    let rate = account
+        .rate
+        .map(|rate| (ACCOUNT.to_owned(), Meter::Rate(rate)));
+    let day = account
+        .per_day
+        .map(|per_day| (ACCOUNT_DAY.to_owned(), Meter::Day(per_day)));
+    rate.into_iter().chain(day).collect()
+}
+
+/// The slots of single requests of an account: no messages, but under the same limits.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Slots {
+    meters: Vec<(String, Meter)>,
+    states: BTreeMap<String, i64>,
+}
+
+impl Slots {
+    pub(super) fn new(account: &AccountLimits) -> Self {
+        Self {
+            meters: of_account(account),
+            states: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn subjects(&self) -> Vec<String> {
+        let subjects: BTreeSet<String> = self.meters.iter().map(|(one, _)| one.clone()).collect();
+        subjects.into_iter().collect()
+    }
+
+    pub(super) fn stored(&mut self, states: Vec<(String, i64)>) {
+        self.states = states.into_iter().collect();
+    }
+
+    /// When the next request may leave, from `now_us` on.
+    pub(super) fn next_us(&self, now_us: i64) -> i64 {
+        let slot = |(subject, meter): &(String, Meter)| {
+            meter.slot_us(self.states.get(subject).copied(), now_us)
+        };
+        self.meters.iter().map(slot).fold(now_us, i64::max)
+    }
+
+    /// Takes that slot.
+    pub(super) fn take(&mut self, slot_us: i64) {
+        for (subject, meter) in &self.meters {
+            let state = self.states.get(subject).copied();
+            self.states
+                .insert(subject.clone(), meter.after_us(state, slot_us));
+        }
+    }
+
+    /// What is to be stored.
+    pub(super) fn changed(&self) -> &BTreeMap<String, i64> {
+        &self.states
+    }
 }
 
 impl Arrivals {
@@ -54,12 +113,14 @@ impl Arrivals {
     }
 
     /// The limits that a message from `line` is under.
-    fn limits(line: &str, request: &ClaimRequest<'_>) -> Vec<(String, Limit)> {
+    fn limits(line: &str, request: &ClaimRequest<'_>) -> Vec<(String, Meter)> {
         let limits = &request.limits;
         let line = limits.line.map(|limit| (line_subject(line), limit));
         let run = limits.run.map(|limit| (run_subject(request), limit));
-        let account = limits.account.map(|limit| (ACCOUNT.to_owned(), limit));
-        [account, run, line].into_iter().flatten().collect()
+        let own = [run, line].into_iter().flatten();
+        let mut all = of_account(&limits.account);
+        all.extend(own.map(|(subject, limit)| (subject, Meter::Rate(limit))));
+        all
     }
 
     /// The earliest moment at which every limit lets a message from `line` go.

@@ -16,6 +16,7 @@ mod faults;
 mod freeze;
 mod gates;
 mod history;
+mod inbox;
 pub mod insight;
 mod kept;
 mod operator;
@@ -43,6 +44,7 @@ pub use self::gates::{Gate, Held, Look};
 pub use self::history::{
     Attendance, History, Lease, Outlook, Present, Resolution, Retry, RetryKey, Whom,
 };
+pub use self::inbox::{KEPT_FOR, KeptEvent, NewEvent};
 pub use self::opt_out::{
     Answers, Arrival, Asked, KeptReply, Lifted, Lifting, NewReply, NewSuppression, OptOutEvent,
     Reply, ReplyId, Said, Suppressing, Suppression,
@@ -53,11 +55,12 @@ use crate::domain::account::AccountId;
 use crate::domain::address::Address;
 use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::cap::{Cap, Room, Subject, Touch, Used};
+use crate::domain::channel::Channel;
 use crate::domain::delivery::{Counts, DeliveryState, Hold, SkipReason};
 use crate::domain::digest::Digest;
 use crate::domain::message::{Media, Message};
 use crate::domain::outcome::{Class, Failure};
-use crate::domain::pace::Limit;
+use crate::domain::pace::{DayLimit, Limit};
 use crate::domain::run::{RunId, RunState};
 
 /// What went wrong with the ledger, by what the caller can do about it.
@@ -140,7 +143,7 @@ pub struct NewDelivery {
 /// What is to become of a new row.
 #[derive(Debug, Clone)]
 pub enum Planned {
-    /// `line` is empty where the provider has no lines.
+    /// `line` is the channel where the account has channels instead of numbers.
     Send {
         message: Message,
         line: String,
@@ -157,7 +160,17 @@ pub enum Planned {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownChat {
     pub chat_id: String,
+    /// The number that wrote there; where the account has channels instead, that.
     pub line: String,
+}
+
+impl KnownChat {
+    /// Whether a message from `line` goes into it: a person has one chat, whichever number writes,
+    /// but one for each channel.
+    pub fn is_by(&self, line: &str) -> bool {
+        let by_number = |line: &str| Channel::parse(line).is_none();
+        self.line == line || (by_number(&self.line) && by_number(line))
+    }
 }
 
 /// A run being frozen: one transaction. Dropped before [`Freeze::seal`], it leaves nothing.
@@ -204,11 +217,43 @@ pub struct RunRecord {
     pub finished_at: Option<Timestamp>,
 }
 
+/// What every request of an account is under, whatever it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AccountLimits {
+    pub rate: Option<Limit>,
+    pub per_day: Option<DayLimit>,
+}
+
+/// A rate alone.
+impl From<Option<Limit>> for AccountLimits {
+    fn from(rate: Option<Limit>) -> Self {
+        Self {
+            rate,
+            per_day: None,
+        }
+    }
+}
+
+impl From<Limit> for AccountLimits {
+    fn from(rate: Limit) -> Self {
+        Some(rate).into()
+    }
+}
+
+/// When a request may leave that is no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Then, and the slot is taken.
+    At { slot_us: i64 },
+    /// None that is near enough to be taken; worth asking again then.
+    NotBefore(Timestamp),
+}
+
 /// The limits that a claim reserves slots under, and the caps that hold from day to day.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
-    /// Everything sent through the gateway.
-    pub account: Option<Limit>,
+    /// Every request through the gateway.
+    pub account: AccountLimits,
     /// This run alone.
     pub run: Option<Limit>,
     /// Each line by itself.
@@ -360,7 +405,8 @@ impl Claim {
             .fixed
             .as_ref()
             .and_then(|fixed| fixed.chat_id.as_deref());
-        fixed.or(self.chat.as_ref().map(|chat| chat.chat_id.as_str()))
+        let kept = self.chat.as_ref().filter(|chat| chat.is_by(&self.line));
+        fixed.or(kept.map(|chat| chat.chat_id.as_str()))
     }
 }
 
@@ -509,24 +555,44 @@ pub enum Verdict {
     },
     /// Nothing can tell; a person must.
     Uncertain { why: String },
+    /// It was not sent, and there are no tries left.
+    GivenUp { why: String },
+    /// It was not sent, or may be sent again all the same: due then, after so many tries.
+    PutBack {
+        why: String,
+        due_at: Timestamp,
+        tries: u32,
+    },
 }
 
 impl Verdict {
-    fn state(&self) -> DeliveryState {
+    pub fn state(&self) -> DeliveryState {
         match self {
             Self::Found { .. } => DeliveryState::Sent,
             Self::Uncertain { .. } => DeliveryState::Uncertain,
+            Self::GivenUp { .. } => DeliveryState::Failed,
+            Self::PutBack { .. } => DeliveryState::Pending,
         }
     }
 
-    /// The message, its chat, and why nothing can tell.
+    /// When it is due and how many tries it has had, where it is put back.
+    fn again(&self) -> Option<(Timestamp, u32)> {
+        match self {
+            Self::PutBack { due_at, tries, .. } => Some((*due_at, *tries)),
+            Self::Found { .. } | Self::Uncertain { .. } | Self::GivenUp { .. } => None,
+        }
+    }
+
+    /// The message, its chat, and what is to be said about it.
     fn parts(&self) -> (Option<&str>, Option<&str>, Option<&str>) {
         match self {
             Self::Found {
                 message_id,
                 chat_id,
             } => (Some(message_id), chat_id.as_deref(), None),
-            Self::Uncertain { why } => (None, None, Some(why)),
+            Self::Uncertain { why } | Self::GivenUp { why } | Self::PutBack { why, .. } => {
+                (None, None, Some(why))
+            }
         }
     }
 }
@@ -832,6 +898,16 @@ pub trait Ledger: Debug + Send + Sync {
     /// Commits a group of changes in one transaction, in order; one answer for each.
     async fn write(&self, owner: &Owner, group: &[Write]) -> Result<Vec<Written>, LedgerError>;
 
+    /// Takes a slot for a request that is no message, under the limits of the account that messages
+    /// keep as well, and not while the whole account has to wait. None that is later than `until`.
+    async fn take_turn(
+        &self,
+        gateway: &str,
+        account: &AccountLimits,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Turn, LedgerError>;
+
     /// Keeps a wait that concerns no delivery alone; only ever extended.
     async fn hold(&self, gate: &Gate, now: Timestamp) -> Result<(), LedgerError>;
 
@@ -935,12 +1011,68 @@ pub trait Ledger: Debug + Send + Sync {
     /// are kept oldest first, all that came before it are kept.
     async fn newest_reply(&self, gateway: &str) -> Result<Option<Timestamp>, LedgerError>;
 
+    /// When this person last wrote to the gateway over this channel; `None`: never, as far as this
+    /// ledger has heard.
+    async fn last_reply(
+        &self,
+        gateway: &str,
+        channel: Channel,
+        phone: &Address,
+    ) -> Result<Option<Timestamp>, LedgerError>;
+
     /// Answers that wait for a person to judge them, oldest first, from the one after `after` on.
     async fn to_review(&self, after: Option<ReplyId>, most: u32)
     -> Result<Vec<Reply>, LedgerError>;
 
     /// A person has judged an answer and lets it be. False: it does not wait for that.
     async fn reviewed(&self, reply: ReplyId, now: Timestamp) -> Result<bool, LedgerError>;
+
+    // Events
+
+    /// Keeps something that the provider told by itself, as it came; only then is the provider to
+    /// be told that it has arrived. False: an event of this name is kept already.
+    async fn keep_event(&self, event: &NewEvent<'_>, now: Timestamp) -> Result<bool, LedgerError>;
+
+    /// Events of a gateway that are to be handled now, the longest due first. A crash leaves an
+    /// event among them until it is handled, so handling it twice must do no harm.
+    async fn waiting_events(
+        &self,
+        gateway: &str,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Vec<KeptEvent>, LedgerError>;
+
+    /// How many events of a gateway are not handled yet, due or not.
+    async fn events_left(&self, gateway: &str) -> Result<u64, LedgerError>;
+
+    /// An event is handled, and this became of it. False: it was before.
+    async fn event_handled(
+        &self,
+        gateway: &str,
+        event_id: &str,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError>;
+
+    /// An event cannot be handled yet; not before `until`.
+    async fn put_off_event(
+        &self,
+        gateway: &str,
+        event_id: &str,
+        until: Timestamp,
+    ) -> Result<(), LedgerError>;
+
+    /// Takes out the events that were handled before then, people's words with them; says how
+    /// many. One of them that is told again counts as new, and changes nothing all the same.
+    async fn forget_events(&self, before: Timestamp) -> Result<u64, LedgerError>;
+
+    /// The delivery that became this message, where the gateway has channels in the place of
+    /// lines.
+    async fn delivery_of(
+        &self,
+        gateway: &str,
+        message_id: &str,
+    ) -> Result<Option<(RunId, DeliveryId)>, LedgerError>;
 
     // Files
 
@@ -963,6 +1095,29 @@ pub trait Ledger: Debug + Send + Sync {
         gateway: &str,
         attachment_ids: &[String],
     ) -> Result<(), LedgerError>;
+
+    // Contacts
+
+    /// The provider's id of a person, where this ledger knows one.
+    async fn contact(&self, gateway: &str, to: &Address) -> Result<Option<String>, LedgerError>;
+
+    /// Remembers it, in place of one that was known.
+    async fn keep_contact(
+        &self,
+        gateway: &str,
+        to: &Address,
+        contact_id: &str,
+    ) -> Result<(), LedgerError>;
+
+    /// Forgets a contact that the provider does not know any more; another one in its place stays.
+    async fn forget_contact(&self, gateway: &str, contact_id: &str) -> Result<(), LedgerError>;
+
+    /// Whose contact this is.
+    async fn whose_contact(
+        &self,
+        gateway: &str,
+        contact_id: &str,
+    ) -> Result<Option<Address>, LedgerError>;
 
     // Schedules
 

@@ -8,15 +8,15 @@
 
 use jiff::Timestamp;
 
-use super::arrivals::ACCOUNT;
+use super::arrivals::Slots;
 use super::claim::ClaimTx;
 use super::events::{self, Happened};
 use super::rows::{instant, number, stored};
-use super::{DeliveryId, LedgerError, RunRecord};
+use super::{AccountLimits, DeliveryId, LedgerError, RunRecord, Turn};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::history::DeliveryEvent;
 use crate::domain::outcome::Failure;
-use crate::domain::pace::{Limit, micros};
+use crate::domain::pace::micros;
 use crate::domain::receipt;
 
 /// In the place of the next look: there is none.
@@ -33,8 +33,8 @@ pub struct LookRequest<'a> {
     pub jitter: u32,
     /// At most so many.
     pub most: u32,
-    /// The account's rate, which looks share with messages.
-    pub account: Option<Limit>,
+    /// The account's limits, which looks share with messages.
+    pub account: AccountLimits,
 }
 
 /// What may be looked at now, and when it is worth asking for more.
@@ -75,6 +75,7 @@ impl NextLook {
 pub struct DueReceipt {
     pub id: DeliveryId,
     pub message_id: String,
+    pub chat_id: Option<String>,
 }
 
 /// The provider's word that a message arrived.
@@ -113,8 +114,8 @@ pub(super) fn moved_from(next: DeliveryState) -> Vec<&'static str> {
         .collect()
 }
 
-/// A delivery that is due, its message, and when that was sent.
-pub(super) type DueRow = (DeliveryId, String, i64);
+/// A delivery that is due, its message and chat, and when that was sent.
+pub(super) type DueRow = (DeliveryId, String, Option<String>, i64);
 
 /// What a transaction about receipts can do, besides reserving slots as a claim does.
 pub(super) trait LookTx: ClaimTx {
@@ -172,25 +173,20 @@ pub(super) async fn looks(
     if let Some(until) = tx.account_gate(gateway, request.now).await? {
         return Ok(none(NextLook::Gate(instant(until)?)));
     }
-    let subject = ACCOUNT.to_owned();
-    let mut slots = Slots::default();
-    if let Some(limit) = request.account {
-        let arrivals = tx.arrivals(gateway, std::slice::from_ref(&subject)).await?;
-        let tat = arrivals.into_iter().map(|(_, tat)| tat).next();
-        slots = Slots::free(limit, tat, micros(request.now), request.most);
-        if slots.after.is_empty() {
-            let at = stored(Timestamp::from_microsecond(slots.next_us))?;
-            return Ok(none(NextLook::Room(at)));
-        }
+    let slots = slots(tx, gateway, &request.account).await?;
+    let now_us = micros(request.now);
+    let (most, next_us) = free(&slots, now_us, request.most);
+    if most == 0 {
+        let at = stored(Timestamp::from_microsecond(next_us))?;
+        return Ok(none(NextLook::Room(at)));
     }
-    let most = match request.account {
-        None => request.most,
-        Some(_) => u32::try_from(slots.after.len()).unwrap_or(u32::MAX),
-    };
     let found = tx.due_receipts(run, request.due_by, most).await?;
-    if let Some(tat) = found.len().checked_sub(1).and_then(|n| slots.after.get(n)) {
-        let changed = [(subject, *tat)].into_iter().collect();
-        tx.set_arrivals(gateway, &changed).await?;
+    let mut taken = slots;
+    for _ in &found {
+        taken.take(now_us);
+    }
+    if !found.is_empty() && !taken.changed().is_empty() {
+        tx.set_arrivals(gateway, taken.changed()).await?;
     }
     let looks = next_looks(&found, request.now, request.jitter)?;
     if !looks.is_empty() {
@@ -202,36 +198,63 @@ pub(super) async fn looks(
     };
     let due = found
         .into_iter()
-        .map(|(id, message_id, _)| DueReceipt { id, message_id });
+        .map(|(id, message_id, chat_id, _)| DueReceipt {
+            id,
+            message_id,
+            chat_id,
+        });
     Ok(Looks {
         due: due.collect(),
         next,
     })
 }
 
-/// The slots that are free at one moment.
-#[derive(Debug, Default)]
-struct Slots {
-    /// The arrival time to store once so many of them are taken, from one on.
-    after: Vec<i64>,
-    /// When the next one after these is free.
-    next_us: i64,
+/// The slots of an account as they stand; nobody else takes one before the transaction ends.
+async fn slots(
+    tx: &mut impl LookTx,
+    gateway: &str,
+    account: &AccountLimits,
+) -> Result<Slots, LedgerError> {
+    let mut slots = Slots::new(account);
+    let subjects = slots.subjects();
+    if !subjects.is_empty() {
+        slots.stored(tx.arrivals(gateway, &subjects).await?);
+    }
+    Ok(slots)
 }
 
-impl Slots {
-    fn free(limit: Limit, mut tat: Option<i64>, now_us: i64, most: u32) -> Self {
-        let mut after = Vec::new();
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        loop {
-            let next_us = limit.slot_us(tat, now_us);
-            if next_us > now_us || after.len() >= most {
-                return Self { after, next_us };
-            }
-            let taken = limit.after_us(tat, next_us);
-            after.push(taken);
-            tat = Some(taken);
-        }
+/// How many slots are free at one moment, at most `most`, and when the next one after them is.
+fn free(slots: &Slots, now_us: i64, most: u32) -> (u32, i64) {
+    let mut trial = slots.clone();
+    let mut free = 0;
+    while free < most && trial.next_us(now_us) <= now_us {
+        trial.take(now_us);
+        free += 1;
     }
+    (free, trial.next_us(now_us))
+}
+
+/// Takes a slot for one request that is no message.
+pub(super) async fn take_turn(
+    tx: &mut impl LookTx,
+    (gateway, account): (&str, &AccountLimits),
+    (now, until): (Timestamp, Timestamp),
+) -> Result<Turn, LedgerError> {
+    if let Some(gate) = tx.account_gate(gateway, now).await? {
+        return Ok(Turn::NotBefore(instant(gate)?));
+    }
+    let mut slots = slots(tx, gateway, account).await?;
+    let slot_us = slots.next_us(micros(now));
+    if slot_us > micros(until) {
+        return Ok(Turn::NotBefore(stored(Timestamp::from_microsecond(
+            slot_us,
+        ))?));
+    }
+    slots.take(slot_us);
+    if !slots.changed().is_empty() {
+        tx.set_arrivals(gateway, slots.changed()).await?;
+    }
+    Ok(Turn::At { slot_us })
 }
 
 /// When each is looked at again. `jitter` is the caller's chance; each gets a different one.
@@ -241,7 +264,7 @@ fn next_looks(
     jitter: u32,
 ) -> Result<Vec<(DeliveryId, i64)>, LedgerError> {
     rows.iter()
-        .map(|(id, _, sent_at)| {
+        .map(|(id, _, _, sent_at)| {
             let own: u32 = number(id % 1_000)?;
             let jitter = (jitter % 1_000 + own * 389) % 1_000;
             let next = receipt::next_look(instant(*sent_at)?, now, jitter);
@@ -276,7 +299,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::pace::Rate;
+    use crate::domain::pace::{Limit, Rate};
 
     proptest! {
         /// Looks take what is free now and nothing that is reserved: with the last of them taken,
@@ -293,15 +316,20 @@ mod tests {
                 burst: NonZeroU32::new(burst).unwrap(),
             };
             let now = 1_000_000_000;
+            let mut slots = Slots::new(&AccountLimits::from(limit));
+            let subjects = slots.subjects();
             let tat = reserved.map(|ahead| now + ahead);
-            let slots = Slots::free(limit, tat, now, most);
-            prop_assert!(slots.after.len() <= usize::try_from(most.min(burst)).unwrap());
-            if limit.slot_us(tat, now) > now {
-                prop_assert!(slots.after.is_empty(), "took what was reserved");
+            slots.stored(tat.map(|tat| (subjects[0].clone(), tat)).into_iter().collect());
+            let was = slots.next_us(now) - now;
+            let (taken, _) = free(&slots, now, most);
+            prop_assert!(taken <= most.min(burst));
+            if was > 0 {
+                prop_assert!(taken == 0, "took what was reserved");
             }
-            let before = slots.after.last().copied().or(tat);
-            let wait = limit.slot_us(before, now) - now;
-            let was = limit.slot_us(tat, now) - now;
+            for _ in 0..taken {
+                slots.take(now);
+            }
+            let wait = slots.next_us(now) - now;
             prop_assert!(wait <= was.max(limit.rate.interval_us()));
         }
     }

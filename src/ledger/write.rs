@@ -219,6 +219,9 @@ async fn write_round(
                 if settle_one(tx, owner, settle, news).await? {
                     chats.extend(&settle.chat);
                     done.insert(settle.id);
+                    if !settle.verdict.state().is_settled() {
+                        end_in_cancelled(tx, &[settle.id]).await?;
+                    }
                 }
             }
         }
@@ -361,6 +364,12 @@ async fn settle_one(
             chat_id: chat_id.clone(),
         },
         Verdict::Uncertain { why } => DeliveryEvent::LeftUncertain { why: why.clone() },
+        Verdict::GivenUp { why } => DeliveryEvent::GivenUp { why: why.clone() },
+        Verdict::PutBack { why, due_at, tries } => DeliveryEvent::PutBack {
+            why: why.clone(),
+            due_at: *due_at,
+            tries: *tries,
+        },
     };
     let event = Happened::to_delivery(settle.id, settle.attempt, settle.at, &what)?;
     news.add(run_id, event);

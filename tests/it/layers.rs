@@ -34,6 +34,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
             "telemetry",
             "engine",
             "report",
+            "crash_points",
         ],
     ),
     (

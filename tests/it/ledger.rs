@@ -11,6 +11,7 @@ mod damage;
 mod doubts;
 mod freezing;
 mod gating;
+mod keeping;
 mod looking;
 mod model;
 mod operating;
@@ -27,6 +28,7 @@ mod proving;
 mod proxy;
 mod racing;
 mod receipts;
+mod receiving;
 mod runs;
 mod sending;
 mod settling;
@@ -194,11 +196,31 @@ macro_rules! conformance {
                     the_first_of_a_state_are_listed,
                     the_outlook_tells_who_is_there_and_what_is_next,
                 }
+                keeping::{
+                    an_event_is_kept_once_whoever_is_told,
+                    an_event_waits_until_it_is_handled,
+                    a_clock_that_was_set_back_hides_no_event,
+                    what_was_handled_long_ago_is_taken_out,
+                    a_message_names_its_delivery,
+                }
+                receiving::{
+                    only_what_the_provider_signed_is_taken,
+                    what_is_too_long_or_no_event_is_refused,
+                    an_old_first_delivery_is_refused_and_a_late_retry_is_not,
+                    a_status_never_goes_back_in_whatever_order_it_is_told,
+                    a_failure_is_kept_with_the_platforms_code,
+                    stop_is_obeyed_before_the_next_message_is_begun,
+                    an_event_that_comes_before_its_message_waits_for_it,
+                    what_was_kept_and_not_handled_is_handled_after_a_restart,
+                    what_cannot_be_kept_is_not_answered_with_200,
+                    a_receiver_that_is_told_to_end_waits_for_nobody_for_long,
+                }
                 answering::{
                     an_answer_is_kept_once_and_with_its_run,
                     an_answer_to_what_is_on_the_wire_belongs_to_it,
                     unclear_answers_wait_for_a_person,
                     the_newest_answer_of_a_gateway_is_known,
+                    the_last_answer_over_a_channel_is_known,
                     an_import_only_adds,
                     only_the_person_takes_back_what_the_person_said,
                     an_operators_word_stands_beside_the_persons,

@@ -172,6 +172,8 @@ fn letter(
     let key = IdempotencyKey::derive(run, &recipient.key, 0, 0);
     let request = chert::request(&Envelope {
         to: &recipient.phone,
+        contact_id: None,
+        channel: None,
         chat_id: None,
         line,
         message: &message,

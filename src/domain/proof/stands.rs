@@ -85,7 +85,11 @@ impl Stands {
             | DeliveryEvent::LeftUncertain { .. }
             | DeliveryEvent::FailedLater { .. } => {}
             DeliveryEvent::Unprepared { anew, .. } => self.fixed &= !anew,
-            DeliveryEvent::Found { .. } => self.unanswered_at = None,
+            DeliveryEvent::Found { .. }
+            | DeliveryEvent::GivenUp { .. }
+            | DeliveryEvent::PutBack { .. } => {
+                self.unanswered_at = None;
+            }
             DeliveryEvent::Retried { revise } => {
                 self.fixed &= !revise;
                 self.unanswered_at = None;

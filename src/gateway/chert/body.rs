@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
+use super::super::segment::segment;
 use super::super::{Envelope, Request};
 use crate::domain::digest::Digest;
 use crate::domain::message::{MediaSource, Part};
@@ -17,12 +18,12 @@ pub(super) const CHATS: &str = "/chats";
 
 /// The path of the messages of a chat, to read them and to add one (chert §7.3, §8.2).
 pub(super) fn messages_of(chat_id: &str) -> String {
-    format!("{CHATS}/{}/messages", in_path(chat_id))
+    format!("{CHATS}/{}/messages", segment(chat_id))
 }
 
 /// The path of one message (chert §8.1).
 pub(super) fn message(message_id: &str) -> String {
-    format!("/messages/{}", in_path(message_id))
+    format!("/messages/{}", segment(message_id))
 }
 
 /// Room for the fields around the parts, so that most bodies are written without growing.
@@ -123,20 +124,6 @@ pub(super) fn json<T: Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
-/// Percent-encodes an opaque id, so that it stays one segment of a path (RFC 3986 §2.3).
-fn in_path(id: &str) -> String {
-    let mut segment = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            segment.push(char::from(byte));
-        } else {
-            segment.push('%');
-            segment += &crate::domain::digest::hex(&[byte]).to_ascii_uppercase();
-        }
-    }
-    segment
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +139,8 @@ mod tests {
         request(&Envelope {
             to: &crate::domain::address::Address::stored("+12025550143").unwrap(),
             chat_id,
+            contact_id: None,
+            channel: None,
             line: Some(&Phone::from_e164("+12025550188").unwrap()),
             message: &message,
             attachments,

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::super::Sought;
+use super::super::{Sighting, Sought};
 use super::{Chert, answer, body};
 use crate::domain::message::{Message, Part};
 use crate::domain::outcome::Outcome;
@@ -12,14 +12,23 @@ use crate::domain::outcome::Outcome;
 /// How far the provider's clock and ours may be apart.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
+const NOT_SHOWN: Sighting = Sighting::Unclear {
+    why: "the messages of the chat do not show it",
+};
+
 impl Chert {
-    pub(super) async fn find_in_chat(
-        &self,
-        sought: &Sought<'_>,
-    ) -> Result<Option<String>, Outcome> {
-        let path = body::messages_of(sought.chat_id);
-        let answer = self.get(&path, &[]).await?;
-        Ok(read(&answer.body, sought))
+    pub(super) async fn find_in_chat(&self, sought: &Sought<'_>) -> Result<Sighting, Outcome> {
+        let Some(chat_id) = sought.chat_id else {
+            return Ok(NOT_SHOWN);
+        };
+        let answer = self.get(&body::messages_of(chat_id), &[]).await?;
+        Ok(match read(&answer.body, sought) {
+            Some(message_id) => Sighting::Found {
+                message_id,
+                chat_id: Some(chat_id.to_owned()),
+            },
+            None => NOT_SHOWN,
+        })
     }
 }
 
@@ -80,7 +89,10 @@ mod tests {
         let others: HashSet<String> = others.iter().map(|&id| id.to_owned()).collect();
         let message = message();
         let sought = Sought {
-            chat_id: "c1",
+            chat_id: Some("c1"),
+            contact_id: None,
+            channel: None,
+            now: Timestamp::UNIX_EPOCH,
             message: &message,
             since: "2026-06-10T16:00:00Z".parse().unwrap(),
             others: &others,
@@ -121,7 +133,10 @@ mod tests {
         let others = HashSet::new();
         let message = message();
         let sought = Sought {
-            chat_id: "c1",
+            chat_id: Some("c1"),
+            contact_id: None,
+            channel: None,
+            now: Timestamp::UNIX_EPOCH,
             message: &message,
             since: Timestamp::UNIX_EPOCH,
             others: &others,

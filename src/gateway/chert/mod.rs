@@ -27,7 +27,8 @@ use self::sign::Signer;
 use super::http::{self, Answer, Lost, Wire};
 use super::recall::Hand;
 use super::{
-    Envelope, Gateway, GatewayError, Line, Now, Recall, Replies, Request, Sought, Telling,
+    Asked, Envelope, Gateway, GatewayError, Line, Now, Recall, Replies, Request, Sighting, Sought,
+    Telling, Turns,
 };
 use crate::domain::account::ChertAccount;
 use crate::domain::message::Media;
@@ -207,19 +208,25 @@ impl Gateway for Chert {
         self.upload_file(media).await.map_err(answer::harmless)
     }
 
-    async fn find(&self, sought: &Sought<'_>) -> Result<Option<String>, Outcome> {
+    async fn find(&self, sought: &Sought<'_>, _turns: &dyn Turns) -> Result<Sighting, Outcome> {
         self.find_in_chat(sought).await.map_err(answer::harmless)
     }
 
-    async fn state(&self, message_id: &str) -> Result<Receipt, Outcome> {
-        self.state_of(message_id).await.map_err(answer::harmless)
+    async fn state(&self, asked: &Asked<'_>, _turns: &dyn Turns) -> Result<Receipt, Outcome> {
+        self.state_of(asked.message_id)
+            .await
+            .map_err(answer::harmless)
     }
 
     async fn lines(&self) -> Result<Vec<Line>, Outcome> {
         self.list_lines().await.map_err(answer::harmless)
     }
 
-    async fn replies(&self, since: Option<Timestamp>) -> Result<Option<Replies>, Outcome> {
+    async fn replies(
+        &self,
+        since: Option<Timestamp>,
+        _turns: &dyn Turns,
+    ) -> Result<Option<Replies>, Outcome> {
         self.read_replies(since).await.map_err(answer::harmless)
     }
 

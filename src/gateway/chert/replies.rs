@@ -173,6 +173,7 @@ fn reply(row: &Value, envelope: &Value) -> Option<Reply> {
     Some(Reply {
         event_id,
         phone: Phone::from_e164(&sender).ok()?.into(),
+        channel: None,
         line: line.unwrap_or_default(),
         chat_id: answer::usable(text_of(envelope, "/data/chat/id")),
         text: text(envelope),

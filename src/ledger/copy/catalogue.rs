@@ -57,6 +57,8 @@ WHERE c.run_id = runs.id), 0)"];
                 sqlite [];
             Chats: chats, 4000
                 key [gateway: Text, phone: Text] both [chat_id: Text, line: Text] sqlite [];
+            Contacts: contacts, 4000
+                key [gateway: Text, phone: Text] both [contact_id: Text] sqlite [];
             Accounts: accounts, 2000
                 key [gateway: Text] both [account: Text] sqlite [];
             Gates: gates, 2000
@@ -83,9 +85,14 @@ WHERE c.run_id = runs.id), 0)"];
                 sqlite [];
             Replies: replies, 2000
                 key [id: Integer]
-                both [gateway: Text, event_id: Text, phone: Text, line: Text, chat_id: Text,
-                    text: Text, at: Integer, received_at: Integer, run_id: Integer,
-                    delivery_id: Integer, heard: Text, handled_at: Integer]
+                both [gateway: Text, event_id: Text, phone: Text, channel: Text, line: Text,
+                    chat_id: Text, text: Text, at: Integer, received_at: Integer,
+                    run_id: Integer, delivery_id: Integer, heard: Text, handled_at: Integer]
+                sqlite [];
+            Inbox: inbox, 100
+                key [gateway: Text, event_id: Text]
+                both [kind: Text, body: Text, received_at: Integer, due_at: Integer,
+                    handled_at: Integer, note: Text]
                 sqlite [];
             Schedules: schedules, 2000
                 key [campaign: Text] both [since_at: Integer] sqlite [];

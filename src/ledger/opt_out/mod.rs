@@ -17,6 +17,7 @@ pub(super) use self::rows::{
     SuppressionRow, ToldRow, answers, by_phone,
 };
 use crate::domain::address::Address;
+use crate::domain::channel::Channel;
 use crate::domain::opt_out::{Heard, Source};
 use crate::domain::run::RunId;
 
@@ -149,6 +150,8 @@ pub struct NewReply {
     pub event_id: String,
     pub gateway: String,
     pub phone: Address,
+    /// The way by which it came; `None` where the provider has only one.
+    pub channel: Option<Channel>,
     /// The line that it came to; empty where the provider has no lines.
     pub line: String,
     pub chat_id: Option<String>,
@@ -181,6 +184,7 @@ pub struct Reply {
     pub event_id: String,
     pub gateway: String,
     pub phone: Address,
+    pub channel: Option<Channel>,
     pub line: String,
     pub chat_id: Option<String>,
     pub text: String,

@@ -9,6 +9,7 @@ use sqlx::FromRow;
 
 use super::{Answers, NewReply, OptOutEvent, Reply, Said, Suppression};
 use crate::domain::address::Address;
+use crate::domain::channel::Channel;
 use crate::domain::delivery::SkipReason;
 use crate::domain::opt_out::{Heard, Source, Standing, Voice};
 use crate::domain::run::RunId;
@@ -222,6 +223,7 @@ pub(in crate::ledger) struct ReplyRow {
     event_id: String,
     gateway: String,
     phone: String,
+    channel: String,
     line: String,
     chat_id: Option<String>,
     text: String,
@@ -241,6 +243,10 @@ impl TryFrom<ReplyRow> for Reply {
             event_id: row.event_id,
             gateway: row.gateway,
             phone: stored(Address::stored(&row.phone))?,
+            channel: match row.channel.as_str() {
+                "" => None,
+                name => Some(named(Channel::parse(name), name)?),
+            },
             line: row.line,
             chat_id: row.chat_id,
             text: row.text,

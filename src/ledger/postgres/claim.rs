@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::claim::{ClaimTx, NextPending, Share, Shares};
 use super::super::rows::{CandidateRow, GateRow, OnlyRow, named, touch};
-use super::super::{Admit, ClaimRequest, Claimed, DeliveryId, LedgerError, claim};
+use super::super::{AccountLimits, Admit, ClaimRequest, Claimed, DeliveryId, LedgerError, claim};
 use super::clock::{Asked, Shift};
 use super::shared::column;
 use super::tx::{Limit, Tx};
@@ -73,7 +73,8 @@ impl Tx {
     /// Returns the server's time, in microseconds.
     async fn open_claim(&mut self, request: &ClaimRequest<'_>) -> Result<i64, LedgerError> {
         let limits = &request.limits;
-        let limited = limits.account.is_some() || limits.run.is_some() || limits.line.is_some();
+        let account = limits.account != AccountLimits::default();
+        let limited = account || limits.run.is_some() || limits.line.is_some();
         let (_, _, server_us): (String, Option<String>, i64) = sqlx::query_as(sql::OPEN_CLAIM)
             .bind(request.run.id)
             .bind(&request.run.gateway)

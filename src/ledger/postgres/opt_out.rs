@@ -17,6 +17,7 @@ use super::shared::{column, length, portions};
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, statements as sql};
 use crate::domain::address::Address;
+use crate::domain::channel::Channel;
 
 pub(super) async fn suppress(
     ledger: &PostgresLedger,
@@ -116,6 +117,25 @@ pub(super) async fn newest_reply(
         .read(|pool| async move {
             sqlx::query_scalar(sql::NEWEST_REPLY)
                 .bind(gateway)
+                .fetch_one(&pool)
+                .await
+        })
+        .await?;
+    at.map(instant).transpose()
+}
+
+pub(super) async fn last_reply(
+    ledger: &PostgresLedger,
+    gateway: &str,
+    channel: Channel,
+    phone: &Address,
+) -> Result<Option<Timestamp>, LedgerError> {
+    let at: Option<i64> = ledger
+        .read(|pool| async move {
+            sqlx::query_scalar(sql::LAST_REPLY)
+                .bind(gateway)
+                .bind(phone.expose())
+                .bind(channel.as_str())
                 .fetch_one(&pool)
                 .await
         })
@@ -290,6 +310,7 @@ impl OptOutTx for Tx {
             .bind(&reply.gateway)
             .bind(&reply.event_id)
             .bind(reply.phone.expose())
+            .bind(reply.channel.map_or("", Channel::as_str))
             .bind(&reply.line)
             .bind(&reply.chat_id)
             .bind(&reply.text)

@@ -98,8 +98,8 @@ macro_rules! listed {
 
 macro_rules! reply_columns {
     () => {
-        "p.id, p.event_id, p.gateway, p.phone, p.line, p.chat_id, p.text, p.at, p.received_at,
-            r.run, m.row::bigint, p.heard, p.handled_at
+        "p.id, p.event_id, p.gateway, p.phone, p.channel, p.line, p.chat_id, p.text, p.at,
+            p.received_at, r.run, m.row::bigint, p.heard, p.handled_at
         FROM replies p
         LEFT JOIN runs r ON r.id = p.run_id
         LEFT JOIN messages m ON m.id = p.delivery_id"
@@ -337,11 +337,14 @@ statements! {
           AND (d.sent_at IS NOT NULL OR d.state IN ('sending', 'uncertain'))
         ORDER BY d.begun_at DESC, d.id DESC LIMIT 1";
     INSERT_REPLY = "
-        INSERT INTO replies (gateway, event_id, phone, line, chat_id, text, at, received_at, run_id,
-            delivery_id, heard, handled_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        INSERT INTO replies (gateway, event_id, phone, channel, line, chat_id, text, at,
+            received_at, run_id, delivery_id, heard, handled_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
     NEWEST_REPLY = "SELECT MAX(at) FROM replies WHERE gateway = $1";
+    LAST_REPLY = "
+        SELECT MAX(at) FROM replies
+        WHERE gateway = $1 AND phone = $2 AND channel = $3 AND channel <> ''";
     SETTLE_REVIEWS = "
         UPDATE replies SET handled_at = $2
         WHERE phone = ANY($1::text[]) AND heard = 'review' AND handled_at IS NULL";
@@ -362,6 +365,30 @@ statements! {
             WHERE e.run_id = $1 AND e.heard = 'stop' AND e.phone = p.phone
               AND (e.at < p.at OR e.at = p.at AND e.id < p.id))
         ORDER BY p.at, p.id LIMIT $2");
+
+    // Events
+    KEEP_EVENT = "
+        INSERT INTO inbox (gateway, event_id, kind, body, received_at, due_at)
+        VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING";
+    /// One that is from the future by a clock that was set back since is due as well.
+    WAITING_EVENTS = "
+        SELECT event_id, body, received_at FROM inbox
+        WHERE gateway = $1 AND handled_at IS NULL AND (due_at <= $2 OR received_at > $2 + 60000)
+        ORDER BY due_at, event_id LIMIT $3";
+    EVENTS_LEFT = "
+        SELECT COUNT(*) FROM inbox WHERE gateway = $1 AND handled_at IS NULL";
+    EVENT_HANDLED = "
+        UPDATE inbox SET handled_at = $4, note = $3
+        WHERE gateway = $1 AND event_id = $2 AND handled_at IS NULL";
+    PUT_OFF_EVENT = "
+        UPDATE inbox SET due_at = $3
+        WHERE gateway = $1 AND event_id = $2 AND handled_at IS NULL";
+    FORGET_EVENTS = "DELETE FROM inbox WHERE handled_at IS NOT NULL AND handled_at < $1";
+    /// By the index of messages that have a channel in the place of a line.
+    DELIVERY_OF = "
+        SELECT d.id, r.run FROM deliveries d JOIN runs r ON r.id = d.run_id
+        WHERE d.message_id = $2 AND d.message_id IS NOT NULL AND d.line >= 'a'
+          AND r.gateway = $1 ORDER BY d.id LIMIT 1";
 
     // Owners
     OWNER_LIVES = "
@@ -710,9 +737,11 @@ statements! {
     /// Ends the doubt about an attempt without an answer.
     SETTLE = "
         UPDATE deliveries
-        SET state = $4::text, message_id = $5, chat_id = $6, detail = $7, code = NULL, hold = NULL,
+        SET state = $4::text, message_id = $5, chat_id = $6, detail = $7, code = NULL,
             sent_at = CASE WHEN $4::text = 'sent' THEN begun_at END,
             unanswered_at = CASE WHEN $4::text = 'uncertain' THEN unanswered_at END,
+            due_at = COALESCE($8::bigint, due_at), tries = COALESCE($9::integer, tries),
+            hold = CASE WHEN $8::bigint IS NOT NULL THEN 'retry' END,
             lease_owner = NULL, lease_until = NULL
         WHERE id = $1 AND attempt = $2 AND state = 'sending' AND lease_owner = $3
         RETURNING run_id";
@@ -927,6 +956,14 @@ statements! {
     FORGET_UPLOADS = "
         DELETE FROM uploads WHERE gateway = $1 AND attachment_id = ANY($2::text[])";
 
+    // Contacts
+    CONTACT = "SELECT contact_id FROM contacts WHERE gateway = $1 AND phone = $2";
+    KEEP_CONTACT = "
+        INSERT INTO contacts (gateway, phone, contact_id) VALUES ($1, $2, $3)
+        ON CONFLICT (gateway, phone) DO UPDATE SET contact_id = excluded.contact_id";
+    FORGET_CONTACT = "DELETE FROM contacts WHERE gateway = $1 AND contact_id = $2";
+    WHOSE_CONTACT = "SELECT phone FROM contacts WHERE gateway = $1 AND contact_id = $2";
+
     // Schedules
     FIRST_SEEN = "
         INSERT INTO schedules (campaign, since_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -946,7 +983,7 @@ statements! {
         WHERE run > $1 || '@' AND run < $1 || 'A'
         ORDER BY due_at DESC, run LIMIT $2";
     RECEIPTS_DUE = "
-        SELECT id, message_id, sent_at FROM deliveries
+        SELECT id, message_id, chat_id, sent_at FROM deliveries
         WHERE run_id = $1 AND COALESCE(look_at, sent_at + 10000) <= $2
           AND (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL
         ORDER BY COALESCE(look_at, sent_at + 10000) LIMIT $3

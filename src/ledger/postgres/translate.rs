@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::super::{Begin, DeliveryId, Gate, Next, Record, Release, Settle, Write, Written};
+use super::super::{
+    Begin, DeliveryId, Gate, Next, Record, Release, Settle, Verdict, Write, Written,
+};
 use super::clock::Shift;
 
 /// When attempts were begun that the ledger knows of, by the delivery and the attempt: the last of
@@ -87,6 +89,16 @@ impl Clocks<'_> {
             Write::Settle(settle) => Write::Settle(Box::new(Settle {
                 begun_at: self.begun(settle.id, settle.attempt, settle.begun_at),
                 at: self.at(settle.at),
+                verdict: match settle.verdict.clone() {
+                    Verdict::PutBack { why, due_at, tries } => Verdict::PutBack {
+                        why,
+                        due_at: self.at(due_at),
+                        tries,
+                    },
+                    same @ (Verdict::Found { .. }
+                    | Verdict::Uncertain { .. }
+                    | Verdict::GivenUp { .. }) => same,
+                },
                 ..(**settle).clone()
             })),
         }

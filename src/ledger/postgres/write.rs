@@ -161,6 +161,7 @@ impl WriteTx for Tx {
 
     async fn settle(&mut self, owner: &Owner, settle: &Settle) -> Result<Option<i64>, LedgerError> {
         let (message_id, chat_id, why) = settle.verdict.parts();
+        let again = settle.verdict.again();
         Ok(sqlx::query_scalar(sql::SETTLE)
             .bind(settle.id)
             .bind(i64::from(settle.attempt))
@@ -169,6 +170,8 @@ impl WriteTx for Tx {
             .bind(message_id)
             .bind(chat_id)
             .bind(why)
+            .bind(again.map(|(due_at, _)| due_at.as_millisecond()))
+            .bind(again.map(|(_, tries)| i32::try_from(tries).unwrap_or(i32::MAX)))
             .fetch_optional(self.connection())
             .await?)
     }

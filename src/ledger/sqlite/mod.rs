@@ -5,11 +5,13 @@
 mod audit;
 mod claim;
 mod clock;
+mod contacts;
 mod copy;
 mod files;
 mod freeze;
 mod gates;
 mod history;
+mod inbox;
 mod opt_out;
 mod owners;
 mod place;
@@ -33,15 +35,16 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use self::statements as sql;
 use super::insight::Schema;
 use super::{
-    Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied, DeliveryId,
-    DeliveryRecord, Freeze, Gate, GivenUp, History, KeptReply, KnownChat, Ledger, LedgerError,
-    Lifted, Lifting, Look, LookRequest, Looks, Missed, NewReply, NewRun, NewSuppression, Now,
-    OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry, RunFacts, RunRecord, Running,
-    Suppressing, Suppression, Whom, Worker, Write, Written,
+    AccountLimits, Admit, AtWork, Audit, CapState, ClaimRequest, Claimed, Confirmed, Copied,
+    DeliveryId, DeliveryRecord, Freeze, Gate, GivenUp, History, KeptEvent, KeptReply, KnownChat,
+    Ledger, LedgerError, Lifted, Lifting, Look, LookRequest, Looks, Missed, NewEvent, NewReply,
+    NewRun, NewSuppression, Now, OptOutEvent, Outlook, Owner, Reply, ReplyId, Resolution, Retry,
+    RunFacts, RunRecord, Running, Suppressing, Suppression, Turn, Whom, Worker, Write, Written,
 };
 use crate::domain::account::AccountId;
 use crate::domain::address::Address;
 use crate::domain::cap::{Cap, Subject};
+use crate::domain::channel::Channel;
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::digest::Digest;
 use crate::domain::message::Media;
@@ -453,6 +456,15 @@ impl Ledger for SqliteLedger {
         opt_out::newest_reply(self, gateway).await
     }
 
+    async fn last_reply(
+        &self,
+        gateway: &str,
+        channel: Channel,
+        phone: &Address,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        opt_out::last_reply(self, gateway, channel, phone).await
+    }
+
     async fn to_review(
         &self,
         after: Option<ReplyId>,
@@ -465,8 +477,91 @@ impl Ledger for SqliteLedger {
         opt_out::reviewed(self, reply, now).await
     }
 
+    async fn keep_event(&self, event: &NewEvent<'_>, now: Timestamp) -> Result<bool, LedgerError> {
+        inbox::keep(self, event, now).await
+    }
+
+    async fn waiting_events(
+        &self,
+        gateway: &str,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Vec<KeptEvent>, LedgerError> {
+        inbox::waiting(self, gateway, now, most).await
+    }
+
+    async fn events_left(&self, gateway: &str) -> Result<u64, LedgerError> {
+        inbox::left(self, gateway).await
+    }
+
+    async fn event_handled(
+        &self,
+        gateway: &str,
+        event_id: &str,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        inbox::handled(self, (gateway, event_id), note, now).await
+    }
+
+    async fn put_off_event(
+        &self,
+        gateway: &str,
+        event_id: &str,
+        until: Timestamp,
+    ) -> Result<(), LedgerError> {
+        inbox::put_off(self, (gateway, event_id), until).await
+    }
+
+    async fn forget_events(&self, before: Timestamp) -> Result<u64, LedgerError> {
+        inbox::forget(self, before).await
+    }
+
+    async fn delivery_of(
+        &self,
+        gateway: &str,
+        message_id: &str,
+    ) -> Result<Option<(RunId, DeliveryId)>, LedgerError> {
+        inbox::delivery_of(self, gateway, message_id).await
+    }
+
     async fn media(&self, sha256: Digest) -> Result<Option<Media>, LedgerError> {
         files::media(self, sha256).await
+    }
+
+    async fn take_turn(
+        &self,
+        gateway: &str,
+        account: &AccountLimits,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Turn, LedgerError> {
+        contacts::take_turn(self, (gateway, account), (now, until)).await
+    }
+
+    async fn contact(&self, gateway: &str, to: &Address) -> Result<Option<String>, LedgerError> {
+        contacts::contact(self, gateway, to).await
+    }
+
+    async fn keep_contact(
+        &self,
+        gateway: &str,
+        to: &Address,
+        contact_id: &str,
+    ) -> Result<(), LedgerError> {
+        contacts::keep(self, gateway, to, contact_id).await
+    }
+
+    async fn forget_contact(&self, gateway: &str, contact_id: &str) -> Result<(), LedgerError> {
+        contacts::forget(self, gateway, contact_id).await
+    }
+
+    async fn whose_contact(
+        &self,
+        gateway: &str,
+        contact_id: &str,
+    ) -> Result<Option<Address>, LedgerError> {
+        contacts::whose(self, gateway, contact_id).await
     }
 
     async fn upload(&self, gateway: &str, sha256: Digest) -> Result<Option<String>, LedgerError> {

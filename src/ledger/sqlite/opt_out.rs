@@ -16,6 +16,7 @@ use super::super::rows::instant;
 use super::shared::{Tx, rows};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::address::Address;
+use crate::domain::channel::Channel;
 use serde_json::json;
 
 pub(super) async fn suppress(
@@ -96,6 +97,21 @@ pub(super) async fn newest_reply(
 ) -> Result<Option<Timestamp>, LedgerError> {
     let at: Option<i64> = sqlx::query_scalar(sql::NEWEST_REPLY)
         .bind(gateway)
+        .fetch_one(&ledger.readers)
+        .await?;
+    at.map(instant).transpose()
+}
+
+pub(super) async fn last_reply(
+    ledger: &SqliteLedger,
+    gateway: &str,
+    channel: Channel,
+    phone: &Address,
+) -> Result<Option<Timestamp>, LedgerError> {
+    let at: Option<i64> = sqlx::query_scalar(sql::LAST_REPLY)
+        .bind(gateway)
+        .bind(phone.expose())
+        .bind(channel.as_str())
         .fetch_one(&ledger.readers)
         .await?;
     at.map(instant).transpose()
@@ -234,6 +250,7 @@ impl OptOutTx for Tx<'_> {
             .bind(&reply.gateway)
             .bind(&reply.event_id)
             .bind(reply.phone.expose())
+            .bind(reply.channel.map_or("", Channel::as_str))
             .bind(&reply.line)
             .bind(&reply.chat_id)
             .bind(&reply.text)

@@ -215,8 +215,8 @@ macro_rules! listed {
 
 macro_rules! reply_columns {
     () => {
-        "p.id, p.event_id, p.gateway, p.phone, p.line, p.chat_id, p.text, p.at, p.received_at,
-            r.run, m.row, p.heard, p.handled_at
+        "p.id, p.event_id, p.gateway, p.phone, p.channel, p.line, p.chat_id, p.text, p.at,
+            p.received_at, r.run, m.row, p.heard, p.handled_at
         FROM replies p
         LEFT JOIN runs r ON r.id = p.run_id
         LEFT JOIN messages m ON m.id = p.delivery_id"
@@ -532,11 +532,14 @@ statements! {
           AND (d.sent_at IS NOT NULL OR d.state IN ('sending', 'uncertain'))
         ORDER BY d.begun_at DESC, d.id DESC LIMIT 1";
     INSERT_REPLY = "
-        INSERT INTO replies (gateway, event_id, phone, line, chat_id, text, at, received_at, run_id,
-            delivery_id, heard, handled_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO replies (gateway, event_id, phone, channel, line, chat_id, text, at,
+            received_at, run_id, delivery_id, heard, handled_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
     NEWEST_REPLY = "SELECT MAX(at) FROM replies WHERE gateway = ?";
+    LAST_REPLY = "
+        SELECT MAX(at) FROM replies
+        WHERE gateway = ? AND phone = ? AND channel = ? AND channel <> ''";
     SETTLE_REVIEWS = "
         UPDATE replies SET handled_at = ?2
         WHERE phone IN (SELECT value FROM json_each(?1)) AND heard = 'review'
@@ -558,6 +561,30 @@ statements! {
             WHERE e.run_id = ?1 AND e.heard = 'stop' AND e.phone = p.phone
               AND (e.at < p.at OR e.at = p.at AND e.id < p.id))
         ORDER BY p.at, p.id LIMIT ?2");
+
+    // Events
+    KEEP_EVENT = "
+        INSERT INTO inbox (gateway, event_id, kind, body, received_at, due_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT DO NOTHING";
+    /// One that is from the future by a clock that was set back since is due as well.
+    WAITING_EVENTS = "
+        SELECT event_id, body, received_at FROM inbox
+        WHERE gateway = ?1 AND handled_at IS NULL AND (due_at <= ?2 OR received_at > ?2 + 60000)
+        ORDER BY due_at, event_id LIMIT ?3";
+    EVENTS_LEFT = "
+        SELECT COUNT(*) FROM inbox WHERE gateway = ?1 AND handled_at IS NULL";
+    EVENT_HANDLED = "
+        UPDATE inbox SET handled_at = ?4, note = ?3
+        WHERE gateway = ?1 AND event_id = ?2 AND handled_at IS NULL";
+    PUT_OFF_EVENT = "
+        UPDATE inbox SET due_at = ?3
+        WHERE gateway = ?1 AND event_id = ?2 AND handled_at IS NULL";
+    FORGET_EVENTS = "DELETE FROM inbox WHERE handled_at IS NOT NULL AND handled_at < ?1";
+    /// By the index of messages that have a channel in the place of a line.
+    DELIVERY_OF = "
+        SELECT d.id, r.run FROM deliveries d JOIN runs r ON r.id = d.run_id
+        WHERE d.message_id = ?2 AND d.message_id IS NOT NULL AND d.line >= 'a'
+          AND r.gateway = ?1 ORDER BY d.id LIMIT 1";
 
     // Owners
     ATTEND = "UPDATE owners SET run_id = ?2, worker = ?3 WHERE owner = ?1";
@@ -777,9 +804,11 @@ statements! {
     /// Ends the doubt about an attempt without an answer.
     SETTLE = "
         UPDATE deliveries
-        SET state = ?4, message_id = ?5, chat_id = ?6, detail = ?7, code = NULL, hold = NULL,
+        SET state = ?4, message_id = ?5, chat_id = ?6, detail = ?7, code = NULL,
             sent_at = CASE ?4 WHEN 'sent' THEN begun_at END,
             unanswered_at = CASE ?4 WHEN 'uncertain' THEN unanswered_at END,
+            due_at = COALESCE(?8, due_at), tries = COALESCE(?9, tries),
+            hold = CASE WHEN ?8 IS NOT NULL THEN 'retry' END,
             lease_owner = NULL, lease_until = NULL
         WHERE id = ?1 AND attempt = ?2 AND state = 'sending' AND lease_owner = ?3
         RETURNING run_id";
@@ -846,6 +875,14 @@ statements! {
         DELETE FROM uploads
         WHERE gateway = ? AND attachment_id IN (SELECT value FROM json_each(?))";
 
+    // Contacts
+    CONTACT = "SELECT contact_id FROM contacts WHERE gateway = ? AND phone = ?";
+    KEEP_CONTACT = "
+        INSERT INTO contacts (gateway, phone, contact_id) VALUES (?, ?, ?)
+        ON CONFLICT (gateway, phone) DO UPDATE SET contact_id = excluded.contact_id";
+    FORGET_CONTACT = "DELETE FROM contacts WHERE gateway = ? AND contact_id = ?";
+    WHOSE_CONTACT = "SELECT phone FROM contacts WHERE gateway = ? AND contact_id = ?";
+
     // Schedules
     FIRST_SEEN = "
         INSERT INTO schedules (campaign, since_at) VALUES (?, ?) ON CONFLICT DO NOTHING";
@@ -886,7 +923,7 @@ statements! {
     /// Those that stand where the clock stood, not where it is.
     SET_BACK_PACE = "
         UPDATE pace SET tat_us = tat_us - (?2 - ?1) * 1000
-        WHERE tat_us > (?1 + (?2 - ?1) / 2) * 1000";
+        WHERE tat_us > (?1 + (?2 - ?1) / 2) * 1000 AND subject <> 'account day'";
     /// The gap of a line is never longer for it; which day has had how many stays so.
     SET_BACK_CAPS = "
         UPDATE caps SET last_at = ?1, until_at = NULL WHERE last_at > ?1 AND ?2 > ?1";
@@ -916,7 +953,7 @@ statements! {
         FROM json_each(?) v WHERE deliveries.id = v.value ->> 0 AND state = 'pending'";
     /// The expressions are those of the index.
     RECEIPTS_DUE = "
-        SELECT id, message_id, sent_at FROM deliveries
+        SELECT id, message_id, chat_id, sent_at FROM deliveries
         WHERE run_id = ?1 AND COALESCE(look_at, sent_at + 10000) <= ?2
           AND (state = 'sent' OR state = 'delivered') AND message_id IS NOT NULL
         ORDER BY COALESCE(look_at, sent_at + 10000) LIMIT ?3";

@@ -106,6 +106,7 @@ impl WriteTx for Tx<'_> {
 
     async fn settle(&mut self, owner: &Owner, settle: &Settle) -> Result<Option<i64>, LedgerError> {
         let (message_id, chat_id, why) = settle.verdict.parts();
+        let again = settle.verdict.again();
         Ok(sqlx::query_scalar(sql::SETTLE)
             .bind(settle.id)
             .bind(settle.attempt)
@@ -114,6 +115,8 @@ impl WriteTx for Tx<'_> {
             .bind(message_id)
             .bind(chat_id)
             .bind(why)
+            .bind(again.map(|(due_at, _)| due_at.as_millisecond()))
+            .bind(again.map(|(_, tries)| tries))
             .fetch_optional(&mut **self)
             .await?)
     }

@@ -144,10 +144,12 @@ fn tries_after(tries: u32, what: &DeliveryEvent) -> u32 {
     match what {
         DeliveryEvent::Retried { .. } | DeliveryEvent::Resolved { sent: false } => 0,
         DeliveryEvent::Unprepared { tries: now, .. } => now.unwrap_or(tries),
+        DeliveryEvent::PutBack { tries: now, .. } => *now,
         DeliveryEvent::Held { .. }
         | DeliveryEvent::Skipped { .. }
         | DeliveryEvent::Found { .. }
         | DeliveryEvent::LeftUncertain { .. }
+        | DeliveryEvent::GivenUp { .. }
         | DeliveryEvent::FailedLater { .. }
         | DeliveryEvent::Resolved { sent: true } => tries,
     }
@@ -214,6 +216,18 @@ fn happened(told: &Told<'_>, event: &Event<DeliveryEvent>) -> Scene {
         DeliveryEvent::LeftUncertain { why } => {
             let why = clean(why);
             Scene::new(at, "left_uncertain", format!("Left to a person: {why}."))
+        }
+        DeliveryEvent::GivenUp { why } => {
+            let why = clean(why);
+            Scene::new(at, "given_up", format!("Given up: {why}."))
+        }
+        DeliveryEvent::PutBack { why, due_at, .. } => {
+            let text = format!(
+                "Put back, to be sent {}: {}.",
+                told.moment(*due_at),
+                clean(why)
+            );
+            Scene::new(at, "put_back", text).with("until", instant(*due_at))
         }
         DeliveryEvent::Retried { revise } => {
             let key = if *revise {

@@ -21,6 +21,7 @@ async fn answer(stage: &Stage, person: usize, text: &str) {
         event_id: format!("evt-{person}-{text}"),
         gateway: "chert".to_owned(),
         phone: Address::stored(&phone(person)).unwrap(),
+        channel: None,
         line: LINES[0].to_owned(),
         chat_id: None,
         text: text.to_owned(),

@@ -11,7 +11,7 @@ use proptest::sample::select;
 use sendoff::domain::digest::Digest;
 use sendoff::domain::message::{Media, Message};
 use sendoff::domain::outcome::Outcome;
-use sendoff::gateway::{Gateway, Sought};
+use sendoff::gateway::{AtOnce, Gateway, Sought};
 
 use super::fuzz;
 use super::tokens::damaged;
@@ -98,7 +98,10 @@ async fn ask(replies: &[Reply], question: usize) -> Option<Outcome> {
     let gateway = gateway_of(account(&server.base_url())).unwrap();
     let message: Message = serde_json::from_str(r#"[{"type":"text","value":"Hi"}]"#).unwrap();
     let sought = Sought {
-        chat_id: "ch_1",
+        chat_id: Some("ch_1"),
+        contact_id: None,
+        channel: None,
+        now: "2026-06-10T16:00:00Z".parse().unwrap(),
         message: &message,
         since: "2026-06-10T16:00:00Z".parse().unwrap(),
         others: &HashSet::new(),
@@ -106,7 +109,7 @@ async fn ask(replies: &[Reply], question: usize) -> Option<Outcome> {
     match question {
         0 => Some(gateway.send(&request(&gateway, None)).await),
         1 => gateway.lines().await.err(),
-        2 => gateway.find(&sought).await.err(),
+        2 => gateway.find(&sought, &AtOnce).await.err(),
         _ => gateway.upload(&picture()).await.err(),
     }
 }

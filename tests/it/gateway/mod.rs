@@ -71,6 +71,8 @@ pub(crate) fn request(gateway: &Chert, chat_id: Option<&str>) -> Request {
     gateway.request(&Envelope {
         to: &Address::stored("+12025550143").unwrap(),
         chat_id,
+        contact_id: None,
+        channel: None,
         line: Some(&sendoff::domain::phone::Phone::from_e164("+12025550188").unwrap()),
         message: &message,
         attachments: &BTreeMap::from([(image, "att_7".to_owned())]),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use sendoff::domain::address::Address;
+use sendoff::domain::channel::Channel;
 use sendoff::domain::opt_out::{Heard, Source, Standing};
 use sendoff::ledger::{
     Arrival, Asked, Ledger, Lifted, Lifting, NewReply, NewSuppression, Said, Suppressing,
@@ -139,6 +140,38 @@ pub(super) async fn the_newest_answer_of_a_gateway_is_known(store: &dyn Store) {
     says(&*ledger, 2, "STOP", 10).await;
     assert_eq!(ledger.newest_reply(GATEWAY).await.unwrap(), Some(at(30)));
     assert_eq!(ledger.newest_reply("another").await.unwrap(), None);
+}
+
+pub(super) async fn the_last_answer_over_a_channel_is_known(store: &dyn Store) {
+    let ledger = store.open().await;
+    let over = |channel, ms| NewReply {
+        channel,
+        ..reply(1, "hello", ms)
+    };
+    let whatsapp = Some(Channel::Whatsapp);
+    for said in [over(whatsapp, 50), over(whatsapp, 20), over(None, 90)] {
+        ledger.keep_reply(&said, at(100)).await.unwrap();
+    }
+    let by_sms = over(Some(Channel::Sms), 70);
+    ledger.keep_reply(&by_sms, at(100)).await.unwrap();
+    let last = async |gateway, channel, person| {
+        let person = phone(person);
+        let last = ledger.last_reply(gateway, channel, &person).await;
+        last.unwrap()
+    };
+    let newest = last(GATEWAY, Channel::Whatsapp, 1).await;
+    assert_eq!(newest, Some(at(50)), "in whatever order they came");
+    assert_eq!(last(GATEWAY, Channel::Sms, 1).await, Some(at(70)));
+    assert_eq!(last(GATEWAY, Channel::Instagram, 1).await, None);
+    assert_eq!(last(GATEWAY, Channel::Whatsapp, 2).await, None);
+    assert_eq!(last("another", Channel::Whatsapp, 1).await, None);
+    let unclear = NewReply {
+        channel: whatsapp,
+        ..reply(3, "please stop texting me", 80)
+    };
+    ledger.keep_reply(&unclear, at(100)).await.unwrap();
+    let waiting = ledger.to_review(None, 5).await.unwrap();
+    assert_eq!(waiting[0].channel, whatsapp);
 }
 
 pub(super) async fn an_import_only_adds(store: &dyn Store) {

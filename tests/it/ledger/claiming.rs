@@ -215,7 +215,7 @@ pub(super) async fn the_next_look_is_when_something_can_be_had(store: &dyn Store
     assert_eq!(next_at(500, 9).await, Some(at(LEASE_MS)), "leases end");
     let paced = ClaimRequest {
         limits: Limits {
-            account: Some(limit("6/m", 1)),
+            account: limit("6/m", 1).into(),
             ..Limits::default()
         },
         ..bench.ask(&bench.me, LEASE_MS, 9)

@@ -13,7 +13,7 @@ use sendoff::domain::receipt::Receipt;
 use sendoff::engine::clock::Clock;
 use sendoff::engine::limiter::Guard;
 use sendoff::engine::receipts::{Looker, Seen};
-use sendoff::gateway::{Envelope, Gateway, Line, Replies, Request, Sought};
+use sendoff::gateway::{Asked, Envelope, Gateway, Line, Replies, Request, Sighting, Sought, Turns};
 
 use super::bench::{Bench, LINE_A, at, failure, limit, rows, sent};
 use super::proving::assert_proved;
@@ -57,16 +57,20 @@ impl Gateway for Scripted {
         unreachable!("nothing is sent")
     }
 
-    async fn state(&self, _: &str) -> Result<Receipt, Outcome> {
+    async fn state(&self, _: &Asked<'_>, _: &dyn Turns) -> Result<Receipt, Outcome> {
         let next = self.0.lock().unwrap().pop_front();
         next.expect("asked once for each message")
     }
 
-    async fn find(&self, _: &Sought<'_>) -> Result<Option<String>, Outcome> {
+    async fn find(&self, _: &Sought<'_>, _: &dyn Turns) -> Result<Sighting, Outcome> {
         unreachable!("nothing is in doubt")
     }
 
-    async fn replies(&self, _: Option<Timestamp>) -> Result<Option<Replies>, Outcome> {
+    async fn replies(
+        &self,
+        _: Option<Timestamp>,
+        _: &dyn Turns,
+    ) -> Result<Option<Replies>, Outcome> {
         Ok(None)
     }
 
@@ -152,18 +156,18 @@ pub(super) async fn looks_keep_the_accounts_rate_in_the_ledger(store: &dyn Store
     let bench = all_sent(store, 3).await;
     let account = limit("50/s", 3);
     let answers = vec![Ok(Receipt::UnderWay); 3];
-    let seen = look(&bench, answers, Guard::of(Some(account))).await;
+    let seen = look(&bench, answers, Guard::of(account.into())).await;
     assert_eq!(seen.looked, 3);
     // Whoever sends now finds the burst used up by the looks.
     let mut request = bench.ask(&bench.me, NOW, 1);
-    request.limits.account = Some(account);
+    request.limits.account = account.into();
     let looked = sendoff::ledger::LookRequest {
         run: &bench.run,
         now: at(NOW),
         due_by: at(NOW),
         jitter: 0,
         most: 9,
-        account: Some(account),
+        account: account.into(),
     };
     let none = bench.ledger.looks(&looked).await.unwrap();
     assert_eq!(none.due, []);

@@ -311,10 +311,7 @@ impl Walker {
 
     /// The doubt about an attempt ends: found in its chat, or left to a person.
     async fn settle(&mut self, (n, claim): (usize, Claim), verdict: Verdict) {
-        let to = match &verdict {
-            Verdict::Found { .. } => DeliveryState::Sent,
-            Verdict::Uncertain { .. } => DeliveryState::Uncertain,
-        };
+        let to = verdict.state();
         let write = Write::Settle(Box::new(settle_of(&claim, self.now_ms, verdict)));
         let written = self.bench.write_as(&self.name(n), write).await;
         let row = self.rows.get_mut(&claim.id).unwrap();

@@ -33,6 +33,7 @@ pub(super) fn reply(person: u32, text: &str, ms: i64) -> NewReply {
         event_id: format!("evt-{person}-{ms}-{text}"),
         gateway: GATEWAY.to_owned(),
         phone: phone(person),
+        channel: None,
         line: LINE_A.to_owned(),
         chat_id: Some(format!("ch-{person}")),
         text: text.to_owned(),

@@ -94,7 +94,7 @@ async fn follow(store: &dyn Store, n: u32, walk: &Walk) {
     bench.run.gateway = format!("account-{n}");
     let of = |pair: Option<(u32, u32)>| pair.map(|(n, burst)| limit(&format!("{n}/s"), burst));
     let limits = Limits {
-        account: of(walk.account),
+        account: of(walk.account).into(),
         run: of(walk.run),
         line: of(walk.line),
         ..Limits::default()
@@ -122,7 +122,7 @@ async fn follow(store: &dyn Store, n: u32, walk: &Walk) {
         claims.extend(claimed);
     }
     let slots: Vec<i64> = claims.iter().map(|claim| claim.slot_us).collect();
-    keeps(limits.account, &slots);
+    keeps(limits.account.rate, &slots);
     keeps(limits.run, &slots);
     let mut by_line: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     for claim in &claims {
@@ -137,7 +137,7 @@ pub(super) async fn no_slot_lies_past_the_horizon(store: &dyn Store) {
     let bench = Bench::with(store, super::bench::rows(1..=50, LINE_A)).await;
     let request = ClaimRequest {
         limits: Limits {
-            account: Some(limit("10/s", 2)),
+            account: limit("10/s", 2).into(),
             ..Limits::default()
         },
         ..bench.ask(&bench.me, 0, 50)
@@ -177,7 +177,7 @@ pub(super) async fn one_that_always_asks_first_leaves_slots_to_another(store: &d
         let now_ms = ask_ms[who];
         let request = ClaimRequest {
             limits: Limits {
-                account: Some(limit("10/s", 1)),
+                account: limit("10/s", 1).into(),
                 ..Limits::default()
             },
             sated: last_us[who] > micros(now_ms),

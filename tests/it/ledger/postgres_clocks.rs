@@ -142,7 +142,7 @@ async fn machines_with_wrong_clocks_keep_one_rate() {
     let slow = Machine::new(&database, -7, HEARTBEAT).await;
     let run = fast.freeze(40).await;
     let limits = Limits {
-        account: Some(limit("10/s", 1)),
+        account: limit("10/s", 1).into(),
         ..Limits::default()
     };
     let mut slots = Vec::new();

@@ -26,7 +26,7 @@ async fn looks(bench: &Bench, now_ms: i64, most: u32, account: Option<Limit>) ->
         due_by: at(now_ms),
         jitter: 7,
         most,
-        account,
+        account: account.into(),
     };
     bench.ledger.looks(&request).await.unwrap()
 }
@@ -152,7 +152,7 @@ pub(super) async fn looks_take_only_slots_that_messages_leave_free(store: &dyn S
     let account = limit("10/s", 1);
     let mut request = bench.ask(&bench.me, LATER, 100);
     request.limits = Limits {
-        account: Some(account),
+        account: account.into(),
         ..Limits::default()
     };
     let claimed = bench.claim(&request).await.claims;
@@ -171,7 +171,7 @@ pub(super) async fn looks_take_only_slots_that_messages_leave_free(store: &dyn S
     assert_eq!(one.due.len() + other.due.len(), 1);
     // And a message that comes now waits for its interval, as after a message.
     let mut request = bench.ask(&bench.me, free_at, 1);
-    request.limits.account = Some(account);
+    request.limits.account = account.into();
     let claimed = bench.claim(&request).await.claims;
     assert_eq!(claimed[0].slot_us, at(free_at + 100).as_microsecond());
 }

@@ -136,7 +136,7 @@ pub(super) async fn slots_go_back_with_the_clock(store: &dyn Store) {
     assert_eq!(bench.ledger.take_place().await.unwrap(), None);
     let ask = |now_ms| ClaimRequest {
         limits: Limits {
-            account: Some(limit("10/s", 5)),
+            account: limit("10/s", 5).into(),
             run: Some(limit("10/s", 1)),
             line: Some(limit("10/s", 1)),
             ..Limits::default()

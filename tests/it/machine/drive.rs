@@ -23,7 +23,7 @@ use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, disp
 use sendoff::engine::ears::Ears;
 use sendoff::engine::limiter::Guard;
 use sendoff::engine::tally::Tally;
-use sendoff::gateway::{Envelope, Gateway, Line, Replies, Request, Sought};
+use sendoff::gateway::{Asked, Envelope, Gateway, Line, Replies, Request, Sighting, Sought, Turns};
 use sendoff::ledger::postgres::PostgresLedger;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
 use sendoff::ledger::{Ledger, Limits, Owner, RunRecord, Worker};
@@ -128,15 +128,21 @@ impl Gateway for Scripted {
         unreachable!("no message names a file")
     }
 
-    async fn state(&self, _: &str) -> Result<Receipt, Outcome> {
+    async fn state(&self, _: &Asked<'_>, _: &dyn Turns) -> Result<Receipt, Outcome> {
         Ok(Receipt::UnderWay)
     }
 
-    async fn find(&self, _: &Sought<'_>) -> Result<Option<String>, Outcome> {
-        Ok(None)
+    async fn find(&self, _: &Sought<'_>, _: &dyn Turns) -> Result<Sighting, Outcome> {
+        Ok(Sighting::Unclear {
+            why: "nobody looks",
+        })
     }
 
-    async fn replies(&self, _since: Option<Timestamp>) -> Result<Option<Replies>, Outcome> {
+    async fn replies(
+        &self,
+        _since: Option<Timestamp>,
+        _: &dyn Turns,
+    ) -> Result<Option<Replies>, Outcome> {
         Ok(None)
     }
 
@@ -229,10 +235,10 @@ impl Drive {
             clock,
             run,
             limits: Limits {
-                account: Some(limit),
+                account: limit.into(),
                 ..Limits::default()
             },
-            guard: Guard::of(Some(limit)),
+            guard: Guard::of(limit.into()),
             ears: Ears::default(),
             tally: Arc::new(Tally::new(counts)),
         };

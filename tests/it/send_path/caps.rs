@@ -153,7 +153,7 @@ impl World {
             clock: self.clock.clone(),
             run: run.clone(),
             limits: limits.clone(),
-            guard: Guard::of(None),
+            guard: Guard::default(),
             ears: Ears::default(),
             tally: Arc::new(Tally::default()),
         };

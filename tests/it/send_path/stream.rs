@@ -19,7 +19,9 @@ use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, disp
 use sendoff::engine::ears::Ears;
 use sendoff::engine::limiter::Guard;
 use sendoff::engine::tally::Tally;
-use sendoff::gateway::{Envelope, Gateway, Line, Replies, Reply, Request, Sought, Telling, Told};
+use sendoff::gateway::{
+    Asked, Envelope, Gateway, Line, Replies, Reply, Request, Sighting, Sought, Telling, Told, Turns,
+};
 use sendoff::ledger::postgres::PostgresLedger;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
 use sendoff::ledger::{DeliveryRecord, Ledger, Limits, Owner, RunRecord, Worker};
@@ -101,19 +103,25 @@ impl Gateway for Mouth {
         unreachable!("no message names a file")
     }
 
-    async fn state(&self, _: &str) -> Result<Receipt, Outcome> {
+    async fn state(&self, _: &Asked<'_>, _: &dyn Turns) -> Result<Receipt, Outcome> {
         Ok(Receipt::UnderWay)
     }
 
-    async fn find(&self, _: &Sought<'_>) -> Result<Option<String>, Outcome> {
-        Ok(None)
+    async fn find(&self, _: &Sought<'_>, _: &dyn Turns) -> Result<Sighting, Outcome> {
+        Ok(Sighting::Unclear {
+            why: "nobody looks",
+        })
     }
 
     async fn lines(&self) -> Result<Vec<Line>, Outcome> {
         Ok(Vec::new())
     }
 
-    async fn replies(&self, _: Option<Timestamp>) -> Result<Option<Replies>, Outcome> {
+    async fn replies(
+        &self,
+        _: Option<Timestamp>,
+        _: &dyn Turns,
+    ) -> Result<Option<Replies>, Outcome> {
         *self.looks.lock().unwrap() += 1;
         let replies = self.log.lock().unwrap().clone();
         Ok(Some(Replies {
@@ -140,6 +148,7 @@ fn says(event: &str, person: usize, text: &str, at: Timestamp) -> Reply {
     Reply {
         event_id: event.to_owned(),
         phone: Address::stored(&phone(person)).unwrap(),
+        channel: None,
         line: LINES[0].to_owned(),
         chat_id: None,
         text: text.to_owned(),

@@ -65,7 +65,7 @@ async fn full() -> (SqliteFile, Bench) {
         .claim(
             &ClaimRequest {
                 limits: Limits {
-                    account: Some(limit("10/s", 2)),
+                    account: limit("10/s", 2).into(),
                     run: Some(limit("5/s", 1)),
                     line: Some(limit("5/s", 1)),
                     ..Limits::default()
@@ -123,10 +123,14 @@ async fn alter(connection: &mut SqliteConnection) {
         "INSERT INTO suppression_events VALUES
              (9, '+12025550107', '', 'suppressed', 'reply', 'said STOP', 7000, 7001, 1, 'e1')",
         "INSERT INTO replies VALUES
-             (5, 'chert', 'e1', '+12025550107', '+12005550105', 'c1', 'STOP', 7000, 7001, 1, 1,
+             (5, 'chert', 'e1', '+12025550107', '', '+12005550105', 'c1', 'STOP', 7000, 7001, 1, 1,
               'stop', 7001),
-             (8, 'chert', 'e2', '+12025550108', '', NULL, 'leave me ' || char(8364), 7000, 7001,
+             (8, 'chert', 'e2', '+12025550108', 'sms', '', NULL, 'leave me ' || char(8364), 7000, 7001,
               NULL, NULL, 'review', NULL)",
+        "INSERT INTO inbox VALUES
+             ('whatsapp', 'evt_1', 'message.read', '{\"id\":\"evt_1\"}', 7000, 7000, 7001, 'done'),
+             ('whatsapp', 'evt_2', 'message.received', '{\"a\":\"' || char(8364) || '\"}', 7000,
+              9000, NULL, NULL)",
     ] {
         let done = sqlx::query(statement).execute(&mut *connection).await;
         done.unwrap();
@@ -148,7 +152,7 @@ async fn differences(one: &Path, two: &Path) -> Vec<String> {
     .fetch_all(&mut connection)
     .await
     .unwrap();
-    assert_eq!(tables.len(), 19, "{tables:?}");
+    assert_eq!(tables.len(), 20, "{tables:?}");
     let mut found = Vec::new();
     for table in tables {
         // When a wait was asked for is not known on PostgreSQL.

@@ -1,0 +1,208 @@
+//! What people answered, out of the conversations: for accounts that no webhook reaches (huechat
+//! §9.1, §7.3). Conversations come by their newest message, so those in which nothing was said
+//! since are not read.
+
+use std::collections::HashSet;
+
+use std::sync::atomic::Ordering;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::super::{Replies, Reply, Turns};
+use super::pages::Pages;
+use super::{HueChat, answer, body};
+use crate::domain::address::Address;
+use crate::domain::channel::{Channel, REPLY_WINDOW};
+use crate::domain::email::Email;
+use crate::domain::outcome::{Failure, Outcome};
+use crate::domain::phone::Phone;
+
+/// Where lists do not end: so many pages are read, and then it is an error.
+const MOST_PAGES: usize = 250;
+/// What was said so long before the last reading began is read again.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(2);
+/// The longest text that is kept.
+const MAX_TEXT: usize = 20_000;
+
+impl HueChat {
+    pub(super) async fn read_replies(
+        &self,
+        since: Option<Timestamp>,
+        turns: &dyn Turns,
+    ) -> Result<Replies, Outcome> {
+        let begun = self.now();
+        let since = self.read_from(since, begun);
+        let mut all = Replies::default();
+        let mut seen = HashSet::new();
+        let query = vec![
+            ("status", "all".to_owned()),
+            ("sort", "last_message_at:desc".to_owned()),
+        ];
+        let mut pages = Pages::of(self, body::CONVERSATIONS.to_owned(), query);
+        for _ in 0..MOST_PAGES {
+            let rows = pages.next(turns).await.map_err(answer::of_the_account)?;
+            let rows = rows.unwrap_or_default();
+            let newer = |row: &&Value| !is_older(row, "last_message_at", since);
+            let ends = rows.is_empty() || !rows.iter().all(|row| newer(&row));
+            for row in rows.iter().filter(newer).filter(|row| has_news(row)) {
+                let Some(id) = answer::usable(text(row, "id")) else {
+                    all.unreadable += 1;
+                    continue;
+                };
+                if seen.insert(id.clone()) {
+                    self.answers_in(row, &id, since, (turns, &mut all)).await?;
+                }
+            }
+            if ends {
+                self.has_read(begun);
+                all.replies.sort_by_key(|reply| reply.at);
+                return Ok(all);
+            }
+        }
+        Err(endless())
+    }
+
+    /// From when on conversations are read, in the provider's time: from where the last reading
+    /// began, less what clocks and lists may be late by; the first time from a day ago, since
+    /// nothing older opens a window, and a list of everything costs a request for every hundred
+    /// people.
+    fn read_from(&self, since: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let read = self.read_ms.load(Ordering::Relaxed);
+        let read = Timestamp::from_millisecond(read).ok().filter(|_| read > 0);
+        let read = read.map(|read| less(read, OVERLAP + self.behind()));
+        let first = less(now, REPLY_WINDOW + OVERLAP);
+        Some(since.max(read).unwrap_or(first))
+    }
+
+    fn has_read(&self, begun: Timestamp) {
+        self.read_ms
+            .fetch_max(begun.as_millisecond(), Ordering::Relaxed);
+    }
+
+    /// What the person said in one conversation.
+    async fn answers_in(
+        &self,
+        conversation: &Value,
+        id: &str,
+        since: Option<Timestamp>,
+        (turns, all): (&dyn Turns, &mut Replies),
+    ) -> Result<(), Outcome> {
+        let mut pages = Pages::of(self, body::messages_of(id), Vec::new());
+        let mut from = None;
+        for _ in 0..MOST_PAGES {
+            let rows = pages.next(turns).await.map_err(answer::of_the_account)?;
+            let Some(rows) = rows else {
+                return Ok(());
+            };
+            for row in &rows {
+                if is_older(row, "sent_at", since) {
+                    return Ok(());
+                }
+                if text(row, "sent_by").as_deref() != Some("contact") {
+                    continue;
+                }
+                if from.is_none() {
+                    from = self.person(conversation, turns).await?;
+                }
+                let channel = text(conversation, "channel");
+                let channel = channel.as_deref().and_then(Channel::parse);
+                match from
+                    .as_ref()
+                    .and_then(|from| reply(row, from, (id, channel)))
+                {
+                    Some(reply) if reply.text.is_empty() => {}
+                    Some(reply) => all.replies.push(reply),
+                    None => all.unreadable += 1,
+                }
+            }
+        }
+        Err(endless())
+    }
+
+    /// Whom a conversation is with. A list shows a phone at most; an e-mail address has to be
+    /// looked up.
+    async fn person(
+        &self,
+        conversation: &Value,
+        turns: &dyn Turns,
+    ) -> Result<Option<Address>, Outcome> {
+        let is_mail = text(conversation, "channel").as_deref() == Some("email");
+        if let Some(contact) = conversation.get("contact")
+            && let Some(address) = address(contact, is_mail)
+        {
+            return Ok(Some(address));
+        }
+        let Some(id) = answer::usable(text(conversation, "contact_id")) else {
+            return Ok(None);
+        };
+        turns.next().await?;
+        match self.get(&body::contact(&id), &[]).await {
+            Ok(answer) => {
+                let contact: Option<Value> = serde_json::from_slice(&answer.body).ok();
+                Ok(contact.and_then(|contact| address(&contact, is_mail)))
+            }
+            // Whoever was taken out meanwhile can be written to no more.
+            Err(Outcome::Permanent { .. }) => Ok(None),
+            Err(outcome) => Err(outcome),
+        }
+    }
+}
+
+fn address(contact: &Value, is_mail: bool) -> Option<Address> {
+    if is_mail {
+        Email::parse(&text(contact, "email")?).ok().map(Into::into)
+    } else {
+        let phone = text(contact, "phone")?;
+        Phone::from_e164(&phone).ok().map(Into::into)
+    }
+}
+
+fn text(row: &Value, name: &str) -> Option<String> {
+    row.get(name)?.as_str().map(str::to_owned)
+}
+
+fn is_older(row: &Value, name: &str, since: Option<Timestamp>) -> bool {
+    let at = text(row, name).and_then(|at| at.parse::<Timestamp>().ok());
+    at.zip(since).is_some_and(|(at, since)| at < since)
+}
+
+/// A message of a contact. It is known by its own id, whether an event tells of it or a list.
+fn reply(
+    row: &Value,
+    from: &Address,
+    (conversation_id, channel): (&str, Option<Channel>),
+) -> Option<Reply> {
+    let words = text(row, "content").unwrap_or_default();
+    Some(Reply {
+        event_id: answer::usable(text(row, "id"))?,
+        phone: from.clone(),
+        line: String::new(),
+        channel,
+        chat_id: Some(conversation_id.to_owned()),
+        text: words.trim().chars().take(MAX_TEXT).collect(),
+        at: text(row, "sent_at")?.parse().ok()?,
+    })
+}
+
+/// A conversation in which nothing is unread has no news, or somebody at the account has read
+/// them: it is not worth a request of its own, as every message of a campaign makes a conversation
+/// newer.
+fn has_news(row: &Value) -> bool {
+    row.get("unread_count").and_then(Value::as_u64) != Some(0)
+}
+
+fn less(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_sub(by).unwrap_or(Timestamp::MIN)
+}
+
+fn endless() -> Outcome {
+    Outcome::Retry {
+        after: None,
+        scope: crate::domain::outcome::Scope::Recipient,
+        failure: Failure {
+            text: "the provider's list of conversations does not end".to_owned(),
+            ..Failure::default()
+        },
+    }
+}
