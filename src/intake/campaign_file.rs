@@ -4,6 +4,7 @@
 mod limits;
 mod recipients;
 mod timing;
+mod way;
 
 pub(super) use limits::burst;
 
@@ -19,12 +20,12 @@ use super::paths;
 use super::settings_file::Settings;
 use super::yaml::{Fields, Kind, Node, Places, Reader, Source, items, parse, to_json};
 use crate::domain::account::Account;
-use crate::domain::campaign::{Campaign, FrozenFile, OnUncertain, Recipients, Terms};
-use crate::domain::phone::Phone;
+use crate::domain::campaign::{Campaign, FrozenFile, Recipients, Terms};
 use crate::domain::problem::{Place, Problem, Problems, nearest};
 use crate::domain::run::is_campaign_name;
 use crate::domain::schedule::Schedule;
 use crate::domain::window::{Window, WindowZone};
+use way::Way;
 
 /// A campaign that is right in itself, and where its file says what.
 #[derive(Debug, Clone)]
@@ -47,10 +48,10 @@ impl CampaignFile {
         (message, self.pointed(found, "message"))
     }
 
-    /// The account of the campaign's gateway.
+    /// The account of the campaign's gateway, which is of the kind that the campaign is for.
     pub fn account<'s>(&self, settings: &'s Settings) -> Result<&'s Account, Problems> {
         let name = &self.campaign.gateway;
-        settings.gateways.get(name).ok_or_else(|| {
+        let account = settings.gateways.get(name).ok_or_else(|| {
             let known = || settings.gateways.keys().map(String::as_str);
             let help = match nearest(name, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -67,8 +68,31 @@ impl CampaignFile {
                 .at(self.places.place_or_around("gateway"))
                 .label("unknown gateway")
                 .help(help)
-                .into()
-        })
+        })?;
+        match (account, self.campaign.terms.channel) {
+            (Account::Chert(_), None) | (Account::HueChat(_), Some(_)) => Ok(account),
+            (Account::HueChat(_), None) => Err(Problem::error(format!(
+                "the gateway '{name}' is a HueChat account, and the campaign names no channel"
+            ))
+            .at(self.places.place_or_around("gateway"))
+            .label("sends by several channels")
+            .help(
+                "write `channel: whatsapp` (or sms, email, instagram) in the place of `from`; or \
+                 name a gateway of `kind: chert`",
+            )
+            .into()),
+            (Account::Chert(_), Some(channel)) => Err(Problem::error(format!(
+                "the gateway '{name}' is a Chert account, which does not send by {}",
+                channel.in_words()
+            ))
+            .at(self.places.place_or_around("channel"))
+            .label("no channel of this gateway")
+            .help(
+                "name a gateway of `kind: huechat`; or remove `channel` and write the lines to \
+                 send from, `from: [\"+15555550100\"]`",
+            )
+            .into()),
+        }
     }
 
     /// The problems, those without a place put at the field at `path`.
@@ -149,7 +173,7 @@ fn campaign(reader: &Reader, root: &Node, path: &Path) -> Option<Campaign> {
         .require(reader, "gateway", "gateway: chert")
         .and_then(|node| reader.text(node, "the name of a gateway"))
         .map(str::to_owned);
-    let lines = lines(reader, &mut fields);
+    let way = way::read(reader, &mut fields);
     let recipients = fields
         .require(reader, "recipients", "recipients: { csv: people.csv }")
         .and_then(|node| recipients::read(reader, node, path));
@@ -164,17 +188,14 @@ fn campaign(reader: &Reader, root: &Node, path: &Path) -> Option<Campaign> {
     let schedule = fields
         .get(reader, "schedule")
         .and_then(|node| timing::schedule(reader, node));
-    let terms = terms(reader, &mut fields, lines, schedule.as_ref());
+    let terms = terms(reader, &mut fields, way, schedule.as_ref());
+    let reached = (terms.channel, terms.window.as_ref());
+    way::clocks(reader, &fields, reached, recipients.as_ref());
     let suppress = suppress(reader, &mut fields, path);
     fields.unsupported(
         reader,
         "guard",
         "remove it, and watch the run: `sendoff pause RUN` stops it",
-    );
-    fields.unsupported(
-        reader,
-        "channel",
-        "remove it; this version sends through Chert, with the lines in `from`",
     );
     fields.refuse(reader, "to", to);
     fields.finish(reader);
@@ -248,50 +269,6 @@ fn valid_name(text: &str) -> String {
     name.trim_end_matches('-').to_owned()
 }
 
-/// The sender lines. A Chert campaign needs at least one.
-fn lines(reader: &Reader, fields: &mut Fields<'_>) -> Vec<Phone> {
-    const EXAMPLE: &str = "from: [\"+15555550100\"]";
-    let node = if fields.has("channel") {
-        fields.get(reader, "from")
-    } else {
-        fields.require(reader, "from", EXAMPLE)
-    };
-    let Some(node) = node else {
-        return Vec::new();
-    };
-    let items = items(node);
-    if items.is_empty() && node.kind != Kind::Broken {
-        reader.report(
-            &node.range,
-            Problem::error("'from' names no line to send from")
-                .label("empty")
-                .help(format!("write a line of your account, such as `{EXAMPLE}`")),
-        );
-    }
-    let mut lines = Vec::new();
-    for item in items {
-        let Some(text) = reader.text(item, "a phone number") else {
-            continue;
-        };
-        match Phone::from_e164(text) {
-            Ok(line) if lines.contains(&line) => reader.report(
-                &item.range,
-                Problem::error("this line is named twice")
-                    .label("already in the list")
-                    .help("remove one; each line takes an equal share of the recipients"),
-            ),
-            Ok(line) => lines.push(line),
-            Err(error) => reader.report(
-                &item.range,
-                Problem::error(error.to_string())
-                    .label("not a line in international form")
-                    .help("write `+`, the country code and the number without spaces, in quotes"),
-            ),
-        }
-    }
-    lines
-}
-
 /// Bytes of all values in `vars`: what a template may make of them, it may as well be given.
 const MAX_VARS: usize = 64 * 1024;
 /// Names that templates already use for something else.
@@ -334,28 +311,23 @@ fn vars(reader: &Reader, node: &Node) -> BTreeMap<String, serde_json::Value> {
     vars
 }
 
-fn terms(
-    reader: &Reader,
-    fields: &mut Fields<'_>,
-    lines: Vec<Phone>,
-    schedule: Option<&Schedule>,
-) -> Terms {
+fn terms(reader: &Reader, fields: &mut Fields<'_>, way: Way, schedule: Option<&Schedule>) -> Terms {
     let mut get = |name| fields.get(reader, name);
     let window = get("window").and_then(|node| timing::window(reader, node));
     let expires = get("expires").and_then(|node| reader.duration(node));
-    let pace = get("pace").map(|node| limits::pace(reader, node));
+    let pace = get("pace").map(|node| limits::pace(reader, node, way.channel));
     let retry = get("retry").map(|node| limits::retry(reader, node));
     let (pace, per_day) = pace.unwrap_or_default();
     let day = schedule.map_or_else(|| day_of(window.as_ref()), |one| one.timezone.clone());
     Terms {
-        lines,
+        lines: way.lines,
         pace,
         retry: retry.unwrap_or_default(),
         window,
         expires,
         cap: per_day.on(day),
-        channel: None,
-        on_uncertain: OnUncertain::default(),
+        channel: way.channel,
+        on_uncertain: way.on_uncertain,
     }
 }
 

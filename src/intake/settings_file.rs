@@ -3,6 +3,7 @@
 //! environment.
 
 mod account;
+mod huechat;
 mod secret;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::SignedDuration;
 
-use super::{Node, Reader, secret};
+use super::{Node, Reader, huechat, secret};
 use crate::domain::account::{
     Account, CHERT_BASE_URL, ChertAccount, ChertAuth, DEFAULT_RETENTION, DEFAULT_TIMEOUT,
 };
@@ -36,21 +36,13 @@ pub(super) fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Account>
         })?;
     match kind {
         AccountKind::Chert => chert(reader, fields, path).map(Account::Chert),
-        AccountKind::HueChat => {
-            reader.report(
-                &fields.key("kind"),
-                Problem::error("this version does not support gateways of `kind: huechat` yet")
-                    .label("cannot be used")
-                    .help("remove the gateway, or send through `kind: chert`"),
-            );
-            None
-        }
+        AccountKind::HueChat => huechat::read(reader, fields, path).map(Account::HueChat),
     }
 }
 
 fn chert(reader: &Reader, mut fields: Fields<'_>, path: &Path) -> Option<ChertAccount> {
     let base_url = match fields.get(reader, "base_url") {
-        Some(node) => base_url(reader, node),
+        Some(node) => base_url(reader, node, API),
         None => Some(CHERT_BASE_URL.to_owned()),
     };
     let auth = fields
@@ -72,9 +64,9 @@ fn chert(reader: &Reader, mut fields: Fields<'_>, path: &Path) -> Option<ChertAc
         .require(
             reader,
             "signing_secret",
-            "signing_secret: { env: CHERT_SIGNING_SECRET }",
+            &format!("signing_secret: {SECRET}"),
         )
-        .and_then(|node| secret::read(reader, node, path));
+        .and_then(|node| secret::read(reader, node, path, SECRET));
     let rate = fields
         .get(reader, "rate")
         .and_then(|node| reader.rate(node));
@@ -153,31 +145,58 @@ fn is_none(node: &Node) -> bool {
     matches!(&node.kind, super::Kind::Scalar(scalar) if scalar.text == "none")
 }
 
+/// Whether an address is of this machine alone.
+pub(super) fn is_local(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    matches!(host(rest), "127.0.0.1" | "localhost" | "[::1]")
+}
+
+/// The name of the host at the beginning of a text, without its port.
+fn host(rest: &str) -> &str {
+    let host = rest.split('/').next().unwrap_or_default();
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+/// What every address of a provider's API has in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Api {
+    /// Whose it is.
+    pub(super) of: &'static str,
+    pub(super) end: &'static str,
+    pub(super) usual: &'static str,
+}
+
+const API: Api = Api {
+    of: "Chert's",
+    end: "/api/v1",
+    usual: CHERT_BASE_URL,
+};
+const SECRET: &str = "{ env: CHERT_SIGNING_SECRET }";
+
 /// An address below which the API's paths begin; the slash at its end does not matter.
-fn base_url(reader: &Reader, node: &Node) -> Option<String> {
+pub(super) fn base_url(reader: &Reader, node: &Node, api: Api) -> Option<String> {
     let text = reader.text(node, "a web address")?.trim();
     let url = text.trim_end_matches('/');
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let host = rest.split('/').next().unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let local = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
-    let problem = if !matches!(scheme, "http" | "https") || name.is_empty() {
+    let problem = if !matches!(scheme, "http" | "https") || host(rest).is_empty() {
         Problem::error("a gateway's address begins with https://").label("not such an address")
     } else if url.contains(['@', '?', '#']) || url.contains(char::is_whitespace) {
         Problem::error("a gateway's address has no user, query or space in it")
             .label("more than an address")
-    } else if scheme == "http" && !local {
+    } else if scheme == "http" && !is_local(url) {
         Problem::error("requests carry your credentials and must be encrypted")
             .label("http:// only reaches a sandbox on this machine")
-    } else if url.ends_with("/api/v1") {
+    } else if url.ends_with(api.end) {
         return Some(url.to_owned());
     } else {
-        Problem::error("the address of Chert's API ends in /api/v1").label("does not")
+        Problem::error(format!("the address of {} API ends in {}", api.of, api.end))
+            .label("does not")
     };
     reader.report(
         &node.range,
         problem.help(format!(
-            "write `base_url: {CHERT_BASE_URL}`, or remove the line"
+            "write `base_url: {}`, or remove the line",
+            api.usual
         )),
     );
     None

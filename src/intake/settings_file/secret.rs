@@ -70,8 +70,12 @@ fn harmless(path: &[&str], text: &str) -> bool {
             _,
             "rate" | "burst" | "timeout" | "idempotency_retention" | "first_touch",
         ] => text.len() <= 12,
-        ["gateways", _, "signing_secret" | "api_key", "env"] => is_variable(text),
-        ["gateways", _, "signing_secret" | "api_key", "file"] => true,
+        ["gateways", _, "signing_secret" | "api_key", "env"]
+        | ["gateways", _, "webhook", "secret", "env"] => is_variable(text),
+        ["gateways", _, "signing_secret" | "api_key", "file"]
+        | ["gateways", _, "webhook", "secret", "file"] => true,
+        ["gateways", _, "plan", _] | ["gateways", _, "webhook", "prefix"] => text.len() <= 12,
+        ["gateways", _, "webhook", "header" | "algorithm" | "signed"] => text.len() < 24,
         _ => false,
     }
 }
@@ -84,10 +88,10 @@ fn is_variable(text: &str) -> bool {
         && (1..=128).contains(&text.len())
 }
 
-/// `{ env: NAME }` or `{ file: path }`.
-pub(super) fn read(reader: &Reader, node: &Node, path: &Path) -> Option<SecretSource> {
-    const WHERE: &str = "write `{ env: CHERT_SIGNING_SECRET }` for an environment variable, \
-                         or `{ file: path }` for a file";
+/// `{ env: NAME }` or `{ file: path }`; `usual` is how it reads as a rule.
+pub(super) fn read(reader: &Reader, node: &Node, path: &Path, usual: &str) -> Option<SecretSource> {
+    let place =
+        format!("write `{usual}` for an environment variable, or `{{ file: path }}` for a file");
     match &node.kind {
         Kind::Broken => return None,
         Kind::Scalar(_) | Kind::List(_) => {
@@ -96,7 +100,7 @@ pub(super) fn read(reader: &Reader, node: &Node, path: &Path) -> Option<SecretSo
                 Problem::error("a secret must not stand in the settings file")
                     .label("not shown")
                     .help(format!(
-                        "{WHERE}; if this file was shared, have the secret changed"
+                        "{place}; if this file was shared, have the secret changed"
                     )),
             );
             return None;
@@ -107,7 +111,7 @@ pub(super) fn read(reader: &Reader, node: &Node, path: &Path) -> Option<SecretSo
     let env = fields.get(reader, "env");
     let file = fields.get(reader, "file");
     let found = match (env, file) {
-        (Some(node), None) => variable(reader, node),
+        (Some(node), None) => variable(reader, node, usual),
         (None, Some(node)) => reader
             .text(node, "the path of a file")
             .map(|named| SecretSource::File(paths::beside(path, named))),
@@ -117,7 +121,7 @@ pub(super) fn read(reader: &Reader, node: &Node, path: &Path) -> Option<SecretSo
                 fields.range(),
                 Problem::error("a secret is kept in one place: 'env' or 'file'")
                     .label("exactly one of them is needed")
-                    .help(WHERE),
+                    .help(place),
             );
             None
         }
@@ -126,7 +130,7 @@ pub(super) fn read(reader: &Reader, node: &Node, path: &Path) -> Option<SecretSo
     found
 }
 
-fn variable(reader: &Reader, node: &Node) -> Option<SecretSource> {
+fn variable(reader: &Reader, node: &Node, usual: &str) -> Option<SecretSource> {
     let name = reader.text(node, "the name of an environment variable")?;
     if is_variable(name) {
         return Some(SecretSource::Env(name.to_owned()));
@@ -135,7 +139,7 @@ fn variable(reader: &Reader, node: &Node) -> Option<SecretSource> {
         &node.range,
         Problem::error("the name of an environment variable has capital letters, digits and `_`")
             .label("not such a name; not shown, for it may be the secret itself")
-            .help("write the variable's name, such as `{ env: CHERT_SIGNING_SECRET }`"),
+            .help(format!("write the variable's name, such as `{usual}`")),
     );
     None
 }
