@@ -108,6 +108,8 @@ pub enum SkipReason {
     Duplicate,
     /// No message can be addressed to this phone cell.
     InvalidPhone,
+    /// No message can be addressed to this e-mail cell.
+    InvalidEmail,
     /// A cell that the message needs is empty (`on_empty: skip`).
     MissingValue,
     /// The template failed for this row alone.
@@ -121,11 +123,12 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Suppressed,
         Self::OptedOut,
         Self::Duplicate,
         Self::InvalidPhone,
+        Self::InvalidEmail,
         Self::MissingValue,
         Self::RenderError,
         Self::Filtered,
@@ -139,6 +142,7 @@ impl SkipReason {
             Self::OptedOut => "opted_out",
             Self::Duplicate => "duplicate",
             Self::InvalidPhone => "invalid_phone",
+            Self::InvalidEmail => "invalid_email",
             Self::MissingValue => "missing_value",
             Self::RenderError => "render_error",
             Self::Filtered => "filtered",
@@ -154,6 +158,7 @@ impl SkipReason {
             Self::OptedOut => "opted out",
             Self::Duplicate => "already further up in the list",
             Self::InvalidPhone => "no usable phone number",
+            Self::InvalidEmail => "no usable e-mail address",
             Self::MissingValue => "a value the message needs is empty",
             Self::RenderError => "the template does not fit the row",
             Self::Filtered => "left out by `where`",

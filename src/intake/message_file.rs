@@ -1,6 +1,8 @@
 //! A message template file: its parts, as texts that still have to be rendered and that know
 //! where they stand. Does not know Tera, and opens no media.
 
+mod template;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,15 +44,19 @@ pub struct PartSource {
 pub enum PartBody {
     Text {
         value: Text,
+        /// Of an e-mail.
+        subject: Option<Text>,
+    },
+    /// A template that WhatsApp approved; its name and language are no templates themselves.
+    Template {
+        name: String,
+        language: Option<String>,
+        parameters: Vec<(String, Text)>,
     },
     /// A file, relative to the template's folder.
-    Media {
-        file: Text,
-    },
+    Media { file: Text },
     /// Media that the provider fetches.
-    MediaUrl {
-        url: Text,
-    },
+    MediaUrl { url: Text },
     RichLink {
         url: Text,
         title: Option<Text>,
@@ -147,21 +153,13 @@ fn part(reader: &Reader, node: &Node) -> Option<PartSource> {
     let body = match kind {
         PartType::Text => {
             let node = fields.require(reader, "value", "value: Hi {{ first_name }}");
-            node.and_then(|node| as_text(reader, node))
-                .map(|value| PartBody::Text { value })
+            let value = node.and_then(|node| as_text(reader, node));
+            let subject = text(reader, &mut fields, "subject");
+            value.map(|value| PartBody::Text { value, subject })
         }
         PartType::Media => media(reader, &mut fields),
         PartType::RichLink => rich_link(reader, &mut fields),
-        PartType::Template => {
-            let at = fields.key("type");
-            reader.report(
-                &at,
-                Problem::error("this version does not support parts of `type: template` yet")
-                    .label("cannot be sent")
-                    .help("remove the part; Chert sends text, media and rich_link"),
-            );
-            return None;
-        }
+        PartType::Template => template::read(reader, &mut fields),
     };
     fields.finish(reader);
     Some(PartSource {

@@ -3,6 +3,7 @@
 
 mod cells;
 mod check;
+mod contact;
 mod desk;
 mod pipeline;
 mod shape;
@@ -141,7 +142,7 @@ impl Loaded {
     /// stream from what is returned. One pass; the source is never rewound.
     pub fn rows(&self, run: &RunId, input: ListInput) -> Result<Rows, Problems> {
         let kit = &self.kit;
-        let table = Table::open(input, &kit.campaign.recipients.columns, &kit.places)?;
+        let table = Table::open(input, &kit.campaign, &kit.places)?;
         let Table {
             name,
             mut framer,

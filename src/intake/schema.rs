@@ -1,11 +1,15 @@
 //! The published JSON Schemas of the files, for editors. The shapes here have the fields that the
 //! readers ask for, and a test holds both together; what is checked beyond shape is the readers'.
 
+pub mod settings;
+
 use std::collections::BTreeMap;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
+
+use settings::ConfigShape;
 
 /// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +87,11 @@ pub enum TextsShape {
 
 /// A bulk message campaign: who gets which message, when, and how fast.
 #[derive(Debug, JsonSchema)]
-#[schemars(rename = "Campaign", deny_unknown_fields)]
+#[schemars(
+    rename = "Campaign",
+    deny_unknown_fields,
+    extend("oneOf" = [{ "required": ["from"] }, { "required": ["channel"] }])
+)]
 pub struct CampaignShape {
     /// The campaign's name: lower-case letters, digits, `-` and `_`, at most 64. The first half of
     /// every run's id.
@@ -93,8 +101,16 @@ pub struct CampaignShape {
     pub description: Option<String>,
     /// The name of a gateway in sendoff.yaml.
     pub gateway: String,
-    /// The lines to send from, in E.164. One recipient always keeps its line.
-    pub from: TextsShape,
+    /// The lines to send from, in E.164. One recipient always keeps its line. For a Chert gateway.
+    pub from: Option<TextsShape>,
+    /// By which way people are written to. For a HueChat gateway.
+    pub channel: Option<ChannelShape>,
+    /// What happens to a message of which nobody can tell whether it was sent, where the provider
+    /// knows no keys to ask with; `hold` where this is left out.
+    pub uncertain: Option<UncertainShape>,
+    /// Needed beside `uncertain: resend`: somebody may get a message twice.
+    #[schemars(rename = "i-accept-duplicates")]
+    pub i_accept_duplicates: Option<bool>,
     pub recipients: RecipientsShape,
     /// The message template, relative to this file.
     pub message: String,
@@ -108,6 +124,24 @@ pub struct CampaignShape {
     pub retry: Option<RetryShape>,
     /// Do-not-contact lists, relative to this file.
     pub suppress: Option<TextsShape>,
+}
+
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "Channel", rename_all = "lowercase")]
+pub enum ChannelShape {
+    Whatsapp,
+    Sms,
+    Email,
+    Instagram,
+}
+
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "Uncertain", rename_all = "lowercase")]
+pub enum UncertainShape {
+    /// It waits for a person's word: `sendoff resolve`.
+    Hold,
+    /// It is sent again; only with `i-accept-duplicates: true`.
+    Resend,
 }
 
 /// The list, and how its rows are read.
@@ -139,7 +173,7 @@ pub enum OnEmptyShape {
 #[schemars(rename = "Columns", deny_unknown_fields)]
 pub struct ColumnsShape {
     pub phone: Option<String>,
-    /// What makes a person the same in every run; the phone number where this is left out.
+    /// What makes a person the same in every run; the address where this is left out.
     pub key: Option<String>,
     /// IANA time zones such as `America/Chicago`.
     pub timezone: Option<String>,
@@ -257,6 +291,8 @@ pub struct MessageShape {
 pub enum PartShape {
     Text {
         value: String,
+        /// Of an e-mail.
+        subject: Option<String>,
         /// A Tera expression; the part is left out for whom it is false.
         when: Option<String>,
     },
@@ -278,102 +314,19 @@ pub enum PartShape {
         /// A Tera expression; the part is left out for whom it is false.
         when: Option<String>,
     },
-}
-
-/// Settings: the ledger and the provider accounts.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "Config", deny_unknown_fields)]
-pub struct ConfigShape {
-    /// Where everything sent is recorded: `sqlite://sendoff.db`, or
-    /// `postgres://user@host/database`. The variable `SENDOFF_LEDGER` wins.
-    pub ledger: Option<String>,
-    /// Provider accounts, by the names that campaigns use.
-    pub gateways: Option<BTreeMap<String, GatewayShape>>,
-}
-
-/// A provider account.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "Gateway", deny_unknown_fields)]
-pub struct GatewayShape {
-    pub kind: GatewayKindShape,
-    /// Ends in /api/v1; the production address where this is left out.
-    pub base_url: Option<String>,
-    /// How requests prove who sends them; `hmac` where this is left out.
-    pub auth: Option<AuthShape>,
-    /// The account's short name; needed with `auth: hmac`.
-    pub tenant: Option<String>,
-    /// Where the secret is kept, never the secret itself.
-    pub signing_secret: SecretShape,
-    /// All runs through this account together.
-    pub rate: Option<RateShape>,
-    /// Messages at once after a quiet time; only with `rate`.
-    #[schemars(range(min = 1, max = 10_000))]
-    pub burst: Option<u32>,
-    /// Connect and answer of one request; `30s` where this is left out.
-    pub timeout: Option<DurationShape>,
-    /// How long the provider is trusted to remember an idempotency key; `24h` where this is left
-    /// out.
-    pub idempotency_retention: Option<DurationShape>,
-    /// The cap on messages to people this account has not written to before, each line by itself;
-    /// 30 a day (UTC), 10 minutes apart, where this is left out. `none` lifts it.
-    pub first_touch: Option<FirstTouchShape>,
-}
-
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "GatewayKind", rename_all = "lowercase")]
-pub enum GatewayKindShape {
-    Chert,
-}
-
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "Auth", rename_all = "lowercase")]
-pub enum AuthShape {
-    Hmac,
-    Bearer,
-}
-
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "FirstTouch", untagged)]
-pub enum FirstTouchShape {
-    Lifted(NoneShape),
-    Cap(FirstTouchCapShape),
-}
-
-/// No such limit.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "None", rename_all = "lowercase")]
-pub enum NoneShape {
-    None,
-}
-
-/// A cap on first messages.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "FirstTouchCap", deny_unknown_fields)]
-pub struct FirstTouchCapShape {
-    /// On one day; 30 where this is left out.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub per_day: Option<u32>,
-    /// From one to the next; `10m` where this is left out.
-    pub gap: Option<GapShape>,
-}
-
-/// A length of time, or none.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "Gap", untagged)]
-pub enum GapShape {
-    Lifted(NoneShape),
-    Time(DurationShape),
-}
-
-/// Exactly one of both.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "Secret", deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
-pub struct SecretShape {
-    /// The name of an environment variable.
-    #[schemars(regex(pattern = r"^[A-Z_][A-Z0-9_]*$"))]
-    pub env: Option<String>,
-    /// A file, relative to this file; its text, trimmed.
-    pub file: Option<String>,
+    /// A message that WhatsApp has approved beforehand; the only part then.
+    Template {
+        /// As it stands with the provider.
+        #[schemars(regex(pattern = r"^[a-z0-9_]{1,512}$"))]
+        name: String,
+        /// Such as `en_US`; the provider's choice where this is left out.
+        #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,16}$"))]
+        language: Option<String>,
+        /// What is put into it, by number: `"1"`, `"2"`, …
+        parameters: Option<BTreeMap<String, String>>,
+        /// A Tera expression; the part is left out for whom it is false.
+        when: Option<String>,
+    },
 }
 
 #[cfg(test)]

@@ -144,6 +144,7 @@ fn key(run: &RunId, delivery: &DeliveryRecord) -> Option<IdempotencyKey> {
                 SkipReason::Suppressed
                 | SkipReason::Duplicate
                 | SkipReason::InvalidPhone
+                | SkipReason::InvalidEmail
                 | SkipReason::MissingValue
                 | SkipReason::RenderError
                 | SkipReason::Filtered

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::indent::indent;
 use super::sheet::{Letter, Link, METHOD, Piece, Sheet, Shown, clean, size};
 use crate::domain::address::Address;
+use crate::domain::channel::Channel;
 use crate::domain::delivery::SkipReason;
 use crate::domain::message::Media;
 
@@ -34,8 +35,10 @@ const SHEET_OF_PAPER: &str = "<svg viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"
 
 pub(super) fn html(sheet: &Sheet) -> String {
     let (phone, facts) = match &sheet.shown {
-        Shown::Message(letter) => (conversation(letter), carrier(sheet, letter)),
-        Shown::Skipped { reason, detail } => (silence(), left_out(sheet, *reason, detail)),
+        Shown::Message(letter) => (conversation(letter, way(sheet)), carrier(sheet, letter)),
+        Shown::Skipped { reason, detail } => {
+            (silence(way(sheet)), left_out(sheet, *reason, detail))
+        }
     };
     let campaign = escape(sheet.run.campaign());
     let to = sheet.phone.as_ref().map_or("", Address::expose);
@@ -75,16 +78,21 @@ pub(super) fn html(sheet: &Sheet) -> String {
     )
 }
 
-fn screen(line: &str, chat: &str) -> String {
+fn screen(line: &str, way: &str, chat: &str) -> String {
     format!(
         "<header class=\"bar\"><div class=\"face\">{FACE}</div><div class=\"line\">{line}</div></header>\n\
          <div class=\"chat\">\n{chat}</div>\n\
-         <div class=\"write\" aria-hidden=\"true\">iMessage</div>\n\
+         <div class=\"write\" aria-hidden=\"true\">{way}</div>\n\
          <div class=\"home\" aria-hidden=\"true\"></div>\n"
     )
 }
 
-fn conversation(letter: &Letter) -> String {
+/// What people call the way that a message takes.
+fn way(sheet: &Sheet) -> &'static str {
+    sheet.channel.map_or("iMessage", Channel::in_words)
+}
+
+fn conversation(letter: &Letter, way: &str) -> String {
     let parts: String = letter.parts.iter().map(part).collect();
     let line = letter
         .from
@@ -92,20 +100,25 @@ fn conversation(letter: &Letter) -> String {
         .map_or("", crate::domain::phone::Phone::expose);
     screen(
         &escape(line),
-        &format!("<p class=\"stamp\">iMessage</p>\n{parts}"),
+        way,
+        &format!("<p class=\"stamp\">{way}</p>\n{parts}"),
     )
 }
 
-fn silence() -> String {
+fn silence(way: &str) -> String {
     let none = "<p class=\"none\"><b>No message</b>This row of the list is left out.</p>\n";
-    screen("Nothing is sent", none)
+    screen("Nothing is sent", way, none)
 }
 
 fn part(piece: &Piece) -> String {
     let inside = match piece {
-        Piece::Text(value) => {
+        Piece::Text { value, subject } => {
+            let subject = subject
+                .as_deref()
+                .map(|subject| format!("<b>{}</b>\n", escape(subject)));
             format!(
-                "<div class=\"bubble\" dir=\"auto\"><span>{}</span></div>",
+                "<div class=\"bubble\" dir=\"auto\"><span>{}{}</span></div>",
+                subject.unwrap_or_default(),
                 escape(value)
             )
         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::sheet::{METHOD, Piece, Sheet, Shown};
 use crate::domain::address::Address;
+use crate::domain::channel::Channel;
 
 #[derive(Serialize)]
 struct Preview<'a> {
@@ -17,6 +18,9 @@ struct Preview<'a> {
     row: u64,
     list_line: u64,
     recipient: Recipient<'a>,
+    /// Absent for Chert, which has one way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<Channel>,
     /// `send` or `skip`.
     verdict: &'static str,
     #[serde(flatten)]
@@ -53,6 +57,8 @@ enum Body<'a> {
 enum PieceBody<'a> {
     Text {
         value: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<&'a str>,
     },
     Template {
         name: &'a str,
@@ -130,6 +136,7 @@ pub(super) fn json(sheet: &Sheet) -> String {
             phone: sheet.phone.as_ref().map(Address::expose),
             timezone: sheet.timezone.as_deref(),
         },
+        channel: sheet.channel,
         verdict,
         shown,
     };
@@ -139,7 +146,10 @@ pub(super) fn json(sheet: &Sheet) -> String {
 
 fn piece(piece: &Piece) -> PieceBody<'_> {
     match piece {
-        Piece::Text(value) => PieceBody::Text { value },
+        Piece::Text { value, subject } => PieceBody::Text {
+            value,
+            subject: subject.as_deref(),
+        },
         Piece::Template { name, parameters } => PieceBody::Template { name, parameters },
         Piece::File(media) => PieceBody::Media {
             file: Some(File {

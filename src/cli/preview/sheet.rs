@@ -7,6 +7,7 @@ use super::Occasion;
 use super::find::Found;
 use crate::domain::address::Address;
 use crate::domain::campaign::Campaign;
+use crate::domain::channel::Channel;
 use crate::domain::delivery::SkipReason;
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
@@ -14,9 +15,10 @@ use crate::domain::message::{Media, MediaSource, Message, Part};
 use crate::domain::phone::Phone;
 use crate::domain::recipient::{Recipient, Verdict};
 use crate::domain::run::RunId;
-use crate::gateway::{Envelope, chert};
+use crate::domain::single::Single;
+use crate::gateway::{Envelope, chert, huechat};
 
-/// Every request that sends a message has this method (chert §7.2, §7.3).
+/// Every request that sends a message has this method (chert §7.2, §7.3; huechat §7.1).
 pub(super) const METHOD: &str = "POST";
 
 /// One recipient's preview.
@@ -32,6 +34,8 @@ pub(super) struct Sheet {
     pub(super) phone: Option<Address>,
     pub(super) recipient_key: Option<String>,
     pub(super) timezone: Option<String>,
+    /// `None`: Chert, which is iMessage.
+    pub(super) channel: Option<Channel>,
     pub(super) shown: Shown,
 }
 
@@ -59,7 +63,11 @@ pub(super) struct Letter {
 /// A part as the recipient sees it.
 #[derive(Debug)]
 pub(super) enum Piece {
-    Text(String),
+    Text {
+        value: String,
+        /// Of an e-mail.
+        subject: Option<String>,
+    },
     File(Media),
     /// Media that the provider fetches.
     Remote {
@@ -114,7 +122,10 @@ pub(super) fn sheet(campaign: &Campaign, list: String, found: Found, occasion: O
     let (phone, recipient_key, timezone, shown) = match row.verdict {
         Verdict::Send { recipient, message } => {
             let line = turn(&campaign.terms.lines, before);
-            let mut letter = letter(&run, &recipient, message, line, &media);
+            let mut letter = match campaign.terms.channel {
+                Some(channel) => by_channel(&run, &recipient, message, channel),
+                None => letter(&run, &recipient, message, line, &media),
+            };
             if campaign.terms.lines.len() > 1 {
                 letter.notes.push(
                     "The lines take turns among new people, and whoever was written to before \
@@ -150,6 +161,7 @@ pub(super) fn sheet(campaign: &Campaign, list: String, found: Found, occasion: O
         phone,
         recipient_key,
         timezone,
+        channel: campaign.terms.channel,
         shown,
     }
 }
@@ -210,10 +222,88 @@ fn letter(
     }
 }
 
+/// What stands in the path for a contact whose id only the provider knows.
+const CONTACT: &str = "CONTACT_ID";
+
+/// A message by a channel of HueChat.
+fn by_channel(run: &RunId, recipient: &Recipient, message: Message, channel: Channel) -> Letter {
+    let key = IdempotencyKey::derive(run, &recipient.key, 0, 0);
+    let request = huechat::request(&Envelope {
+        to: &recipient.phone,
+        contact_id: Some(CONTACT),
+        channel: Some(channel),
+        chat_id: None,
+        line: None,
+        message: &message,
+        attachments: &BTreeMap::new(),
+        key: &key,
+    });
+    let mut notes = vec![format!(
+        "The person is a contact first: POST /contact for somebody who is not one yet; \
+         {CONTACT} is what the provider calls them."
+    )];
+    if message.needs_open_window(channel) {
+        notes.push(format!(
+            "By {} this is taken only for people who have written within the last 24 hours; an \
+             approved template goes to everybody.",
+            channel.in_words()
+        ));
+    }
+    notes.push(
+        "The provider takes no key, so it cannot tell a repeat; the key is the ledger's own."
+            .to_owned(),
+    );
+    Letter {
+        warnings: Vec::new(),
+        notes,
+        parts: in_one(&message),
+        from: None,
+        idempotency_key: key,
+        path: request.path,
+        body: String::from_utf8_lossy(&request.body).into_owned(),
+    }
+}
+
+/// What one request shows: texts and links together, below the picture where there is one.
+fn in_one(message: &Message) -> Vec<Piece> {
+    let text = |value: String, subject: Option<&str>| Piece::Text {
+        value,
+        subject: subject.map(str::to_owned),
+    };
+    match message.single() {
+        Single::Text { content, subject } => vec![text(content, subject)],
+        Single::Image {
+            url,
+            caption,
+            subject,
+        }
+        | Single::Document {
+            url,
+            caption,
+            subject,
+            filename: _,
+        } => {
+            let url = url.to_owned();
+            let caption = caption.map(|caption| text(caption, subject));
+            std::iter::once(Piece::Remote { url })
+                .chain(caption)
+                .collect()
+        }
+        Single::Template {
+            name,
+            parameters,
+            language: _,
+        } => vec![Piece::Template {
+            name: name.to_owned(),
+            parameters: parameters.clone(),
+        }],
+    }
+}
+
 fn pieces(message: Message, media: &[Media]) -> Vec<Piece> {
     let file = |sha256: &Digest| media.iter().find(|file| file.sha256 == *sha256).cloned();
     let pieces = message.parts.into_iter().filter_map(|part| match part {
-        Part::Text { value, .. } => Some(Piece::Text(value)),
+        Part::Text { value, subject } => Some(Piece::Text { value, subject }),
         Part::Template {
             name, parameters, ..
         } => Some(Piece::Template { name, parameters }),

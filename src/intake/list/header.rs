@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::campaign::Columns;
+use crate::domain::channel::Channel;
+use crate::domain::email::Email;
 use crate::domain::phone::{HomeRegion, Phone};
 use crate::domain::problem::{Place, Problem, Problems, nearest};
 
@@ -28,6 +30,9 @@ const PHONE_HEADERS: [&str; 18] = [
     "handy",
 ];
 
+/// The same of an e-mail column.
+const EMAIL_HEADERS: [&str; 4] = ["email", "emailaddress", "mail", "mailaddress"];
+
 /// The first row of a list.
 #[derive(Debug, Clone)]
 pub struct Header {
@@ -39,7 +44,11 @@ pub struct Header {
 /// Which column is which, by position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Roles {
-    pub phone: usize,
+    /// What the message is addressed to.
+    pub address: usize,
+    /// By which way; `None`: Chert.
+    pub channel: Option<Channel>,
+    pub phone: Option<usize>,
     pub key: Option<usize>,
     pub timezone: Option<usize>,
     pub first_name: Option<usize>,
@@ -175,6 +184,7 @@ impl Header {
     pub fn roles(
         &self,
         columns: &Columns,
+        channel: Option<Channel>,
         places: &BTreeMap<String, Place>,
         header: &Place,
     ) -> Result<Roles, Problems> {
@@ -189,31 +199,69 @@ impl Header {
             found
         };
         let phone = named("phone", columns.phone.as_ref());
-        let roles = Roles {
-            phone: phone.unwrap_or(0),
-            key: named("key", columns.key.as_ref()),
-            timezone: named("timezone", columns.timezone.as_ref()),
-            first_name: named("first_name", columns.first_name.as_ref())
-                .or_else(|| self.find("first_name")),
-            last_name: named("last_name", columns.last_name.as_ref())
-                .or_else(|| self.find("last_name")),
-            email: named("email", columns.email.as_ref()).or_else(|| self.find("email")),
+        let email = named("email", columns.email.as_ref());
+        let key = named("key", columns.key.as_ref());
+        let timezone = named("timezone", columns.timezone.as_ref());
+        let first_name = named("first_name", columns.first_name.as_ref());
+        let last_name = named("last_name", columns.last_name.as_ref());
+        let mail = channel.is_some_and(Channel::is_mail);
+        let (kind, named, found) = if mail {
+            (&EMAIL, columns.email.is_some(), email)
+        } else {
+            (&PHONE, columns.phone.is_some(), phone)
         };
-        if columns.phone.is_some() {
-            return if problems.is_empty() {
-                Ok(roles)
+        // That a column which is named is not there has been said.
+        let address = if named {
+            found
+        } else {
+            self.usual(kind)
+                .map_err(|problem| problems.push(problem.at(header.clone())))
+                .ok()
+        };
+        let first_name = first_name.or_else(|| self.find("first_name"));
+        // Every person is a contact there first, and no contact is without a name.
+        if channel.is_some() && first_name.is_none() && columns.first_name.is_none() {
+            problems.push(self.nameless().at(header.clone()));
+        }
+        let address = address.filter(|_| problems.is_empty()).ok_or(problems)?;
+        Ok(Roles {
+            address,
+            channel,
+            phone: if mail {
+                phone.or_else(|| self.usual(&PHONE).ok())
             } else {
-                Err(problems)
-            };
+                Some(address)
+            },
+            key,
+            timezone,
+            first_name,
+            last_name: last_name.or_else(|| self.find("last_name")),
+            email: if mail {
+                Some(address)
+            } else {
+                email.or_else(|| self.find("email"))
+            },
+        })
+    }
+
+    /// The column of addresses in a list of nothing but addresses: the phone column, else the
+    /// e-mail column.
+    pub fn any_address(&self, header: &Place) -> Result<usize, Problem> {
+        let phone = self.usual(&PHONE);
+        let email = self.usual(&EMAIL);
+        match (phone, email) {
+            (Ok(column), _) => Ok(column),
+            (Err(_), Ok(column)) if !self.has(&PHONE) => Ok(column),
+            (Err(problem), _) => Err(problem.at(header.clone())),
         }
-        match self.usual_phone() {
-            Ok(phone) if problems.is_empty() => Ok(Roles { phone, ..roles }),
-            Ok(_) => Err(problems),
-            Err(problem) => {
-                problems.push(problem.at(header.clone()));
-                Err(problems)
-            }
-        }
+    }
+
+    fn nameless(&self) -> Problem {
+        Problem::error("the list has no column of first names, and a HueChat contact needs one")
+            .help(format!(
+                "name it in the campaign, `columns: {{ first_name: … }}`; {}",
+                self.in_words()
+            ))
     }
 
     fn missing(&self, name: &str) -> Problem {
@@ -244,48 +292,80 @@ impl Header {
         format!("the list has {}{rest}", shown.join(", "))
     }
 
-    fn usual_phone(&self) -> Result<usize, Box<Problem>> {
+    fn has(&self, kind: &AddressColumn) -> bool {
+        self.normal
+            .iter()
+            .any(|name| kind.headers.contains(&name.as_str()))
+    }
+
+    /// The one column whose header says that it holds such addresses.
+    fn usual(&self, kind: &AddressColumn) -> Result<usize, Problem> {
+        let AddressColumn { role, called, .. } = kind;
         let found: Vec<usize> = (0..self.len())
             .filter(|column| {
                 self.normal
                     .get(*column)
-                    .is_some_and(|n| PHONE_HEADERS.contains(&n.as_str()))
+                    .is_some_and(|name| kind.headers.contains(&name.as_str()))
             })
             .collect();
         match found.as_slice() {
-            [phone] => Ok(*phone),
+            [column] => Ok(*column),
             [] => {
-                let headless = self
-                    .names()
-                    .any(|cell| Phone::parse(cell, HomeRegion::parse("US")).is_ok());
-                let problem = Problem::error("the list has no phone column");
-                Err(Box::new(if headless {
-                    problem.help(
-                        "the first line holds a phone number; it must name the columns, such as `phone,first_name`",
-                    )
+                let headless = self.names().any(|cell| (kind.is_one)(cell));
+                let problem = Problem::error(format!("the list has no {called} column"));
+                Err(if headless {
+                    problem.help(kind.headless)
                 } else {
                     problem.help(format!(
-                        "name it in the campaign, `columns: {{ phone: … }}`; {}",
+                        "name it in the campaign, `columns: {{ {role}: … }}`; {}",
                         self.in_words()
                     ))
-                }))
+                })
             }
             several => {
                 let names: Vec<String> = several
                     .iter()
                     .map(|column| format!("'{}'", self.name(*column)))
                     .collect();
-                Err(Box::new(
-                    Problem::error(format!(
-                        "the list has more than one phone column: {}",
-                        names.join(", ")
-                    ))
-                    .help("say in the campaign which one counts, `columns: { phone: … }`"),
+                Err(Problem::error(format!(
+                    "the list has more than one {called} column: {}",
+                    names.join(", ")
                 ))
+                .help(format!(
+                    "say in the campaign which one counts, `columns: {{ {role}: … }}`"
+                )))
             }
         }
     }
 }
+
+/// A kind of column that messages are addressed by.
+struct AddressColumn {
+    /// As campaigns call it.
+    role: &'static str,
+    /// As people do.
+    called: &'static str,
+    headers: &'static [&'static str],
+    is_one: fn(&str) -> bool,
+    headless: &'static str,
+}
+
+const PHONE: AddressColumn = AddressColumn {
+    role: "phone",
+    called: "phone",
+    headers: &PHONE_HEADERS,
+    is_one: |cell| Phone::parse(cell, HomeRegion::parse("US")).is_ok(),
+    headless: "the first line holds a phone number; it must name the columns, such as \
+               `phone,first_name`",
+};
+const EMAIL: AddressColumn = AddressColumn {
+    role: "email",
+    called: "e-mail",
+    headers: &EMAIL_HEADERS,
+    is_one: |cell| Email::parse(cell).is_ok(),
+    headless: "the first line holds an e-mail address; it must name the columns, such as \
+               `email,first_name`",
+};
 
 #[cfg(test)]
 mod tests {
@@ -389,7 +469,7 @@ mod tests {
             excerpt: None,
         };
         let places = BTreeMap::from([("phone".to_owned(), at)]);
-        let problems = header.roles(&columns, &places, &place()).unwrap_err();
+        let problems = header.roles(&columns, None, &places, &place()).unwrap_err();
         assert_eq!(
             messages(&problems),
             [
@@ -401,9 +481,10 @@ mod tests {
 
     #[test]
     fn the_phone_column_is_found_but_never_guessed() {
-        let roles =
-            |cells: &[&str]| header(cells).roles(&Columns::default(), &BTreeMap::new(), &place());
-        assert_eq!(roles(&["name", "Cell Phone"]).unwrap().phone, 1);
+        let roles = |cells: &[&str]| {
+            header(cells).roles(&Columns::default(), None, &BTreeMap::new(), &place())
+        };
+        assert_eq!(roles(&["name", "Cell Phone"]).unwrap().address, 1);
         let both = messages(&roles(&["Phone", "Mobile"]).unwrap_err());
         assert!(
             both[0].contains("more than one phone column: 'Phone', 'Mobile'"),

@@ -1,7 +1,6 @@
 //! Do-not-contact lists: the phones of a file in any form that a recipient list may have, or with
 //! no header at all. Does not know what is done with them.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::fs::File;
 use std::io::Read;
@@ -14,7 +13,6 @@ use super::super::template::include::io_in_words;
 use super::frame::{Block, Failure, Framer};
 use super::header::Header;
 use crate::domain::address::{Address, AddressError};
-use crate::domain::campaign::Columns as Named;
 use crate::domain::phone::HomeRegion;
 use crate::domain::problem::{Place, Problem, Problems};
 
@@ -162,9 +160,9 @@ impl DoNotContact {
             chunk.problems.extend(found);
             columns.reason = header.find("reason");
             columns.at = header.find("at");
-            match header.roles(&Named::default(), &BTreeMap::new(), &at) {
-                Ok(roles) => columns.phone = roles.phone,
-                Err(more) => chunk.problems.extend(more),
+            match header.any_address(&at) {
+                Ok(column) => columns.phone = column,
+                Err(problem) => chunk.problems.push(problem),
             }
             if chunk.problems.has_errors() {
                 return Ok(chunk);

@@ -9,7 +9,7 @@ fn read_text(text: &str) -> (Option<MessageFile>, Problems) {
 fn first_text(text: &str) -> Text {
     let (message, problems) = read_text(text);
     assert!(problems.is_empty(), "{problems:?}\n{text}");
-    let PartBody::Text { value } = message.unwrap().parts.remove(0).body else {
+    let PartBody::Text { value, .. } = message.unwrap().parts.remove(0).body else {
         panic!("the first part is a text");
     };
     value
@@ -46,7 +46,9 @@ parts:
     };
     assert!(matches!(&media.body, PartBody::Media { file } if file.value.starts_with("images/")));
     assert_eq!(body.when.as_ref().unwrap().value, "visits > 1");
-    assert!(matches!(&body.body, PartBody::Text { value } if value.value.ends_with("thank you.")));
+    assert!(
+        matches!(&body.body, PartBody::Text { value, .. } if value.value.ends_with("thank you."))
+    );
     assert!(matches!(
         &link.body,
         PartBody::RichLink { title: Some(_), summary: Some(_), image_url: Some(_), icon_url: Some(_), url }
@@ -173,7 +175,7 @@ proptest! {
     ) {
         let (message, _) = read_text(&format!("parts:\n  - type: text\n    value: {text}\n"));
         if let Some(message) = message
-            && let Some(PartSource { body: PartBody::Text { value }, .. }) = message.parts.first()
+            && let Some(PartSource { body: PartBody::Text { value, .. }, .. }) = message.parts.first()
         {
             let place = value.locate(line, column);
             prop_assert!(place.line >= 1 && place.column >= 1);

@@ -1,4 +1,4 @@
-//! One row at a time: phone, `where`, message, provider's rules. Runs on several threads; what
+//! One row at a time: address, `where`, message, provider's rules. Runs on several threads; what
 //! concerns the list as a whole is the pipeline's.
 
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use super::super::template::scope::Person;
 use super::cells::{RowCells, reader, typed};
 use super::desk::{At, Checked, Desk, Stop};
 use super::list_place;
+use crate::domain::address::{Address, AddressError};
 use crate::domain::campaign::OnEmpty;
 use crate::domain::delivery::SkipReason;
 use crate::domain::phone::Phone;
@@ -26,15 +27,15 @@ const MOST_ZONES: usize = 1_024;
 struct Subject<'a> {
     at: At,
     cells: &'a RowCells<'a>,
-    phone: Option<&'a Phone>,
-    /// From its column; without one, the phone.
+    address: Option<&'a Address>,
+    /// From its column; without one, the address.
     key: Option<&'a str>,
 }
 
 impl<'a> Subject<'a> {
     fn person(&self) -> Person<'a> {
         Person {
-            phone: self.phone.map_or("", Phone::expose),
+            address: self.address.map_or("", Address::expose),
             key: self.key.unwrap_or_default(),
         }
     }
@@ -91,33 +92,38 @@ impl<'a> Checker<'a> {
     fn row(&mut self, at: At, record: &StringRecord, checked: &mut Checked) {
         let cells = RowCells(record);
         let roles = self.desk.roles;
-        let phone = Phone::parse(
-            cells.cell(roles.phone),
-            self.desk.kit.campaign.recipients.region,
-        );
+        let region = self.desk.kit.campaign.recipients.region;
+        let cell = cells.cell(roles.address);
+        let address = match roles.channel {
+            Some(channel) => channel.address(cell, region),
+            None => Phone::parse(cell, region)
+                .map(Address::from)
+                .map_err(AddressError::from),
+        };
         let key = roles.key.map(|column| cells.cell(column).trim());
         let subject = Subject {
             at,
-            phone: phone.as_ref().ok(),
-            key: key.or(phone.as_ref().ok().map(Phone::expose)),
+            address: address.as_ref().ok(),
+            key: key.or(address.as_ref().ok().map(Address::expose)),
             cells: &cells,
         };
-        let sent = match &phone {
-            Ok(phone) => self.verdict(&subject, phone, checked),
-            // A row that is left out on purpose is not blamed for its phone.
+        let sent = match &address {
+            Ok(address) => self.verdict(&subject, address, checked),
+            // A row that is left out on purpose is not blamed for its address.
             Err(error) => self.filtered(&subject).and_then(|()| {
-                let column = self.desk.header.name(roles.phone);
-                Err(Stop::Skip(
-                    SkipReason::InvalidPhone,
-                    format!("'{column}': {error}"),
-                ))
+                let column = self.desk.header.name(roles.address);
+                let reason = match error {
+                    AddressError::Phone(_) => SkipReason::InvalidPhone,
+                    AddressError::Email(_) => SkipReason::InvalidEmail,
+                };
+                Err(Stop::Skip(reason, format!("'{column}': {error}")))
             }),
         };
         let verdict = match sent {
             Ok(verdict) => verdict,
             Err(Stop::Skip(reason, detail)) => Verdict::Skip {
                 key: subject.key.filter(|key| !key.is_empty()).map(str::to_owned),
-                phone: phone.ok().map(Into::into),
+                phone: address.ok(),
                 reason,
                 detail,
             },
@@ -137,7 +143,7 @@ impl<'a> Checker<'a> {
     fn verdict(
         &mut self,
         subject: &Subject<'_>,
-        phone: &Phone,
+        address: &Address,
         checked: &mut Checked,
     ) -> Result<Verdict, Stop> {
         self.filtered(subject)?;
@@ -155,10 +161,13 @@ impl<'a> Checker<'a> {
             }
         };
         self.nothing_is_missing(subject, &drafts)?;
-        let message = self.desk.message(subject.at, drafts, &mut checked.files)?;
+        let contact = self.desk.contact(subject.at, subject.cells)?;
+        let message = self
+            .desk
+            .message(subject.at, drafts, contact, &mut checked.files)?;
         let recipient = Recipient {
             key: subject.key.unwrap_or_default().to_owned(),
-            phone: phone.clone().into(),
+            phone: address.clone(),
             timezone: self.timezone(subject, checked),
         };
         Ok(Verdict::Send { recipient, message })

@@ -1,6 +1,7 @@
 //! What all threads share while a list is checked, and what a row can come to besides a verdict.
 //! Does not decide whom a message goes to.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use csv::StringRecord;
@@ -14,6 +15,7 @@ use super::super::template::scope::Scope;
 use super::cells::redacted;
 use super::{Kit, list_place};
 use crate::domain::campaign::OnEmpty;
+use crate::domain::contact::Contact;
 use crate::domain::delivery::SkipReason;
 use crate::domain::digest::Digest;
 use crate::domain::message::{MediaSource, Message, Part};
@@ -78,16 +80,26 @@ impl Desk {
         &self,
         at: At,
         drafts: Vec<Draft>,
+        contact: Option<Contact>,
         files: &mut Vec<Digest>,
     ) -> Result<Message, Stop> {
         let order: Vec<usize> = drafts.iter().map(|draft| draft.part).collect();
         let mut parts = Vec::with_capacity(drafts.len());
         for draft in drafts {
             parts.push(match draft.body {
-                DraftBody::Text(value) => Part::Text {
-                    value,
-                    subject: None,
-                },
+                DraftBody::Text { value, subject } => Part::Text { value, subject },
+                DraftBody::Template {
+                    name,
+                    language,
+                    parameters,
+                } => {
+                    self.parameters_are_there(at, &parameters)?;
+                    Part::Template {
+                        name,
+                        language,
+                        parameters,
+                    }
+                }
                 DraftBody::MediaUrl(url) => Part::Media {
                     source: MediaSource::Url { url },
                 },
@@ -112,8 +124,9 @@ impl Desk {
                 }
             });
         }
-        let message = Message::of(parts);
-        let Some(breach) = message.breaches().into_iter().next() else {
+        let message = Message { parts, contact };
+        let channel = self.kit.campaign.terms.channel;
+        let Some(breach) = message.breaches_on(channel).into_iter().next() else {
             return Ok(message);
         };
         let parts = &self.kit.compiled.parts;
@@ -128,6 +141,20 @@ impl Desk {
         let mut found = self.found(at, &breach.to_string(), place);
         found.problem.help = breach.remedy().map(str::to_owned);
         Err(Stop::Found(found))
+    }
+
+    /// A template whose parameter is empty is refused, so the row is treated as one with an empty
+    /// cell, whatever made it so.
+    fn parameters_are_there(
+        &self,
+        at: At,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<(), Stop> {
+        let Some((name, _)) = parameters.iter().find(|(_, text)| text.is_empty()) else {
+            return Ok(());
+        };
+        let detail = format!("the parameter \"{name}\" of the template is empty");
+        Err(self.indispensable(at, detail))
     }
 
     fn file(&self, at: At, part: usize, path: &str) -> Result<Digest, Stop> {
@@ -157,6 +184,20 @@ impl Desk {
                 Stop::Found(found)
             }
         }
+    }
+
+    /// Something empty that the provider does not take, so that `on_empty: allow` cannot help.
+    pub(super) fn indispensable(&self, at: At, detail: String) -> Stop {
+        if self.kit.campaign.recipients.on_empty != OnEmpty::Allow {
+            return self.missing(at, detail);
+        }
+        let mut found = self.found(at, &detail, list_place(&self.list, at.line));
+        found.problem.help = Some(
+            "the provider refuses it, so `on_empty: allow` cannot help here; fill it, or write \
+             `on_empty: skip` to leave such rows out"
+                .to_owned(),
+        );
+        Stop::Found(found)
     }
 
     /// A row with too many or too few cells.

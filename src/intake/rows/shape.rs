@@ -12,7 +12,7 @@ use super::super::template::include::io_in_words;
 use super::desk::{At, ragged};
 use super::pipeline::{BYTES, NAMED, ROWS};
 use super::{ListInput, cells, list_place, list_problem};
-use crate::domain::campaign::{Columns, ListSource};
+use crate::domain::campaign::{Campaign, ListSource};
 use crate::domain::problem::{Place, Problem, Problems};
 
 /// The columns that a campaign may name.
@@ -78,7 +78,7 @@ impl Table {
     /// through all the same.
     pub(super) fn open(
         input: ListInput,
-        columns: &Columns,
+        campaign: &Campaign,
         places: &BTreeMap<String, Place>,
     ) -> Result<Self, Problems> {
         let name = input.name;
@@ -99,7 +99,12 @@ impl Table {
         let roles = if problems.has_errors() {
             Err(Problems::default())
         } else {
-            header.roles(columns, places, &place)
+            header.roles(
+                &campaign.recipients.columns,
+                campaign.terms.channel,
+                places,
+                &place,
+            )
         };
         match roles {
             Ok(roles) => Ok(Self {
@@ -159,10 +164,10 @@ pub(super) fn walk(framer: &mut Framer, name: &str, columns: usize) -> Problems 
 
 /// What is wrong with the list of a campaign that cannot be used for another reason.
 pub fn list_alone(file: &CampaignFile) -> Problems {
-    let recipients = &file.campaign.recipients;
+    let source = &file.campaign.recipients.source;
     let place = file.place("recipients.csv");
-    let table = open_list(&recipients.source, place.as_ref())
-        .and_then(|input| Table::open(input, &recipients.columns, &column_places(file)));
+    let table = open_list(source, place.as_ref())
+        .and_then(|input| Table::open(input, &file.campaign, &column_places(file)));
     match table {
         Ok(mut table) => {
             let mut problems = table.problems;

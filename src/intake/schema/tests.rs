@@ -20,7 +20,8 @@ fn walk(root: &Value, schema: &Value, at: String, found: &mut BTreeMap<String, B
     }
     for alternative in ["anyOf", "oneOf"] {
         for schema in schema[alternative].as_array().into_iter().flatten() {
-            let name = schema["properties"]["type"]["const"].as_str();
+            let tag = |name: &str| schema["properties"][name]["const"].as_str();
+            let name = tag("type").or_else(|| tag("kind"));
             let at = name.map_or(at.clone(), |name| format!("{at}[{name}]"));
             walk(root, schema, at, found);
         }
@@ -53,10 +54,11 @@ fn probe(at: &str) -> String {
         if let Some((name, part)) = step.split_once('[') {
             let part = part.trim_end_matches(']');
             let fields = value.trim_start_matches('{');
-            value = format!("{{ {name}: [{{ type: {part}, {fields}] }}");
-        } else if step == "*" {
-            let fields = value.trim_start_matches('{');
-            value = format!("{{ chert: {{ kind: chert, {fields} }}");
+            value = if name == "*" {
+                format!("{{ x: {{ kind: {part}, {fields} }}")
+            } else {
+                format!("{{ {name}: [{{ type: {part}, {fields}] }}")
+            };
         } else {
             value = format!("{{ {step}: {value} }}");
         }

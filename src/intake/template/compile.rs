@@ -39,6 +39,12 @@ pub struct PartPlan {
 pub enum BodyPlan {
     Text {
         value: Slot,
+        subject: Option<Slot>,
+    },
+    Template {
+        name: String,
+        language: Option<String>,
+        parameters: Vec<(String, Slot)>,
     },
     Media {
         file: Slot,
@@ -121,8 +127,21 @@ impl Compiled {
             let mut slot =
                 |field: &str, text: &Text| self.slot(&format!("part {} {field}", n + 1), text);
             let body = match &part.body {
-                PartBody::Text { value } => BodyPlan::Text {
+                PartBody::Text { value, subject } => BodyPlan::Text {
                     value: slot("value", value),
+                    subject: subject.as_ref().map(|text| slot("subject", text)),
+                },
+                PartBody::Template {
+                    name,
+                    language,
+                    parameters,
+                } => BodyPlan::Template {
+                    name: name.clone(),
+                    language: language.clone(),
+                    parameters: parameters
+                        .iter()
+                        .map(|(key, text)| (key.clone(), slot(&format!("parameter {key}"), text)))
+                        .collect(),
                 },
                 PartBody::Media { file } => BodyPlan::Media {
                     file: slot("file", file),

@@ -2,6 +2,7 @@
 //! could not do without. Reads no file; media are looked up later, by the path made here.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use tera::{Context, Tera, Value};
@@ -28,7 +29,15 @@ pub struct Draft {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DraftBody {
-    Text(String),
+    Text {
+        value: String,
+        subject: Option<String>,
+    },
+    Template {
+        name: String,
+        language: Option<String>,
+        parameters: BTreeMap<String, String>,
+    },
     File(String),
     MediaUrl(String),
     RichLink {
@@ -223,11 +232,28 @@ fn draft(compiled: &Compiled, tera: &Tera, context: &Context) -> Result<Vec<Draf
             continue;
         }
         let body = match &plan.body {
-            BodyPlan::Text { value } => {
+            BodyPlan::Text { value, subject } => {
                 // The last line end of a YAML text is nothing to send.
                 let mut value = text(value)?;
                 value.truncate(value.trim_end().len());
-                DraftBody::Text(value)
+                DraftBody::Text {
+                    value,
+                    subject: subject.as_ref().map(&trimmed).transpose()?,
+                }
+            }
+            BodyPlan::Template {
+                name,
+                language,
+                parameters,
+            } => {
+                let values = parameters
+                    .iter()
+                    .map(|(key, slot)| Ok((key.clone(), trimmed(slot)?)));
+                DraftBody::Template {
+                    name: name.clone(),
+                    language: language.clone(),
+                    parameters: values.collect::<Result<_, Fault>>()?,
+                }
             }
             BodyPlan::Media { file, .. } => DraftBody::File(trimmed(file)?),
             BodyPlan::MediaUrl { url } => DraftBody::MediaUrl(trimmed(url)?),

@@ -7,6 +7,7 @@ use tera::{Context, Map, Value};
 
 use super::compile::Compiled;
 use super::scan::{Guard, Token};
+use crate::domain::channel::Channel;
 use crate::domain::problem::{Problem, Problems, nearest};
 use crate::domain::run::RunId;
 use crate::intake::list::header::{Header, Roles};
@@ -32,7 +33,7 @@ pub struct Scope {
     columns: Vec<(String, usize)>,
     /// Header and column, when `row` is used.
     row: Option<Vec<(String, usize)>>,
-    /// Field and column (none: the phone or key that the row came to), when `recipient` is used.
+    /// Field and column (none: the address or key that the row came to), when `recipient` is used.
     recipient: Option<Vec<(&'static str, Option<usize>)>>,
     cells: Vec<usize>,
 }
@@ -49,7 +50,7 @@ pub struct Known<'a> {
 /// The person of a row, as far as it is known.
 #[derive(Debug, Clone, Copy)]
 pub struct Person<'a> {
-    pub phone: &'a str,
+    pub address: &'a str,
     pub key: &'a str,
 }
 
@@ -99,8 +100,8 @@ impl Scope {
                 .map(|(field, column)| {
                     let value = match column {
                         Some(column) => cell(*column),
-                        None if *field == "phone" => Value::from(person.phone),
-                        None => Value::from(person.key),
+                        None if *field == "key" => Value::from(person.key),
+                        None => Value::from(person.address),
                     };
                     ((*field).into(), value)
                 })
@@ -264,14 +265,19 @@ impl Binder<'_> {
 
     fn fields(&self) -> Vec<(&'static str, Option<usize>)> {
         let roles = self.known.roles;
+        let (address, other) = if roles.channel.is_some_and(Channel::is_mail) {
+            ("email", ("phone", roles.phone))
+        } else {
+            ("phone", ("email", roles.email))
+        };
         let optional = [
             ("first_name", roles.first_name),
             ("last_name", roles.last_name),
-            ("email", roles.email),
+            other,
             ("timezone", roles.timezone),
         ];
         let given = optional.into_iter().filter(|(_, column)| column.is_some());
-        [("phone", None), ("key", None)]
+        [(address, None), ("key", None)]
             .into_iter()
             .chain(given)
             .collect()
