@@ -1,10 +1,10 @@
 //! A campaign file: read, checked in itself, and turned into a [`Campaign`] together with the
 //! places of its fields. Opens none of the files that it names, and does not know the settings.
 
+mod channel;
 mod limits;
 mod recipients;
 mod timing;
-mod way;
 
 pub(super) use limits::burst;
 
@@ -21,11 +21,12 @@ use super::settings_file::Settings;
 use super::yaml::{Fields, Kind, Node, Places, Reader, Source, items, parse, to_json};
 use crate::domain::account::Account;
 use crate::domain::campaign::{Campaign, FrozenFile, Recipients, Terms};
+use crate::domain::channel::Channel;
+use crate::domain::phone::Phone;
 use crate::domain::problem::{Place, Problem, Problems, nearest};
 use crate::domain::run::is_campaign_name;
 use crate::domain::schedule::Schedule;
 use crate::domain::window::{Window, WindowZone};
-use way::Way;
 
 /// A campaign that is right in itself, and where its file says what.
 #[derive(Debug, Clone)]
@@ -48,7 +49,7 @@ impl CampaignFile {
         (message, self.pointed(found, "message"))
     }
 
-    /// The account of the campaign's gateway, which is of the kind that the campaign is for.
+    /// The account of the campaign's gateway, of the kind that the campaign is written for.
     pub fn account<'s>(&self, settings: &'s Settings) -> Result<&'s Account, Problems> {
         let name = &self.campaign.gateway;
         let account = settings.gateways.get(name).ok_or_else(|| {
@@ -69,29 +70,11 @@ impl CampaignFile {
                 .label("unknown gateway")
                 .help(help)
         })?;
-        match (account, self.campaign.terms.channel) {
-            (Account::Chert(_), None) | (Account::HueChat(_), Some(_)) => Ok(account),
-            (Account::HueChat(_), None) => Err(Problem::error(format!(
-                "the gateway '{name}' is a HueChat account, and the campaign names no channel"
-            ))
-            .at(self.places.place_or_around("gateway"))
-            .label("sends by several channels")
-            .help(
-                "write `channel: whatsapp` (or sms, email, instagram) in the place of `from`; or \
-                 name a gateway of `kind: chert`",
-            )
-            .into()),
-            (Account::Chert(_), Some(channel)) => Err(Problem::error(format!(
-                "the gateway '{name}' is a Chert account, which does not send by {}",
-                channel.in_words()
-            ))
-            .at(self.places.place_or_around("channel"))
-            .label("no channel of this gateway")
-            .help(
-                "name a gateway of `kind: huechat`; or remove `channel` and write the lines to \
-                 send from, `from: [\"+15555550100\"]`",
-            )
-            .into()),
+        let (channel, named) = (self.campaign.terms.channel, self.places.place("channel"));
+        let gateway = (name.as_str(), self.places.place_or_around("gateway"));
+        match channel::disagreement(channel, account, named, gateway) {
+            Some(problem) => Err(problem.into()),
+            None => Ok(account),
         }
     }
 
@@ -173,7 +156,8 @@ fn campaign(reader: &Reader, root: &Node, path: &Path) -> Option<Campaign> {
         .require(reader, "gateway", "gateway: chert")
         .and_then(|node| reader.text(node, "the name of a gateway"))
         .map(str::to_owned);
-    let way = way::read(reader, &mut fields);
+    let way = channel::read(reader, &mut fields);
+    let lines = lines(reader, &mut fields, way.channel);
     let recipients = fields
         .require(reader, "recipients", "recipients: { csv: people.csv }")
         .and_then(|node| recipients::read(reader, node, path));
@@ -188,9 +172,15 @@ fn campaign(reader: &Reader, root: &Node, path: &Path) -> Option<Campaign> {
     let schedule = fields
         .get(reader, "schedule")
         .and_then(|node| timing::schedule(reader, node));
-    let terms = terms(reader, &mut fields, way, schedule.as_ref());
-    let reached = (terms.channel, terms.window.as_ref());
-    way::clocks(reader, &fields, reached, recipients.as_ref());
+    let terms = Terms {
+        lines,
+        channel: way.channel,
+        on_uncertain: way.on_uncertain,
+        ..terms(reader, &mut fields, schedule.as_ref())
+    };
+    if let Some(recipients) = &recipients {
+        timing::zones_are_known(reader, &fields, &terms, &recipients.columns);
+    }
     let suppress = suppress(reader, &mut fields, path);
     fields.unsupported(
         reader,
@@ -269,6 +259,59 @@ fn valid_name(text: &str) -> String {
     name.trim_end_matches('-').to_owned()
 }
 
+/// The sender lines. A Chert campaign needs at least one; a channel has none to choose from.
+fn lines(reader: &Reader, fields: &mut Fields<'_>, channel: Option<Channel>) -> Vec<Phone> {
+    const EXAMPLE: &str = "from: [\"+15555550100\"]";
+    if fields.has("channel") {
+        if fields.get(reader, "from").is_some() {
+            let by = channel.map_or("its channel", Channel::in_words);
+            reader.report(
+                &fields.key("from"),
+                Problem::error(format!(
+                    "'from' names lines of a Chert account, and this campaign writes by {by}"
+                ))
+                .label("not with `channel`")
+                .help("remove it: the HueChat account itself decides who the message is from"),
+            );
+        }
+        return Vec::new();
+    }
+    let Some(node) = fields.require(reader, "from", EXAMPLE) else {
+        return Vec::new();
+    };
+    let items = items(node);
+    if items.is_empty() && node.kind != Kind::Broken {
+        reader.report(
+            &node.range,
+            Problem::error("'from' names no line to send from")
+                .label("empty")
+                .help(format!("write a line of your account, such as `{EXAMPLE}`")),
+        );
+    }
+    let mut lines = Vec::new();
+    for item in items {
+        let Some(text) = reader.text(item, "a phone number") else {
+            continue;
+        };
+        match Phone::from_e164(text) {
+            Ok(line) if lines.contains(&line) => reader.report(
+                &item.range,
+                Problem::error("this line is named twice")
+                    .label("already in the list")
+                    .help("remove one; each line takes an equal share of the recipients"),
+            ),
+            Ok(line) => lines.push(line),
+            Err(error) => reader.report(
+                &item.range,
+                Problem::error(error.to_string())
+                    .label("not a line in international form")
+                    .help("write `+`, the country code and the number without spaces, in quotes"),
+            ),
+        }
+    }
+    lines
+}
+
 /// Bytes of all values in `vars`: what a template may make of them, it may as well be given.
 const MAX_VARS: usize = 64 * 1024;
 /// Names that templates already use for something else.
@@ -311,23 +354,32 @@ fn vars(reader: &Reader, node: &Node) -> BTreeMap<String, serde_json::Value> {
     vars
 }
 
-fn terms(reader: &Reader, fields: &mut Fields<'_>, way: Way, schedule: Option<&Schedule>) -> Terms {
+/// How a run goes on; who it is from, and by which way, is for the caller to add.
+fn terms(reader: &Reader, fields: &mut Fields<'_>, schedule: Option<&Schedule>) -> Terms {
     let mut get = |name| fields.get(reader, name);
     let window = get("window").and_then(|node| timing::window(reader, node));
     let expires = get("expires").and_then(|node| reader.duration(node));
-    let pace = get("pace").map(|node| limits::pace(reader, node, way.channel));
+    let pace = get("pace").map(|node| limits::pace(reader, node));
     let retry = get("retry").map(|node| limits::retry(reader, node));
     let (pace, per_day) = pace.unwrap_or_default();
+    if pace.per_line.is_some() && fields.has("channel") {
+        reader.report(
+            &fields.key("pace"),
+            Problem::error(
+                "'per_line' slows lines of a Chert account down, and a channel has none",
+            )
+            .label("has a 'per_line'")
+            .help("write `rate` instead of it"),
+        );
+    }
     let day = schedule.map_or_else(|| day_of(window.as_ref()), |one| one.timezone.clone());
     Terms {
-        lines: way.lines,
         pace,
         retry: retry.unwrap_or_default(),
         window,
         expires,
         cap: per_day.on(day),
-        channel: way.channel,
-        on_uncertain: way.on_uncertain,
+        ..Terms::default()
     }
 }
 

@@ -47,10 +47,11 @@ pub enum PartBody {
         /// Of an e-mail.
         subject: Option<Text>,
     },
-    /// A template that WhatsApp approved; its name and language are no templates themselves.
+    /// One that the provider has approved beforehand: only what is put into it is ours to say.
     Template {
         name: String,
         language: Option<String>,
+        /// By the names or numbers that the approved text has for them.
         parameters: Vec<(String, Text)>,
     },
     /// A file, relative to the template's folder.

@@ -19,11 +19,13 @@ pub use shape::list_alone;
 
 use super::campaign_file::CampaignFile;
 use super::list::frame::Fault;
+use super::message_file::{MessageFile, PartBody};
 use super::template::compile::{Compiled, compile};
 use super::template::media::Shelf;
 use super::template::render::Probe;
 use super::template::scope::{Known, Scope};
 use crate::domain::campaign::{Campaign, FrozenFile};
+use crate::domain::channel::Channel;
 use crate::domain::problem::{Place, Problem, Problems};
 use crate::domain::run::RunId;
 
@@ -113,6 +115,7 @@ fn compiled(file: &CampaignFile) -> (Option<Loaded>, Problems) {
     if problems.has_errors() {
         return (None, problems);
     }
+    problems.extend(bare_links(&message, file.campaign.terms.channel));
     let mut files = vec![file.file.clone(), message.file.clone()];
     files.extend(compiled.files());
     let kit = Kit {
@@ -124,6 +127,28 @@ fn compiled(file: &CampaignFile) -> (Option<Loaded>, Problems) {
         files,
     };
     (Some(Loaded { kit: Arc::new(kit) }), problems)
+}
+
+/// What is left of a link where the provider shows no cards.
+fn bare_links(message: &MessageFile, channel: Option<Channel>) -> Problems {
+    let mut problems = Problems::default();
+    let Some(channel) = channel else {
+        return problems;
+    };
+    for part in &message.parts {
+        if let PartBody::RichLink { .. } = part.body {
+            let by = channel.in_words();
+            problems.push(
+                Problem::warning(format!(
+                    "by {by} this link is its address on a line of its own; its title, summary and \
+                     pictures are not shown"
+                ))
+                .at(part.place.clone())
+                .help("say in a part of `type: text` what the address is for"),
+            );
+        }
+    }
+    problems
 }
 
 impl Loaded {

@@ -1,7 +1,7 @@
 //! The published JSON Schemas of the files, for editors. The shapes here have the fields that the
 //! readers ask for, and a test holds both together; what is checked beyond shape is the readers'.
 
-pub mod settings;
+mod gateways;
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use settings::ConfigShape;
+use gateways::GatewayShape;
 
 /// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,14 +101,15 @@ pub struct CampaignShape {
     pub description: Option<String>,
     /// The name of a gateway in sendoff.yaml.
     pub gateway: String,
-    /// The lines to send from, in E.164. One recipient always keeps its line. For a Chert gateway.
+    /// The lines of a Chert account to send from, in E.164. One recipient always keeps its line.
     pub from: Option<TextsShape>,
-    /// By which way people are written to. For a HueChat gateway.
+    /// The way to people through a HueChat account, in place of `from`.
     pub channel: Option<ChannelShape>,
-    /// What happens to a message of which nobody can tell whether it was sent, where the provider
-    /// knows no keys to ask with; `hold` where this is left out.
+    /// What becomes of a message of which nobody can tell whether it was sent: `hold`, where this
+    /// is left out, until somebody decides; or `resend`, which may send it twice. Only with
+    /// `channel`.
     pub uncertain: Option<UncertainShape>,
-    /// Needed beside `uncertain: resend`: somebody may get a message twice.
+    /// Must be `true` beside `uncertain: resend`.
     #[schemars(rename = "i-accept-duplicates")]
     pub i_accept_duplicates: Option<bool>,
     pub recipients: RecipientsShape,
@@ -138,9 +139,7 @@ pub enum ChannelShape {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Uncertain", rename_all = "lowercase")]
 pub enum UncertainShape {
-    /// It waits for a person's word: `sendoff resolve`.
     Hold,
-    /// It is sent again; only with `i-accept-duplicates: true`.
     Resend,
 }
 
@@ -177,8 +176,10 @@ pub struct ColumnsShape {
     pub key: Option<String>,
     /// IANA time zones such as `America/Chicago`.
     pub timezone: Option<String>,
+    /// Everybody has one who is written to through HueChat.
     pub first_name: Option<String>,
     pub last_name: Option<String>,
+    /// Where `channel: email` writes to.
     pub email: Option<String>,
 }
 
@@ -314,19 +315,29 @@ pub enum PartShape {
         /// A Tera expression; the part is left out for whom it is false.
         when: Option<String>,
     },
-    /// A message that WhatsApp has approved beforehand; the only part then.
+    /// A text that WhatsApp has approved beforehand; the whole message.
     Template {
-        /// As it stands with the provider.
         #[schemars(regex(pattern = r"^[a-z0-9_]{1,512}$"))]
         name: String,
-        /// Such as `en_US`; the provider's choice where this is left out.
+        /// Such as `en_US`; the template's own where this is left out.
         #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,16}$"))]
         language: Option<String>,
-        /// What is put into it, by number: `"1"`, `"2"`, …
+        /// What is put into it, by the numbers that the text has for it: `"1"`, `"2"`, …
         parameters: Option<BTreeMap<String, String>>,
         /// A Tera expression; the part is left out for whom it is false.
         when: Option<String>,
     },
+}
+
+/// Settings: the ledger and the provider accounts.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "Config", deny_unknown_fields)]
+pub struct ConfigShape {
+    /// Where everything sent is recorded: `sqlite://sendoff.db`, or
+    /// `postgres://user@host/database`. The variable `SENDOFF_LEDGER` wins.
+    pub ledger: Option<String>,
+    /// Provider accounts, by the names that campaigns use.
+    pub gateways: Option<BTreeMap<String, GatewayShape>>,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! environment.
 
 mod account;
+mod address;
 mod huechat;
 mod secret;
 

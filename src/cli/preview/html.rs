@@ -35,10 +35,8 @@ const SHEET_OF_PAPER: &str = "<svg viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"
 
 pub(super) fn html(sheet: &Sheet) -> String {
     let (phone, facts) = match &sheet.shown {
-        Shown::Message(letter) => (conversation(letter, way(sheet)), carrier(sheet, letter)),
-        Shown::Skipped { reason, detail } => {
-            (silence(way(sheet)), left_out(sheet, *reason, detail))
-        }
+        Shown::Message(letter) => (conversation(letter), carrier(sheet, letter)),
+        Shown::Skipped { reason, detail } => (silence(), left_out(sheet, *reason, detail)),
     };
     let campaign = escape(sheet.run.campaign());
     let to = sheet.phone.as_ref().map_or("", Address::expose);
@@ -78,7 +76,7 @@ pub(super) fn html(sheet: &Sheet) -> String {
     )
 }
 
-fn screen(line: &str, way: &str, chat: &str) -> String {
+fn screen(line: &str, chat: &str, way: &str) -> String {
     format!(
         "<header class=\"bar\"><div class=\"face\">{FACE}</div><div class=\"line\">{line}</div></header>\n\
          <div class=\"chat\">\n{chat}</div>\n\
@@ -87,38 +85,30 @@ fn screen(line: &str, way: &str, chat: &str) -> String {
     )
 }
 
-/// What people call the way that a message takes.
-fn way(sheet: &Sheet) -> &'static str {
-    sheet.channel.map_or("iMessage", Channel::in_words)
-}
-
-fn conversation(letter: &Letter, way: &str) -> String {
+fn conversation(letter: &Letter) -> String {
     let parts: String = letter.parts.iter().map(part).collect();
+    let way = letter.channel.map_or("iMessage", Channel::in_words);
     let line = letter
         .from
         .as_ref()
         .map_or("", crate::domain::phone::Phone::expose);
     screen(
         &escape(line),
-        way,
         &format!("<p class=\"stamp\">{way}</p>\n{parts}"),
+        way,
     )
 }
 
-fn silence(way: &str) -> String {
+fn silence() -> String {
     let none = "<p class=\"none\"><b>No message</b>This row of the list is left out.</p>\n";
-    screen("Nothing is sent", way, none)
+    screen("Nothing is sent", none, "")
 }
 
 fn part(piece: &Piece) -> String {
     let inside = match piece {
-        Piece::Text { value, subject } => {
-            let subject = subject
-                .as_deref()
-                .map(|subject| format!("<b>{}</b>\n", escape(subject)));
+        Piece::Text(value) => {
             format!(
-                "<div class=\"bubble\" dir=\"auto\"><span>{}{}</span></div>",
-                subject.unwrap_or_default(),
+                "<div class=\"bubble\" dir=\"auto\"><span>{}</span></div>",
                 escape(value)
             )
         }
@@ -197,6 +187,9 @@ fn carrier(sheet: &Sheet, letter: &Letter) -> String {
     let mut facts = Facts::default();
     if let Some(from) = &letter.from {
         facts.add("From", &escape(from.expose()));
+    }
+    if let Some(channel) = letter.channel {
+        facts.add("By", channel.in_words());
     }
     let starts = sheet
         .starts

@@ -18,9 +18,6 @@ struct Preview<'a> {
     row: u64,
     list_line: u64,
     recipient: Recipient<'a>,
-    /// Absent for Chert, which has one way.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<Channel>,
     /// `send` or `skip`.
     verdict: &'static str,
     #[serde(flatten)]
@@ -39,6 +36,8 @@ struct Recipient<'a> {
 enum Body<'a> {
     Send {
         line: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<Channel>,
         idempotency_key: &'a str,
         parts: Vec<PieceBody<'a>>,
         request: Request<'a>,
@@ -57,8 +56,6 @@ enum Body<'a> {
 enum PieceBody<'a> {
     Text {
         value: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        subject: Option<&'a str>,
     },
     Template {
         name: &'a str,
@@ -104,6 +101,7 @@ pub(super) fn json(sheet: &Sheet) -> String {
                     .from
                     .as_ref()
                     .map(crate::domain::phone::Phone::expose),
+                channel: letter.channel,
                 idempotency_key: letter.idempotency_key.as_str(),
                 parts: letter.parts.iter().map(piece).collect(),
                 request: Request {
@@ -136,7 +134,6 @@ pub(super) fn json(sheet: &Sheet) -> String {
             phone: sheet.phone.as_ref().map(Address::expose),
             timezone: sheet.timezone.as_deref(),
         },
-        channel: sheet.channel,
         verdict,
         shown,
     };
@@ -146,10 +143,7 @@ pub(super) fn json(sheet: &Sheet) -> String {
 
 fn piece(piece: &Piece) -> PieceBody<'_> {
     match piece {
-        Piece::Text { value, subject } => PieceBody::Text {
-            value,
-            subject: subject.as_deref(),
-        },
+        Piece::Text(value) => PieceBody::Text { value },
         Piece::Template { name, parameters } => PieceBody::Template { name, parameters },
         Piece::File(media) => PieceBody::Media {
             file: Some(File {

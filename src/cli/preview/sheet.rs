@@ -15,10 +15,9 @@ use crate::domain::message::{Media, MediaSource, Message, Part};
 use crate::domain::phone::Phone;
 use crate::domain::recipient::{Recipient, Verdict};
 use crate::domain::run::RunId;
-use crate::domain::single::Single;
 use crate::gateway::{Envelope, chert, huechat};
 
-/// Every request that sends a message has this method (chert §7.2, §7.3; huechat §7.1).
+/// Every request that sends a message has this method (chert §7.2, §7.3, huechat §7.1).
 pub(super) const METHOD: &str = "POST";
 
 /// One recipient's preview.
@@ -34,8 +33,6 @@ pub(super) struct Sheet {
     pub(super) phone: Option<Address>,
     pub(super) recipient_key: Option<String>,
     pub(super) timezone: Option<String>,
-    /// `None`: Chert, which is iMessage.
-    pub(super) channel: Option<Channel>,
     pub(super) shown: Shown,
 }
 
@@ -50,6 +47,8 @@ pub(super) enum Shown {
 pub(super) struct Letter {
     pub(super) parts: Vec<Piece>,
     pub(super) from: Option<Phone>,
+    /// The way to the person, where the account has several.
+    pub(super) channel: Option<Channel>,
     pub(super) idempotency_key: IdempotencyKey,
     pub(super) path: String,
     /// The exact bytes of the request.
@@ -63,11 +62,7 @@ pub(super) struct Letter {
 /// A part as the recipient sees it.
 #[derive(Debug)]
 pub(super) enum Piece {
-    Text {
-        value: String,
-        /// Of an e-mail.
-        subject: Option<String>,
-    },
+    Text(String),
     File(Media),
     /// Media that the provider fetches.
     Remote {
@@ -122,10 +117,8 @@ pub(super) fn sheet(campaign: &Campaign, list: String, found: Found, occasion: O
     let (phone, recipient_key, timezone, shown) = match row.verdict {
         Verdict::Send { recipient, message } => {
             let line = turn(&campaign.terms.lines, before);
-            let mut letter = match campaign.terms.channel {
-                Some(channel) => by_channel(&run, &recipient, message, channel),
-                None => letter(&run, &recipient, message, line, &media),
-            };
+            let way = (campaign.terms.channel, line);
+            let mut letter = letter(&run, &recipient, message, way, &media);
             if campaign.terms.lines.len() > 1 {
                 letter.notes.push(
                     "The lines take turns among new people, and whoever was written to before \
@@ -161,7 +154,6 @@ pub(super) fn sheet(campaign: &Campaign, list: String, found: Found, occasion: O
         phone,
         recipient_key,
         timezone,
-        channel: campaign.terms.channel,
         shown,
     }
 }
@@ -178,21 +170,29 @@ fn letter(
     run: &RunId,
     recipient: &Recipient,
     message: Message,
-    line: Option<&Phone>,
+    (channel, line): (Option<Channel>, Option<&Phone>),
     media: &[Media],
 ) -> Letter {
     let key = IdempotencyKey::derive(run, &recipient.key, 0, 0);
-    let request = chert::request(&Envelope {
+    let envelope = Envelope {
         to: &recipient.phone,
-        contact_id: None,
-        channel: None,
+        contact_id: channel.map(|_| CONTACT_ID),
+        channel,
         chat_id: None,
         line,
         message: &message,
         attachments: &BTreeMap::new(),
         key: &key,
-    });
-    let breaches = message.first_message_breaches().into_iter().map(|breach| {
+    };
+    let request = match channel {
+        Some(_) => huechat::request(&envelope),
+        None => chert::request(&envelope),
+    };
+    let first = match channel {
+        Some(_) => Vec::new(),
+        None => message.first_message_breaches(),
+    };
+    let breaches = first.into_iter().map(|breach| {
         let part = breach.part().map_or(0, |part| part + 1);
         let remedy = breach
             .remedy()
@@ -200,11 +200,14 @@ fn letter(
             .unwrap_or_default();
         format!("Part {part} is refused: {breach}{remedy}. No run with a new person starts.")
     });
-    let mut notes = vec![
-        "This is the message to a new person. Whoever was written to before gets it as a \
-         follow-up in the chat they know: POST /chats/{chat id}/messages."
-            .to_owned(),
-    ];
+    let mut notes = match channel {
+        Some(channel) => contact_notes(channel, &message),
+        None => vec![
+            "This is the message to a new person. Whoever was written to before gets it as a \
+             follow-up in the chat they know: POST /chats/{chat id}/messages."
+                .to_owned(),
+        ],
+    };
     if !media.is_empty() {
         notes.push(
             "A file gets its attachment id when it is uploaded; until then its SHA-256 stands there."
@@ -212,6 +215,7 @@ fn letter(
         );
     }
     Letter {
+        channel,
         warnings: breaches.collect(),
         notes,
         parts: pieces(message, media),
@@ -222,88 +226,27 @@ fn letter(
     }
 }
 
-/// What stands in the path for a contact whose id only the provider knows.
-const CONTACT: &str = "CONTACT_ID";
+/// What stands in the path for somebody whom the provider has yet to give an id.
+const CONTACT_ID: &str = "CONTACT_ID";
 
-/// A message by a channel of HueChat.
-fn by_channel(run: &RunId, recipient: &Recipient, message: Message, channel: Channel) -> Letter {
-    let key = IdempotencyKey::derive(run, &recipient.key, 0, 0);
-    let request = huechat::request(&Envelope {
-        to: &recipient.phone,
-        contact_id: Some(CONTACT),
-        channel: Some(channel),
-        chat_id: None,
-        line: None,
-        message: &message,
-        attachments: &BTreeMap::new(),
-        key: &key,
-    });
+fn contact_notes(channel: Channel, message: &Message) -> Vec<String> {
     let mut notes = vec![format!(
-        "The person is a contact first: POST /contact for somebody who is not one yet; \
-         {CONTACT} is what the provider calls them."
+        "Whoever is new to the account is made a contact first (POST /contact); the id that it \
+         gets stands in the place of {CONTACT_ID}."
     )];
     if message.needs_open_window(channel) {
         notes.push(format!(
-            "By {} this is taken only for people who have written within the last 24 hours; an \
-             approved template goes to everybody.",
+            "By {} it may only go to somebody who has written within the last 24 hours.",
             channel.in_words()
         ));
     }
-    notes.push(
-        "The provider takes no key, so it cannot tell a repeat; the key is the ledger's own."
-            .to_owned(),
-    );
-    Letter {
-        warnings: Vec::new(),
-        notes,
-        parts: in_one(&message),
-        from: None,
-        idempotency_key: key,
-        path: request.path,
-        body: String::from_utf8_lossy(&request.body).into_owned(),
-    }
-}
-
-/// What one request shows: texts and links together, below the picture where there is one.
-fn in_one(message: &Message) -> Vec<Piece> {
-    let text = |value: String, subject: Option<&str>| Piece::Text {
-        value,
-        subject: subject.map(str::to_owned),
-    };
-    match message.single() {
-        Single::Text { content, subject } => vec![text(content, subject)],
-        Single::Image {
-            url,
-            caption,
-            subject,
-        }
-        | Single::Document {
-            url,
-            caption,
-            subject,
-            filename: _,
-        } => {
-            let url = url.to_owned();
-            let caption = caption.map(|caption| text(caption, subject));
-            std::iter::once(Piece::Remote { url })
-                .chain(caption)
-                .collect()
-        }
-        Single::Template {
-            name,
-            parameters,
-            language: _,
-        } => vec![Piece::Template {
-            name: name.to_owned(),
-            parameters: parameters.clone(),
-        }],
-    }
+    notes
 }
 
 fn pieces(message: Message, media: &[Media]) -> Vec<Piece> {
     let file = |sha256: &Digest| media.iter().find(|file| file.sha256 == *sha256).cloned();
     let pieces = message.parts.into_iter().filter_map(|part| match part {
-        Part::Text { value, subject } => Some(Piece::Text { value, subject }),
+        Part::Text { value, .. } => Some(Piece::Text(value)),
         Part::Template {
             name, parameters, ..
         } => Some(Piece::Template { name, parameters }),

@@ -7,7 +7,6 @@ use jiff::tz::TimeZone;
 
 use super::Reader;
 use crate::domain::cap::Cap;
-use crate::domain::channel::Channel;
 use crate::domain::duration;
 use crate::domain::pace::Pace;
 use crate::domain::problem::Problem;
@@ -84,7 +83,7 @@ fn per_day(reader: &Reader, fields: &mut Fields<'_>) -> PerDay {
     PerDay { cap, ramp }
 }
 
-pub(super) fn pace(reader: &Reader, node: &Node, channel: Option<Channel>) -> (Pace, PerDay) {
+pub(super) fn pace(reader: &Reader, node: &Node) -> (Pace, PerDay) {
     let Some(mut fields) = reader.fields(node, "'pace'") else {
         return (Pace::default(), PerDay::default());
     };
@@ -99,14 +98,6 @@ pub(super) fn pace(reader: &Reader, node: &Node, channel: Option<Channel>) -> (P
     let per_line = fields
         .get(reader, "per_line")
         .and_then(|node| reader.rate(node));
-    if channel.is_some() && fields.has("per_line") {
-        reader.report(
-            &fields.key("per_line"),
-            Problem::error("a campaign with a `channel` has no lines")
-                .label("limits nothing")
-                .help("write `rate` for everything together"),
-        );
-    }
     let per_day = per_day(reader, &mut fields);
     fields.finish(reader);
     let usual = Pace::default();

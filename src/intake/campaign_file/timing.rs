@@ -5,6 +5,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::Reader;
+use crate::domain::campaign::{Columns, Terms};
+use crate::domain::channel::Channel;
 use crate::domain::problem::{Problem, nearest};
 use crate::domain::schedule::zone::{self, UnknownZone};
 use crate::domain::schedule::{CatchUp, CronExpr, Overlap, Schedule, When};
@@ -225,4 +227,32 @@ fn window_zone(reader: &Reader, node: &Node) -> Option<WindowZone> {
             }
         })
         .ok()
+}
+
+/// A window on everybody's own clock needs to know the clock: a number tells where it may be, an
+/// e-mail address does not.
+pub(super) fn zones_are_known(
+    reader: &Reader,
+    fields: &Fields<'_>,
+    terms: &Terms,
+    columns: &Columns,
+) {
+    let own = terms
+        .window
+        .as_ref()
+        .is_some_and(|window| *window.zone() == WindowZone::Recipient);
+    if own && terms.channel.is_some_and(Channel::is_mail) && columns.timezone.is_none() {
+        reader.report(
+            &fields.key("window"),
+            Problem::error(
+                "the window is on each recipient's own clock, and an e-mail address does not tell \
+                 where somebody lives",
+            )
+            .label("whose time zone?")
+            .help(
+                "name the column with the time zones, `columns: { timezone: … }` under \
+                 `recipients`, or write a zone into the window, such as `timezone: America/Chicago`",
+            ),
+        );
+    }
 }

@@ -30,8 +30,15 @@ const PHONE_HEADERS: [&str; 18] = [
     "handy",
 ];
 
-/// The same of an e-mail column.
-const EMAIL_HEADERS: [&str; 4] = ["email", "emailaddress", "mail", "mailaddress"];
+/// The same for a column of e-mail addresses.
+const EMAIL_HEADERS: [&str; 6] = [
+    "email",
+    "emailaddress",
+    "mail",
+    "mailaddress",
+    "correo",
+    "courriel",
+];
 
 /// The first row of a list.
 #[derive(Debug, Clone)]
@@ -44,10 +51,11 @@ pub struct Header {
 /// Which column is which, by position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Roles {
-    /// What the message is addressed to.
+    /// Where the message goes: a phone number, or an e-mail address over that channel.
     pub address: usize,
-    /// By which way; `None`: Chert.
-    pub channel: Option<Channel>,
+    /// Whether that is an e-mail address.
+    pub is_mail: bool,
+    /// Of people who are written to by e-mail; else it is the address.
     pub phone: Option<usize>,
     pub key: Option<usize>,
     pub timezone: Option<usize>,
@@ -180,7 +188,8 @@ impl Header {
     }
 
     /// Finds the columns that the campaign names. `places` says where it names them; where it
-    /// does not, the problem stands at the header.
+    /// does not, the problem stands at the header. The channel says what an address is, and
+    /// whether people need a first name.
     pub fn roles(
         &self,
         columns: &Columns,
@@ -198,70 +207,53 @@ impl Header {
             }
             found
         };
+        let is_mail = channel.is_some_and(Channel::is_mail);
         let phone = named("phone", columns.phone.as_ref());
         let email = named("email", columns.email.as_ref());
-        let key = named("key", columns.key.as_ref());
-        let timezone = named("timezone", columns.timezone.as_ref());
-        let first_name = named("first_name", columns.first_name.as_ref());
-        let last_name = named("last_name", columns.last_name.as_ref());
-        let mail = channel.is_some_and(Channel::is_mail);
-        let (kind, named, found) = if mail {
-            (&EMAIL, columns.email.is_some(), email)
+        let (named_address, found) = if is_mail {
+            (columns.email.is_some(), email)
         } else {
-            (&PHONE, columns.phone.is_some(), phone)
+            (columns.phone.is_some(), phone)
         };
-        // That a column which is named is not there has been said.
-        let address = if named {
-            found
-        } else {
-            self.usual(kind)
-                .map_err(|problem| problems.push(problem.at(header.clone())))
-                .ok()
+        let roles = Roles {
+            address: found.unwrap_or(0),
+            is_mail,
+            phone: phone.or_else(|| self.find("phone")).filter(|_| is_mail),
+            key: named("key", columns.key.as_ref()),
+            timezone: named("timezone", columns.timezone.as_ref()),
+            first_name: named("first_name", columns.first_name.as_ref())
+                .or_else(|| self.find("first_name")),
+            last_name: named("last_name", columns.last_name.as_ref())
+                .or_else(|| self.find("last_name")),
+            email: email.or_else(|| self.find("email")),
         };
-        let first_name = first_name.or_else(|| self.find("first_name"));
-        // Every person is a contact there first, and no contact is without a name.
-        if channel.is_some() && first_name.is_none() && columns.first_name.is_none() {
+        if channel.is_some() && roles.first_name.is_none() && columns.first_name.is_none() {
             problems.push(self.nameless().at(header.clone()));
         }
-        let address = address.filter(|_| problems.is_empty()).ok_or(problems)?;
-        Ok(Roles {
-            address,
-            channel,
-            phone: if mail {
-                phone.or_else(|| self.usual(&PHONE).ok())
-            } else {
-                Some(address)
-            },
-            key,
-            timezone,
-            first_name,
-            last_name: last_name.or_else(|| self.find("last_name")),
-            email: if mail {
-                Some(address)
-            } else {
-                email.or_else(|| self.find("email"))
-            },
-        })
-    }
-
-    /// The column of addresses in a list of nothing but addresses: the phone column, else the
-    /// e-mail column.
-    pub fn any_address(&self, header: &Place) -> Result<usize, Problem> {
-        let phone = self.usual(&PHONE);
-        let email = self.usual(&EMAIL);
-        match (phone, email) {
-            (Ok(column), _) => Ok(column),
-            (Err(_), Ok(column)) if !self.has(&PHONE) => Ok(column),
-            (Err(problem), _) => Err(problem.at(header.clone())),
+        let address = if named_address {
+            Ok(roles.address)
+        } else {
+            self.usual(is_mail)
+        };
+        match address {
+            Ok(address) if problems.is_empty() => Ok(Roles { address, ..roles }),
+            Ok(_) => Err(problems),
+            Err(problem) => {
+                problems.push(problem.at(header.clone()));
+                Err(problems)
+            }
         }
     }
 
+    /// That nobody in the list has a name.
     fn nameless(&self) -> Problem {
-        Problem::error("the list has no column of first names, and a HueChat contact needs one")
-            .help(format!(
-                "name it in the campaign, `columns: {{ first_name: … }}`; {}",
-                self.in_words()
-            ))
+        Problem::error(
+            "the list has no column of first names, and HueChat knows nobody without one",
+        )
+        .help(format!(
+            "name it in the campaign, `columns: {{ first_name: … }}`; {}",
+            self.in_words()
+        ))
     }
 
     fn missing(&self, name: &str) -> Problem {
@@ -292,80 +284,60 @@ impl Header {
         format!("the list has {}{rest}", shown.join(", "))
     }
 
-    fn has(&self, kind: &AddressColumn) -> bool {
-        self.normal
-            .iter()
-            .any(|name| kind.headers.contains(&name.as_str()))
-    }
-
-    /// The one column whose header says that it holds such addresses.
-    fn usual(&self, kind: &AddressColumn) -> Result<usize, Problem> {
-        let AddressColumn { role, called, .. } = kind;
+    /// The one column whose header says that it holds addresses.
+    pub fn usual(&self, is_mail: bool) -> Result<usize, Box<Problem>> {
+        let (usual, role, kind, one) = if is_mail {
+            (&EMAIL_HEADERS[..], "email", "e-mail", "an e-mail address")
+        } else {
+            (&PHONE_HEADERS[..], "phone", "phone", "a phone number")
+        };
         let found: Vec<usize> = (0..self.len())
             .filter(|column| {
                 self.normal
                     .get(*column)
-                    .is_some_and(|name| kind.headers.contains(&name.as_str()))
+                    .is_some_and(|n| usual.contains(&n.as_str()))
             })
             .collect();
         match found.as_slice() {
             [column] => Ok(*column),
             [] => {
-                let headless = self.names().any(|cell| (kind.is_one)(cell));
-                let problem = Problem::error(format!("the list has no {called} column"));
-                Err(if headless {
-                    problem.help(kind.headless)
+                let headless = self.names().any(|cell| {
+                    if is_mail {
+                        Email::parse(cell).is_ok()
+                    } else {
+                        Phone::parse(cell, HomeRegion::parse("US")).is_ok()
+                    }
+                });
+                let problem = Problem::error(format!("the list has no {kind} column"));
+                Err(Box::new(if headless {
+                    problem.help(format!(
+                        "the first line holds {one}; it must name the columns, such as `{role},first_name`"
+                    ))
                 } else {
                     problem.help(format!(
                         "name it in the campaign, `columns: {{ {role}: … }}`; {}",
                         self.in_words()
                     ))
-                })
+                }))
             }
             several => {
                 let names: Vec<String> = several
                     .iter()
                     .map(|column| format!("'{}'", self.name(*column)))
                     .collect();
-                Err(Problem::error(format!(
-                    "the list has more than one {called} column: {}",
-                    names.join(", ")
+                Err(Box::new(
+                    Problem::error(format!(
+                        "the list has more than one {kind} column: {}",
+                        names.join(", ")
+                    ))
+                    .help(format!(
+                        "say in the campaign which one counts, `columns: {{ {role}: … }}`"
+                    )),
                 ))
-                .help(format!(
-                    "say in the campaign which one counts, `columns: {{ {role}: … }}`"
-                )))
             }
         }
     }
 }
-
-/// A kind of column that messages are addressed by.
-struct AddressColumn {
-    /// As campaigns call it.
-    role: &'static str,
-    /// As people do.
-    called: &'static str,
-    headers: &'static [&'static str],
-    is_one: fn(&str) -> bool,
-    headless: &'static str,
-}
-
-const PHONE: AddressColumn = AddressColumn {
-    role: "phone",
-    called: "phone",
-    headers: &PHONE_HEADERS,
-    is_one: |cell| Phone::parse(cell, HomeRegion::parse("US")).is_ok(),
-    headless: "the first line holds a phone number; it must name the columns, such as \
-               `phone,first_name`",
-};
-const EMAIL: AddressColumn = AddressColumn {
-    role: "email",
-    called: "e-mail",
-    headers: &EMAIL_HEADERS,
-    is_one: |cell| Email::parse(cell).is_ok(),
-    headless: "the first line holds an e-mail address; it must name the columns, such as \
-               `email,first_name`",
-};
 
 #[cfg(test)]
 mod tests {

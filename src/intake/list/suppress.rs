@@ -13,6 +13,7 @@ use super::super::template::include::io_in_words;
 use super::frame::{Block, Failure, Framer};
 use super::header::Header;
 use crate::domain::address::{Address, AddressError};
+use crate::domain::email::Email;
 use crate::domain::phone::HomeRegion;
 use crate::domain::problem::{Place, Problem, Problems};
 
@@ -95,7 +96,10 @@ impl Debug for dyn Source {
 /// Where what stands, by position.
 #[derive(Debug, Clone, Copy, Default)]
 struct Columns {
+    /// Where every row has an address, of either kind.
     phone: usize,
+    /// Where it may have an e-mail address besides.
+    email: Option<usize>,
     reason: Option<usize>,
     at: Option<usize>,
 }
@@ -153,16 +157,20 @@ impl DoNotContact {
             .position(|cell| Address::parse(cell, self.region).is_ok())
         {
             columns.phone = phone;
-            chunk.entries.extend(self.entry(&cells, columns));
+            chunk
+                .entries
+                .extend(self.entry(&cells, columns).map(|(entry, _)| entry));
         } else if cells.len() > 1 {
             let at = place(&self.path, line);
             let (header, found) = Header::new(cells, &at);
             chunk.problems.extend(found);
             columns.reason = header.find("reason");
             columns.at = header.find("at");
-            match header.any_address(&at) {
-                Ok(column) => columns.phone = column,
-                Err(problem) => chunk.problems.push(problem),
+            let mail = header.usual(true).ok();
+            match (header.usual(false), mail) {
+                (Ok(phone), _) => (columns.phone, columns.email) = (phone, mail),
+                (Err(_), Some(mail)) => columns.phone = mail,
+                (Err(problem), None) => chunk.problems.push(problem.at(at)),
             }
             if chunk.problems.has_errors() {
                 return Ok(chunk);
@@ -183,7 +191,10 @@ impl DoNotContact {
         for ((from, line), to) in block.starts.iter().zip(ends) {
             let record = block.text.get(*from..to).unwrap_or_default();
             match self.entry(&cells_of(record, delimiter), columns) {
-                Ok(entry) => chunk.entries.push(entry),
+                Ok((entry, besides)) => {
+                    chunk.entries.extend(besides);
+                    chunk.entries.push(entry);
+                }
                 Err(error) => {
                     let problem = bad_row(error).at(place(&self.path, *line));
                     chunk.problems.push(problem);
@@ -193,14 +204,25 @@ impl DoNotContact {
         chunk
     }
 
-    fn entry(&self, cells: &[String], columns: Columns) -> Result<Entry, AddressError> {
+    /// What a row says, and the same of the e-mail address beside its phone.
+    fn entry(
+        &self,
+        cells: &[String],
+        columns: Columns,
+    ) -> Result<(Entry, Option<Entry>), AddressError> {
         let cell = |at: usize| cells.get(at).map_or("", |cell| cell.trim());
         let reason = columns.reason.map(cell).filter(|cell| !cell.is_empty());
-        Ok(Entry {
+        let entry = Entry {
             phone: Address::parse(cell(columns.phone), self.region)?,
             reason: reason.map(str::to_owned),
             at: columns.at.and_then(|at| cell(at).parse().ok()),
-        })
+        };
+        let email = columns.email.and_then(|at| Email::parse(cell(at)).ok());
+        let besides = email.map(|email| Entry {
+            phone: email.into(),
+            ..entry.clone()
+        });
+        Ok((entry, besides))
     }
 }
 

@@ -11,12 +11,12 @@ use super::super::template::render::{Cells as _, Draft, Renderer, decide, fit};
 use super::super::template::report::FaultKind;
 use super::super::template::scope::Person;
 use super::cells::{RowCells, reader, typed};
+use super::contact;
 use super::desk::{At, Checked, Desk, Stop};
 use super::list_place;
-use crate::domain::address::{Address, AddressError};
+use crate::domain::address::Address;
 use crate::domain::campaign::OnEmpty;
 use crate::domain::delivery::SkipReason;
-use crate::domain::phone::Phone;
 use crate::domain::problem::Severity;
 use crate::domain::recipient::{Recipient, Row, Verdict};
 
@@ -92,14 +92,7 @@ impl<'a> Checker<'a> {
     fn row(&mut self, at: At, record: &StringRecord, checked: &mut Checked) {
         let cells = RowCells(record);
         let roles = self.desk.roles;
-        let region = self.desk.kit.campaign.recipients.region;
-        let cell = cells.cell(roles.address);
-        let address = match roles.channel {
-            Some(channel) => channel.address(cell, region),
-            None => Phone::parse(cell, region)
-                .map(Address::from)
-                .map_err(AddressError::from),
-        };
+        let address = self.desk.address(cells.cell(roles.address));
         let key = roles.key.map(|column| cells.cell(column).trim());
         let subject = Subject {
             at,
@@ -112,9 +105,10 @@ impl<'a> Checker<'a> {
             // A row that is left out on purpose is not blamed for its address.
             Err(error) => self.filtered(&subject).and_then(|()| {
                 let column = self.desk.header.name(roles.address);
-                let reason = match error {
-                    AddressError::Phone(_) => SkipReason::InvalidPhone,
-                    AddressError::Email(_) => SkipReason::InvalidEmail,
+                let reason = if roles.is_mail {
+                    SkipReason::InvalidEmail
+                } else {
+                    SkipReason::InvalidPhone
                 };
                 Err(Stop::Skip(reason, format!("'{column}': {error}")))
             }),
@@ -148,6 +142,7 @@ impl<'a> Checker<'a> {
     ) -> Result<Verdict, Stop> {
         self.filtered(subject)?;
         self.key_is_usable(subject)?;
+        let contact = contact::of(self.desk, subject.at, subject.cells)?;
         checked.tried += 1;
         let drafts = match self.renderer.render(subject.cells, subject.person()) {
             Ok(drafts) => drafts,
@@ -161,7 +156,6 @@ impl<'a> Checker<'a> {
             }
         };
         self.nothing_is_missing(subject, &drafts)?;
-        let contact = self.desk.contact(subject.at, subject.cells)?;
         let message = self
             .desk
             .message(subject.at, drafts, contact, &mut checked.files)?;

@@ -1,59 +1,59 @@
-//! Who a row is about, to a provider that writes to contacts alone. Does not know whether the
-//! provider has met the person.
+//! Who the person of a row is to a provider that writes to contacts: their name, as one line of
+//! bounded length. Does not know whether the provider knows them already.
 
 use super::super::template::render::Cells as _;
 use super::cells::RowCells;
 use super::desk::{At, Desk, Stop};
 use super::list_place;
+use crate::domain::campaign::OnEmpty;
 use crate::domain::contact::{Contact, MAX_NAME_CHARS};
 
-impl Desk {
-    /// The contact of a row; none where a number is enough.
-    pub(super) fn contact(&self, at: At, cells: &RowCells<'_>) -> Result<Option<Contact>, Stop> {
-        let (Some(_), Some(column)) = (self.roles.channel, self.roles.first_name) else {
+/// `None` where a number is enough.
+pub(super) fn of(desk: &Desk, at: At, cells: &RowCells<'_>) -> Result<Option<Contact>, Stop> {
+    if desk.kit.campaign.terms.channel.is_none() {
+        return Ok(None);
+    }
+    let name = |column: Option<usize>| {
+        let Some(column) = column else {
             return Ok(None);
         };
-        let first_name = self.name(at, cells, column)?.ok_or_else(|| {
-            let column = self.header.name(column);
-            self.indispensable(
-                at,
-                format!("'{column}', the first name that a contact needs, is empty"),
-            )
-        })?;
-        let last_name = match self.roles.last_name {
-            Some(column) => self.name(at, cells, column)?,
-            None => None,
-        };
-        Ok(Some(Contact {
-            first_name,
-            last_name,
-        }))
-    }
-
-    /// A name in one line.
-    fn name(&self, at: At, cells: &RowCells<'_>, column: usize) -> Result<Option<String>, Stop> {
         let name = one_line(cells.cell(column));
         let chars = name.chars().count();
         if chars > MAX_NAME_CHARS {
-            let column = self.header.name(column);
-            let message = format!(
-                "'{column}' has {chars} characters; a contact's name has at most {MAX_NAME_CHARS}"
-            );
-            let mut found = self.found(at, &message, list_place(&self.list, at.line));
-            found.problem.help = Some("shorten it, or leave the row out with `where`".to_owned());
+            let header = desk.header.name(column);
+            let words =
+                format!("'{header}' has {chars} characters; a name has at most {MAX_NAME_CHARS}");
+            let mut found = desk.found(at, &words, list_place(&desk.list, at.line));
+            found.problem.help = Some("shorten it in the list".to_owned());
             return Err(Stop::Found(found));
         }
-        Ok((!name.is_empty()).then_some(name))
+        Ok(Some(name).filter(|name| !name.is_empty()))
+    };
+    let roles = desk.roles;
+    if let Some(first_name) = name(roles.first_name)? {
+        return Ok(Some(Contact {
+            first_name,
+            last_name: name(roles.last_name)?,
+        }));
     }
+    let header = roles
+        .first_name
+        .map_or("first_name", |column| desk.header.name(column));
+    let in_vain = match desk.kit.campaign.recipients.on_empty {
+        OnEmpty::Allow => "; `on_empty: allow` cannot help with that",
+        OnEmpty::Skip | OnEmpty::Error => "",
+    };
+    Err(desk.missing(
+        at,
+        format!("'{header}' is empty, and HueChat knows nobody without a first name{in_vain}"),
+    ))
 }
 
-/// Line ends, tabs and other control characters make no name; what they part stays apart.
-fn one_line(text: &str) -> String {
-    let words = text.split(|c: char| c.is_control() || c.is_whitespace());
-    words
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+/// A name without line ends, other control characters, and needless space.
+fn one_line(cell: &str) -> String {
+    let words = cell.split(|c: char| c.is_whitespace() || c.is_control());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -61,14 +61,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_line() {
-        for (cell, name) in [
-            ("Dana", "Dana"),
-            (" Dana\tMaria\r\nRoe ", "Dana Maria Roe"),
-            ("Da\u{7}na", "Da na"),
-            ("\u{0}", ""),
-        ] {
-            assert_eq!(one_line(cell), name);
-        }
+    fn a_name_is_one_line_of_words() {
+        assert_eq!(one_line(" Dana\n\tMarie \u{7}Ruiz "), "Dana Marie Ruiz");
+        assert_eq!(one_line("\u{0} \r\n"), "");
     }
 }

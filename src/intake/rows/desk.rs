@@ -1,7 +1,6 @@
 //! What all threads share while a list is checked, and what a row can come to besides a verdict.
 //! Does not decide whom a message goes to.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use csv::StringRecord;
@@ -14,11 +13,13 @@ use super::super::template::report::{Fault, FaultKind};
 use super::super::template::scope::Scope;
 use super::cells::redacted;
 use super::{Kit, list_place};
+use crate::domain::address::{Address, AddressError};
 use crate::domain::campaign::OnEmpty;
 use crate::domain::contact::Contact;
 use crate::domain::delivery::SkipReason;
 use crate::domain::digest::Digest;
 use crate::domain::message::{MediaSource, Message, Part};
+use crate::domain::phone::Phone;
 use crate::domain::problem::{Place, Problem};
 use crate::domain::recipient::Row;
 
@@ -92,14 +93,11 @@ impl Desk {
                     name,
                     language,
                     parameters,
-                } => {
-                    self.parameters_are_there(at, &parameters)?;
-                    Part::Template {
-                        name,
-                        language,
-                        parameters,
-                    }
-                }
+                } => Part::Template {
+                    name,
+                    language,
+                    parameters,
+                },
                 DraftBody::MediaUrl(url) => Part::Media {
                     source: MediaSource::Url { url },
                 },
@@ -143,18 +141,13 @@ impl Desk {
         Err(Stop::Found(found))
     }
 
-    /// A template whose parameter is empty is refused, so the row is treated as one with an empty
-    /// cell, whatever made it so.
-    fn parameters_are_there(
-        &self,
-        at: At,
-        parameters: &BTreeMap<String, String>,
-    ) -> Result<(), Stop> {
-        let Some((name, _)) = parameters.iter().find(|(_, text)| text.is_empty()) else {
-            return Ok(());
-        };
-        let detail = format!("the parameter \"{name}\" of the template is empty");
-        Err(self.indispensable(at, detail))
+    /// A cell as an address of the campaign's channel.
+    pub(super) fn address(&self, cell: &str) -> Result<Address, AddressError> {
+        let region = self.kit.campaign.recipients.region;
+        match self.kit.campaign.terms.channel {
+            Some(channel) => channel.address(cell, region),
+            None => Ok(Phone::parse(cell, region)?.into()),
+        }
     }
 
     fn file(&self, at: At, part: usize, path: &str) -> Result<Digest, Stop> {
@@ -184,20 +177,6 @@ impl Desk {
                 Stop::Found(found)
             }
         }
-    }
-
-    /// Something empty that the provider does not take, so that `on_empty: allow` cannot help.
-    pub(super) fn indispensable(&self, at: At, detail: String) -> Stop {
-        if self.kit.campaign.recipients.on_empty != OnEmpty::Allow {
-            return self.missing(at, detail);
-        }
-        let mut found = self.found(at, &detail, list_place(&self.list, at.line));
-        found.problem.help = Some(
-            "the provider refuses it, so `on_empty: allow` cannot help here; fill it, or write \
-             `on_empty: skip` to leave such rows out"
-                .to_owned(),
-        );
-        Stop::Found(found)
     }
 
     /// A row with too many or too few cells.

@@ -164,9 +164,9 @@ pub(super) fn walk(framer: &mut Framer, name: &str, columns: usize) -> Problems 
 
 /// What is wrong with the list of a campaign that cannot be used for another reason.
 pub fn list_alone(file: &CampaignFile) -> Problems {
-    let source = &file.campaign.recipients.source;
+    let recipients = &file.campaign.recipients;
     let place = file.place("recipients.csv");
-    let table = open_list(source, place.as_ref())
+    let table = open_list(&recipients.source, place.as_ref())
         .and_then(|input| Table::open(input, &file.campaign, &column_places(file)));
     match table {
         Ok(mut table) => {

@@ -55,7 +55,7 @@ fn probe(at: &str) -> String {
             let part = part.trim_end_matches(']');
             let fields = value.trim_start_matches('{');
             value = if name == "*" {
-                format!("{{ x: {{ kind: {part}, {fields} }}")
+                format!("{{ own: {{ kind: {part}, {fields} }}")
             } else {
                 format!("{{ {name}: [{{ type: {part}, {fields}] }}")
             };

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use jiff::SignedDuration;
 
+use super::address::{Api, base_url};
 use super::{Node, Reader, huechat, secret};
 use crate::domain::account::{
     Account, CHERT_BASE_URL, ChertAccount, ChertAuth, DEFAULT_RETENTION, DEFAULT_TIMEOUT,
@@ -14,6 +15,12 @@ use crate::domain::pace::Limit;
 use crate::domain::problem::Problem;
 use crate::intake::campaign_file::burst;
 use crate::intake::yaml::Fields;
+
+const API: Api = Api {
+    provider: "Chert",
+    end: "/api/v1",
+    usual: CHERT_BASE_URL,
+};
 
 #[derive(Clone, Copy)]
 enum AccountKind {
@@ -64,9 +71,9 @@ fn chert(reader: &Reader, mut fields: Fields<'_>, path: &Path) -> Option<ChertAc
         .require(
             reader,
             "signing_secret",
-            &format!("signing_secret: {SECRET}"),
+            "signing_secret: { env: CHERT_SIGNING_SECRET }",
         )
-        .and_then(|node| secret::read(reader, node, path, SECRET));
+        .and_then(|node| secret::read(reader, node, path, "CHERT_SIGNING_SECRET"));
     let rate = fields
         .get(reader, "rate")
         .and_then(|node| reader.rate(node));
@@ -143,61 +150,4 @@ fn first_touch(reader: &Reader, fields: &mut Fields<'_>) -> Option<Option<Cap>> 
 
 fn is_none(node: &Node) -> bool {
     matches!(&node.kind, super::Kind::Scalar(scalar) if scalar.text == "none")
-}
-
-/// Whether an address is of this machine alone.
-pub(super) fn is_local(url: &str) -> bool {
-    let (_, rest) = url.split_once("://").unwrap_or_default();
-    matches!(host(rest), "127.0.0.1" | "localhost" | "[::1]")
-}
-
-/// The name of the host at the beginning of a text, without its port.
-fn host(rest: &str) -> &str {
-    let host = rest.split('/').next().unwrap_or_default();
-    host.rsplit_once(':').map_or(host, |(name, _)| name)
-}
-
-/// What every address of a provider's API has in common.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Api {
-    /// Whose it is.
-    pub(super) of: &'static str,
-    pub(super) end: &'static str,
-    pub(super) usual: &'static str,
-}
-
-const API: Api = Api {
-    of: "Chert's",
-    end: "/api/v1",
-    usual: CHERT_BASE_URL,
-};
-const SECRET: &str = "{ env: CHERT_SIGNING_SECRET }";
-
-/// An address below which the API's paths begin; the slash at its end does not matter.
-pub(super) fn base_url(reader: &Reader, node: &Node, api: Api) -> Option<String> {
-    let text = reader.text(node, "a web address")?.trim();
-    let url = text.trim_end_matches('/');
-    let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let problem = if !matches!(scheme, "http" | "https") || host(rest).is_empty() {
-        Problem::error("a gateway's address begins with https://").label("not such an address")
-    } else if url.contains(['@', '?', '#']) || url.contains(char::is_whitespace) {
-        Problem::error("a gateway's address has no user, query or space in it")
-            .label("more than an address")
-    } else if scheme == "http" && !is_local(url) {
-        Problem::error("requests carry your credentials and must be encrypted")
-            .label("http:// only reaches a sandbox on this machine")
-    } else if url.ends_with(api.end) {
-        return Some(url.to_owned());
-    } else {
-        Problem::error(format!("the address of {} API ends in {}", api.of, api.end))
-            .label("does not")
-    };
-    reader.report(
-        &node.range,
-        problem.help(format!(
-            "write `base_url: {}`, or remove the line",
-            api.usual
-        )),
-    );
-    None
 }

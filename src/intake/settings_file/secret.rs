@@ -63,6 +63,12 @@ fn harmless(path: &[&str], text: &str) -> bool {
             text.contains('.') && !text.contains(['@', '?'])
         }
         ["gateways", _, "kind" | "auth" | "plan"] => text.len() <= 12 && !text.contains(' '),
+        ["gateways", _, "plan", _] => text.len() <= 12,
+        ["gateways", _, "webhook", "algorithm" | "signed"] => {
+            text.len() <= 20 && !text.contains(' ')
+        }
+        ["gateways", _, "webhook", "secret", "env"] => is_variable(text),
+        ["gateways", _, "webhook", "secret", "file"] => true,
         ["gateways", _, "tenant"] => text.len() < 32,
         ["gateways", _, "first_touch", _]
         | [
@@ -70,12 +76,8 @@ fn harmless(path: &[&str], text: &str) -> bool {
             _,
             "rate" | "burst" | "timeout" | "idempotency_retention" | "first_touch",
         ] => text.len() <= 12,
-        ["gateways", _, "signing_secret" | "api_key", "env"]
-        | ["gateways", _, "webhook", "secret", "env"] => is_variable(text),
-        ["gateways", _, "signing_secret" | "api_key", "file"]
-        | ["gateways", _, "webhook", "secret", "file"] => true,
-        ["gateways", _, "plan", _] | ["gateways", _, "webhook", "prefix"] => text.len() <= 12,
-        ["gateways", _, "webhook", "header" | "algorithm" | "signed"] => text.len() < 24,
+        ["gateways", _, "signing_secret" | "api_key", "env"] => is_variable(text),
+        ["gateways", _, "signing_secret" | "api_key", "file"] => true,
         _ => false,
     }
 }
@@ -88,10 +90,11 @@ fn is_variable(text: &str) -> bool {
         && (1..=128).contains(&text.len())
 }
 
-/// `{ env: NAME }` or `{ file: path }`; `usual` is how it reads as a rule.
+/// `{ env: NAME }` or `{ file: path }`; `usual` is how the variable is mostly called.
 pub(super) fn read(reader: &Reader, node: &Node, path: &Path, usual: &str) -> Option<SecretSource> {
-    let place =
-        format!("write `{usual}` for an environment variable, or `{{ file: path }}` for a file");
+    let place = format!(
+        "write `{{ env: {usual} }}` for an environment variable, or `{{ file: path }}` for a file"
+    );
     match &node.kind {
         Kind::Broken => return None,
         Kind::Scalar(_) | Kind::List(_) => {
@@ -139,7 +142,9 @@ fn variable(reader: &Reader, node: &Node, usual: &str) -> Option<SecretSource> {
         &node.range,
         Problem::error("the name of an environment variable has capital letters, digits and `_`")
             .label("not such a name; not shown, for it may be the secret itself")
-            .help(format!("write the variable's name, such as `{usual}`")),
+            .help(format!(
+                "write the variable's name, such as `{{ env: {usual} }}`"
+            )),
     );
     None
 }

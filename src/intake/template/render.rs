@@ -225,6 +225,11 @@ fn draft(compiled: &Compiled, tera: &Tera, context: &Context) -> Result<Vec<Draf
         Slot::Script(script) => run(compiled, tera, *script, context),
     };
     let trimmed = |slot: &Slot| text(slot).map(|text| text.trim().to_owned());
+    // An optional field that renders to nothing is left out.
+    let optional = |slot: Option<&Slot>| {
+        let text = slot.map(&trimmed).transpose();
+        text.map(|text| text.filter(|text| !text.is_empty()))
+    };
     for (part, plan) in compiled.parts.iter().enumerate() {
         if let Some(when) = plan.when
             && run(compiled, tera, when, context)?.is_empty()
@@ -238,35 +243,28 @@ fn draft(compiled: &Compiled, tera: &Tera, context: &Context) -> Result<Vec<Draf
                 value.truncate(value.trim_end().len());
                 DraftBody::Text {
                     value,
-                    subject: subject.as_ref().map(&trimmed).transpose()?,
+                    subject: optional(subject.as_ref())?,
                 }
             }
             BodyPlan::Template {
                 name,
                 language,
                 parameters,
-            } => {
-                let values = parameters
+            } => DraftBody::Template {
+                name: name.clone(),
+                language: language.clone(),
+                parameters: parameters
                     .iter()
-                    .map(|(key, slot)| Ok((key.clone(), trimmed(slot)?)));
-                DraftBody::Template {
-                    name: name.clone(),
-                    language: language.clone(),
-                    parameters: values.collect::<Result<_, Fault>>()?,
-                }
-            }
+                    .map(|(key, slot)| Ok((key.clone(), trimmed(slot)?)))
+                    .collect::<Result<_, Fault>>()?,
+            },
             BodyPlan::Media { file, .. } => DraftBody::File(trimmed(file)?),
             BodyPlan::MediaUrl { url } => DraftBody::MediaUrl(trimmed(url)?),
             BodyPlan::RichLink { url, rest } => {
                 let url = trimmed(url)?;
                 let mut made = [None, None, None, None];
                 for (slot, made) in rest.iter().zip(&mut made) {
-                    // An optional field that renders to nothing is left out.
-                    *made = slot
-                        .as_ref()
-                        .map(&trimmed)
-                        .transpose()?
-                        .filter(|text| !text.is_empty());
+                    *made = optional(slot.as_ref())?;
                 }
                 DraftBody::RichLink { url, rest: made }
             }

@@ -7,7 +7,6 @@ use tera::{Context, Map, Value};
 
 use super::compile::Compiled;
 use super::scan::{Guard, Token};
-use crate::domain::channel::Channel;
 use crate::domain::problem::{Problem, Problems, nearest};
 use crate::domain::run::RunId;
 use crate::intake::list::header::{Header, Roles};
@@ -50,6 +49,7 @@ pub struct Known<'a> {
 /// The person of a row, as far as it is known.
 #[derive(Debug, Clone, Copy)]
 pub struct Person<'a> {
+    /// As the channel takes it.
     pub address: &'a str,
     pub key: &'a str,
 }
@@ -265,18 +265,17 @@ impl Binder<'_> {
 
     fn fields(&self) -> Vec<(&'static str, Option<usize>)> {
         let roles = self.known.roles;
-        let (address, other) = if roles.channel.is_some_and(Channel::is_mail) {
-            ("email", ("phone", roles.phone))
-        } else {
-            ("phone", ("email", roles.email))
-        };
         let optional = [
             ("first_name", roles.first_name),
             ("last_name", roles.last_name),
-            other,
+            ("phone", roles.phone),
+            ("email", roles.email),
             ("timezone", roles.timezone),
         ];
-        let given = optional.into_iter().filter(|(_, column)| column.is_some());
+        let address = if roles.is_mail { "email" } else { "phone" };
+        let given = optional
+            .into_iter()
+            .filter(|(field, column)| column.is_some() && *field != address);
         [(address, None), ("key", None)]
             .into_iter()
             .chain(given)

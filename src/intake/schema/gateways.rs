@@ -1,21 +1,8 @@
-//! The shape of `sendoff.yaml`, for its JSON Schema. Checks nothing.
-
-use std::collections::BTreeMap;
+//! The shape of a gateway in the settings: each kind of account has its own fields.
 
 use schemars::JsonSchema;
 
 use super::{DurationShape, RateShape};
-
-/// Settings: the ledger and the provider accounts.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "Config", deny_unknown_fields)]
-pub struct ConfigShape {
-    /// Where everything sent is recorded: `sqlite://sendoff.db`, or
-    /// `postgres://user@host/database`. The variable `SENDOFF_LEDGER` wins.
-    pub ledger: Option<String>,
-    /// Provider accounts, by the names that campaigns use.
-    pub gateways: Option<BTreeMap<String, GatewayShape>>,
-}
 
 /// A provider account.
 #[derive(Debug, JsonSchema)]
@@ -26,6 +13,7 @@ pub struct ConfigShape {
     deny_unknown_fields
 )]
 pub enum GatewayShape {
+    /// Writes from lines of its own.
     Chert {
         /// Ends in /api/v1; the production address where this is left out.
         base_url: Option<String>,
@@ -49,21 +37,22 @@ pub enum GatewayShape {
         /// itself; 30 a day (UTC), 10 minutes apart, where this is left out. `none` lifts it.
         first_touch: Option<FirstTouchShape>,
     },
+    /// Writes to contacts, by a channel that the campaign names.
     HueChat {
         /// Ends in /v2; the production address where this is left out.
         base_url: Option<String>,
-        /// Where the API key is kept, never the key itself.
+        /// Where the key is kept, never the key itself.
         api_key: SecretShape,
-        /// How many requests the account may make, all runs together.
+        /// How many requests the account may make, everything together.
         plan: PlanShape,
-        /// Connect and answer of one request; `30s` where this is left out, and the least.
+        /// Connect and answer of one request; `30s` where this is left out, and no less but on
+        /// this machine.
         timeout: Option<DurationShape>,
-        /// How deliveries of events are known to be the provider's own; without it none are taken.
+        /// How what the provider tells by itself is known to be from it.
         webhook: Option<WebhookShape>,
     },
 }
 
-/// A plan by its name, or the account's own numbers.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Plan", untagged)]
 pub enum PlanShape {
@@ -74,36 +63,33 @@ pub enum PlanShape {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "PlanName", rename_all = "lowercase")]
 pub enum PlanNameShape {
-    /// 100 requests a minute, 10,000 a day.
+    /// 100 in a minute, 10,000 on a day (UTC).
     Free,
-    /// 1,000 requests a minute, 100,000 a day.
+    /// 1,000 in a minute, 100,000 on a day (UTC).
     Pro,
-    /// No limit.
+    /// As many as there are.
     None,
 }
 
-/// At least one of both; the other is without a limit.
+/// What the contract with the provider says.
 #[derive(Debug, JsonSchema)]
-#[schemars(rename = "OwnPlan", deny_unknown_fields, extend("minProperties" = 1))]
+#[schemars(rename = "OwnPlan", deny_unknown_fields)]
 pub struct OwnPlanShape {
-    /// Requests within any minute.
-    #[schemars(range(min = 1, max = 1_000_000_000))]
-    pub per_minute: Option<u32>,
-    /// Requests on one day (UTC).
-    #[schemars(range(min = 1, max = 1_000_000_000))]
-    pub per_day: Option<u32>,
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub per_minute: u32,
+    /// On one day (UTC).
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub per_day: u32,
 }
 
-/// How a delivery of events is signed. The provider publishes none of it, so each part can be told.
+/// How a delivery of events is signed.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Webhook", deny_unknown_fields)]
 pub struct WebhookShape {
-    /// Where the webhook's secret is kept, never the secret itself.
     pub secret: SecretShape,
     /// The header with the signature; `X-HueChat-Signature` where this is left out.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     pub header: Option<String>,
-    /// What stands before the signature in it; `sha256=` where this is left out, `""` for nothing.
+    /// What stands before the signature in it; `sha256=` where this is left out.
     pub prefix: Option<String>,
     /// `hmac-sha256` where this is left out.
     pub algorithm: Option<AlgorithmShape>,
@@ -115,9 +101,9 @@ pub struct WebhookShape {
 #[schemars(rename = "Algorithm")]
 pub enum AlgorithmShape {
     #[schemars(rename = "hmac-sha256")]
-    HmacSha256,
+    Sha256,
     #[schemars(rename = "hmac-sha512")]
-    HmacSha512,
+    Sha512,
 }
 
 #[derive(Debug, JsonSchema)]
