@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bad_rows;
+mod channels;
 mod exits;
 mod help;
 mod ledger;

@@ -52,8 +52,55 @@ async fn every_campaign_has_a_preview_and_its_schedule_in_words() {
     for campaign in campaigns() {
         let preview = project.run(&["preview", &campaign]).await;
         assert_eq!(preview.code, Some(0), "{preview:?}");
-        assert!(preview.out.contains("POST /chats"), "{preview:?}");
+        let sends = ["POST /chats", "POST /contact/CONTACT_ID/message"];
+        let shown = sends.iter().any(|request| preview.out.contains(request));
+        assert!(shown, "{preview:?}");
         let schedule = project.run(&["schedule", &campaign]).await;
         assert_eq!(schedule.code, Some(0), "{schedule:?}");
     }
+}
+
+#[tokio::test]
+async fn the_order_update_is_previewed_as_the_request_that_carries_it() {
+    let project = shipped();
+    let args = ["preview", "campaigns/order-update.yaml", "--format", "json"];
+    let json = project.run(&args).await.json();
+    assert_eq!(json["channel"], "whatsapp");
+    assert_eq!(json["request"]["method"], "POST");
+    assert_eq!(json["request"]["path"], "/contact/CONTACT_ID/message");
+    let body: serde_json::Value =
+        serde_json::from_str(json["request"]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        body,
+        serde_json::json!({
+            "channel": "whatsapp",
+            "message_type": "template",
+            "template_name": "order_confirmation",
+            "template_parameters": {
+                "1": "Dana", "2": "TX-4410", "3": "Water heater", "4": "Tuesday"
+            }
+        })
+    );
+    let page = project
+        .run(&["preview", "campaigns/sms-offer.yaml", "--format", "html"])
+        .await;
+    assert!(page.out.contains("<p class=\"stamp\">SMS</p>"), "{page:?}");
+    assert!(!page.out.contains("iMessage"), "{page:?}");
+}
+
+#[tokio::test]
+async fn check_tells_the_channel_of_a_campaign() {
+    let project = shipped();
+    let args = [
+        "check",
+        "campaigns/sms-offer.yaml",
+        "campaigns/review-request.yaml",
+    ];
+    let json = project
+        .run(&[&args[..], &["--format", "json"]].concat())
+        .await
+        .json();
+    assert_eq!(json["campaigns"][0]["channel"], "sms");
+    assert_eq!(json["campaigns"][0]["skipped"]["filtered"], 1);
+    assert!(json["campaigns"][1]["channel"].is_null());
 }

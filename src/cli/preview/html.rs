@@ -34,9 +34,10 @@ const SHEET_OF_PAPER: &str = "<svg viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"
     <path d=\"M6 2.8h8l4.6 4.6v13.8H6z\"/><path d=\"M14 2.8v4.6h4.6\"/></svg>";
 
 pub(super) fn html(sheet: &Sheet) -> String {
+    let way = sheet.channel.map_or("iMessage", Channel::in_words);
     let (phone, facts) = match &sheet.shown {
-        Shown::Message(letter) => (conversation(letter), carrier(sheet, letter)),
-        Shown::Skipped { reason, detail } => (silence(), left_out(sheet, *reason, detail)),
+        Shown::Message(letter) => (conversation(letter, way), carrier(sheet, letter)),
+        Shown::Skipped { reason, detail } => (silence(way), left_out(sheet, *reason, detail)),
     };
     let campaign = escape(sheet.run.campaign());
     let to = sheet.phone.as_ref().map_or("", Address::expose);
@@ -85,9 +86,8 @@ fn screen(line: &str, chat: &str, way: &str) -> String {
     )
 }
 
-fn conversation(letter: &Letter) -> String {
+fn conversation(letter: &Letter, way: &str) -> String {
     let parts: String = letter.parts.iter().map(part).collect();
-    let way = letter.channel.map_or("iMessage", Channel::in_words);
     let line = letter
         .from
         .as_ref()
@@ -99,16 +99,20 @@ fn conversation(letter: &Letter) -> String {
     )
 }
 
-fn silence() -> String {
+fn silence(way: &str) -> String {
     let none = "<p class=\"none\"><b>No message</b>This row of the list is left out.</p>\n";
-    screen("Nothing is sent", none, "")
+    screen("Nothing is sent", none, way)
 }
 
 fn part(piece: &Piece) -> String {
     let inside = match piece {
-        Piece::Text(value) => {
+        Piece::Text { value, subject } => {
+            let subject = subject
+                .as_deref()
+                .map(|subject| format!("<b>{}</b>\n", escape(subject)));
             format!(
-                "<div class=\"bubble\" dir=\"auto\"><span>{}</span></div>",
+                "<div class=\"bubble\" dir=\"auto\"><span>{}{}</span></div>",
+                subject.unwrap_or_default(),
                 escape(value)
             )
         }
@@ -188,7 +192,7 @@ fn carrier(sheet: &Sheet, letter: &Letter) -> String {
     if let Some(from) = &letter.from {
         facts.add("From", &escape(from.expose()));
     }
-    if let Some(channel) = letter.channel {
+    if let Some(channel) = sheet.channel {
         facts.add("By", channel.in_words());
     }
     let starts = sheet

@@ -56,6 +56,8 @@ enum Body<'a> {
 enum PieceBody<'a> {
     Text {
         value: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<&'a str>,
     },
     Template {
         name: &'a str,
@@ -101,7 +103,7 @@ pub(super) fn json(sheet: &Sheet) -> String {
                     .from
                     .as_ref()
                     .map(crate::domain::phone::Phone::expose),
-                channel: letter.channel,
+                channel: sheet.channel,
                 idempotency_key: letter.idempotency_key.as_str(),
                 parts: letter.parts.iter().map(piece).collect(),
                 request: Request {
@@ -143,7 +145,10 @@ pub(super) fn json(sheet: &Sheet) -> String {
 
 fn piece(piece: &Piece) -> PieceBody<'_> {
     match piece {
-        Piece::Text(value) => PieceBody::Text { value },
+        Piece::Text { value, subject } => PieceBody::Text {
+            value,
+            subject: subject.as_deref(),
+        },
         Piece::Template { name, parameters } => PieceBody::Template { name, parameters },
         Piece::File(media) => PieceBody::Media {
             file: Some(File {

@@ -15,6 +15,7 @@ use crate::domain::message::{Media, MediaSource, Message, Part};
 use crate::domain::phone::Phone;
 use crate::domain::recipient::{Recipient, Verdict};
 use crate::domain::run::RunId;
+use crate::domain::single::Single;
 use crate::gateway::{Envelope, chert, huechat};
 
 /// Every request that sends a message has this method (chert §7.2, §7.3, huechat §7.1).
@@ -33,6 +34,8 @@ pub(super) struct Sheet {
     pub(super) phone: Option<Address>,
     pub(super) recipient_key: Option<String>,
     pub(super) timezone: Option<String>,
+    /// The way to the person, where the account has several.
+    pub(super) channel: Option<Channel>,
     pub(super) shown: Shown,
 }
 
@@ -47,8 +50,6 @@ pub(super) enum Shown {
 pub(super) struct Letter {
     pub(super) parts: Vec<Piece>,
     pub(super) from: Option<Phone>,
-    /// The way to the person, where the account has several.
-    pub(super) channel: Option<Channel>,
     pub(super) idempotency_key: IdempotencyKey,
     pub(super) path: String,
     /// The exact bytes of the request.
@@ -62,7 +63,11 @@ pub(super) struct Letter {
 /// A part as the recipient sees it.
 #[derive(Debug)]
 pub(super) enum Piece {
-    Text(String),
+    Text {
+        value: String,
+        /// Of an e-mail.
+        subject: Option<String>,
+    },
     File(Media),
     /// Media that the provider fetches.
     Remote {
@@ -154,6 +159,7 @@ pub(super) fn sheet(campaign: &Campaign, list: String, found: Found, occasion: O
         phone,
         recipient_key,
         timezone,
+        channel: campaign.terms.channel,
         shown,
     }
 }
@@ -215,10 +221,12 @@ fn letter(
         );
     }
     Letter {
-        channel,
         warnings: breaches.collect(),
         notes,
-        parts: pieces(message, media),
+        parts: match channel {
+            Some(_) => as_one(&message),
+            None => pieces(message, media),
+        },
         from: line.cloned(),
         idempotency_key: key,
         path: request.path,
@@ -243,10 +251,46 @@ fn contact_notes(channel: Channel, message: &Message) -> Vec<String> {
     notes
 }
 
+/// What one request shows: texts and links together, below the picture where there is one.
+fn as_one(message: &Message) -> Vec<Piece> {
+    let text = |value: String, subject: Option<&str>| Piece::Text {
+        value,
+        subject: subject.map(str::to_owned),
+    };
+    match message.single() {
+        Single::Text { content, subject } => vec![text(content, subject)],
+        Single::Image {
+            url,
+            caption,
+            subject,
+        }
+        | Single::Document {
+            url,
+            caption,
+            subject,
+            filename: _,
+        } => {
+            let url = url.to_owned();
+            let caption = caption.map(|caption| text(caption, subject));
+            std::iter::once(Piece::Remote { url })
+                .chain(caption)
+                .collect()
+        }
+        Single::Template {
+            name,
+            parameters,
+            language: _,
+        } => vec![Piece::Template {
+            name: name.to_owned(),
+            parameters: parameters.clone(),
+        }],
+    }
+}
+
 fn pieces(message: Message, media: &[Media]) -> Vec<Piece> {
     let file = |sha256: &Digest| media.iter().find(|file| file.sha256 == *sha256).cloned();
     let pieces = message.parts.into_iter().filter_map(|part| match part {
-        Part::Text { value, .. } => Some(Piece::Text(value)),
+        Part::Text { value, subject } => Some(Piece::Text { value, subject }),
         Part::Template {
             name, parameters, ..
         } => Some(Piece::Template { name, parameters }),

@@ -113,7 +113,7 @@ impl Page {
         if let Some(from) = &letter.from {
             self.fact("From", from.expose());
         }
-        if let Some(channel) = letter.channel {
+        if let Some(channel) = sheet.channel {
             self.fact("By", channel.in_words());
         }
         let run = match &sheet.starts {
@@ -164,7 +164,12 @@ impl Page {
             lines.extend(wrapped(&text, room).into_iter().map(|line| (tone, line)));
         };
         match piece {
-            Piece::Text(value) => add(Tone::Plain, value),
+            Piece::Text { value, subject } => {
+                if let Some(subject) = subject {
+                    add(Tone::Strong, subject);
+                }
+                add(Tone::Plain, value);
+            }
             Piece::File(media) => {
                 add(Tone::Strong, &format!("▣ {}", media.filename));
                 let about = format!("{}, {}", media.content_type, size(media.bytes.len()));
@@ -249,7 +254,10 @@ mod tests {
             text: String::new(),
             look: Look::PLAIN,
         };
-        page.bubble(&Piece::Text("你好 Dana\nx".to_owned()));
+        page.bubble(&Piece::Text {
+            value: "你好 Dana\nx".to_owned(),
+            subject: None,
+        });
         assert_eq!(
             page.text,
             "  ╭───────────╮\n  │ 你好 Dana │\n  │ x         │\n  ╰───────────╯\n"

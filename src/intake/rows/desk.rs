@@ -1,6 +1,7 @@
 //! What all threads share while a list is checked, and what a row can come to besides a verdict.
 //! Does not decide whom a message goes to.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use csv::StringRecord;
@@ -93,11 +94,14 @@ impl Desk {
                     name,
                     language,
                     parameters,
-                } => Part::Template {
-                    name,
-                    language,
-                    parameters,
-                },
+                } => {
+                    self.parameters_are_there(at, &parameters)?;
+                    Part::Template {
+                        name,
+                        language,
+                        parameters,
+                    }
+                }
                 DraftBody::MediaUrl(url) => Part::Media {
                     source: MediaSource::Url { url },
                 },
@@ -139,6 +143,24 @@ impl Desk {
         let mut found = self.found(at, &breach.to_string(), place);
         found.problem.help = breach.remedy().map(str::to_owned);
         Err(Stop::Found(found))
+    }
+
+    /// A template with an empty parameter is refused, so what left it empty is treated like an
+    /// empty cell, be it a condition or a default.
+    fn parameters_are_there(
+        &self,
+        at: At,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<(), Stop> {
+        let empty = parameters.iter().find(|(_, text)| text.trim().is_empty());
+        match (empty, self.kit.campaign.recipients.on_empty) {
+            // What is allowed to be empty is a breach of the provider's rules all the same.
+            (None, _) | (Some(_), OnEmpty::Allow) => Ok(()),
+            (Some((name, _)), OnEmpty::Skip | OnEmpty::Error) => Err(self.missing(
+                at,
+                format!("the parameter \"{name}\" of the template comes out empty"),
+            )),
+        }
     }
 
     /// A cell as an address of the campaign's channel.

@@ -80,6 +80,28 @@ fn an_empty_parameter_follows_on_empty_and_cannot_be_allowed() {
 }
 
 #[test]
+fn a_parameter_that_a_template_itself_leaves_empty_is_like_an_empty_cell() {
+    let template = "  - type: template\n    name: t\n    parameters: { \"1\": \"{% if visits == 'one' %}{{ first_name }}{% endif %}\" }\n";
+    let list = "phone,first_name,visits\n2025550143,Dana,one\n2025550144,Lee,two\n";
+    let folder = || Folder::new(template).by("whatsapp");
+    let rows = folder().run(list).rows;
+    assert!(matches!(&rows[0].verdict, Verdict::Send { .. }));
+    assert!(matches!(
+        &rows[1].verdict,
+        Verdict::Skip { reason: SkipReason::MissingValue, detail, .. }
+            if detail == "the parameter \"1\" of the template comes out empty"
+    ));
+    for (on_empty, words) in [("error", "comes out empty"), ("allow", "\"1\" is empty")] {
+        let folder = folder().with(&format!("on_empty: {on_empty}"));
+        let problems = folder.run(list).problems;
+        assert!(
+            problems.len() == 1 && problems[0].contains(words),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
 fn nobody_goes_without_a_first_name() {
     let list = "phone,first_name\n2025550143,\n2025550144, \u{7} \n";
     for (on_empty, more) in [

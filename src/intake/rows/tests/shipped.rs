@@ -61,3 +61,28 @@ fn the_nightly_reminder_says_when_and_where() {
     assert!(rows.iter().all(|row| matches!(&row.verdict, Verdict::Send { message, .. } if message.first_message_breaches().is_empty())));
     insta::assert_snapshot!("shipped_nightly_reminder", texts.join("\n---\n"));
 }
+
+#[test]
+fn the_channels_campaigns_write_to_ordinary_people_with_names() {
+    for (campaign, sent) in [("order-update.yaml", 5), ("sms-offer.yaml", 3)] {
+        let (rows, media) = read(campaign);
+        assert!(media.is_empty());
+        let mut messages = 0;
+        for row in &rows {
+            let Verdict::Send { recipient, message } = &row.verdict else {
+                continue;
+            };
+            messages += 1;
+            assert!(
+                message
+                    .contact
+                    .as_ref()
+                    .is_some_and(|c| c.last_name.is_some())
+            );
+            let end: u32 = recipient.phone.expose()[10..].parse().unwrap();
+            // Those below 20 have outcomes of their own in the sandbox.
+            assert!(recipient.phone.expose()[5..].starts_with("55501") && end >= 20);
+        }
+        assert_eq!(messages, sent, "{campaign}");
+    }
+}
