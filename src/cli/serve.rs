@@ -87,12 +87,12 @@ pub(super) async fn serve(app: &App, args: ServeArgs) -> Result<Exit, Stop> {
     };
     drop(signals);
     served.map_err(|error| fault(&error))?;
-    let received = receiver.received();
+    let came = receiver.received();
     let left = inbox.left(&gateways).await?;
     app.out.note(&format!(
         "Ended: {} taken, {} refused; {left} wait in the ledger.",
-        events(received.taken),
-        received.refused
+        events(came.taken),
+        came.refused
     ));
     Ok(Exit::Done)
 }
@@ -176,15 +176,17 @@ fn addresses(gateways: &[String], address: SocketAddr, format: Format) -> String
             )
         }
         Format::Text => {
-            let mut text = format!("Receiving at {address}; Ctrl-C ends it.\n");
-            for gateway in gateways {
-                text += &format!(
-                    "{gateway}: {}\n  to the provider: https://YOUR-HOST{}\n",
-                    url(gateway),
-                    path_of(gateway)
-                );
-            }
-            text
+            let hooks = gateways.iter().map(|gateway| {
+                let path = path_of(gateway);
+                format!(
+                    "{gateway}: {}\n  to the provider: https://YOUR-HOST{path}\n",
+                    url(gateway)
+                )
+            });
+            format!(
+                "Receiving at {address}; Ctrl-C ends it.\n{}",
+                hooks.collect::<String>()
+            )
         }
     }
 }

@@ -190,7 +190,7 @@ patiently! {
     stop contact(gateway: &str, to: &Address) -> Option<String>;
     stop keep_contact(gateway: &str, to: &Address, contact_id: &str) -> ();
     stop forget_contact(gateway: &str, contact_id: &str) -> ();
-    stop whose_contact(gateway: &str, contact_id: &str) -> Option<Address>;
+    stop whose_contact(gateway: &str, contact_id: &str) -> Vec<Address>;
     stop hold(gate: &Gate, now: Timestamp) -> ();
     stop take_look(gateway: &str, look: Look, now: Timestamp, until: Timestamp) -> Vec<String>;
     stop line_is_back(gateway: &str, line: &str, now: Timestamp) -> ();

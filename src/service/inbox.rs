@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::crash_points;
 use crate::domain::address::Address;
+use crate::domain::channel::Channel;
 use crate::domain::receipt::Receipt;
 use crate::engine::clock::Clock;
 use crate::gateway::huechat::events::{Event, Notice, Reply, Sender};
@@ -261,7 +262,8 @@ impl Inbox {
         reply: Reply,
         received_at: Timestamp,
     ) -> Result<Fate, LedgerError> {
-        let Some(phone) = self.whose(gateway, reply.from).await? else {
+        let from = self.whose(gateway, reply.from, reply.channel).await?;
+        let Some(phone) = from else {
             return Ok(Fate::Unknown(
                 "from a contact that this ledger does not know",
             ));
@@ -283,14 +285,22 @@ impl Inbox {
         })
     }
 
-    async fn whose(&self, gateway: &str, from: Sender) -> Result<Option<Address>, LedgerError> {
-        match from {
-            Sender::Address(address) => Ok(Some(address)),
-            Sender::Contact(contact) => {
-                tracing::debug!(gateway, contact, "whose contact this is, is not known");
-                Ok(None)
-            }
-        }
+    /// A contact is somebody's address of the kind that the channel goes to.
+    async fn whose(
+        &self,
+        gateway: &str,
+        from: Sender,
+        channel: Option<Channel>,
+    ) -> Result<Option<Address>, LedgerError> {
+        let id = match from {
+            Sender::Address(address) => return Ok(Some(address)),
+            Sender::Contact(id) => id,
+        };
+        let known = self.ledger.whose_contact(gateway, &id).await?;
+        let is_right = |address: &Address| {
+            channel.is_none_or(|channel| channel.is_mail() == address.phone().is_none())
+        };
+        Ok(known.into_iter().find(is_right))
     }
 
     async fn receipt(
@@ -319,12 +329,12 @@ impl Inbox {
                     failure,
                 };
                 let now = self.now();
-                return Ok(
-                    match self.ledger.keep_failure(&run, &given_up, now).await? {
-                        true => Fate::Receipt("the message has failed"),
-                        false => Fate::Done("a failure of a message that stands otherwise"),
-                    },
-                );
+                let is_news = self.ledger.keep_failure(&run, &given_up, now).await?;
+                return Ok(if is_news {
+                    Fate::Receipt("the message has failed")
+                } else {
+                    Fate::Done("a failure of a message that stands otherwise")
+                });
             }
             Receipt::Delivered { at } => (at, None, "the message was delivered"),
             Receipt::Read { delivered_at, at } => (
@@ -344,9 +354,11 @@ impl Inbox {
             delivered_at,
             read_at,
         };
-        Ok(match self.ledger.keep_receipt(&run, &confirmed).await? {
-            true => Fate::Receipt(note),
-            false => Fate::Done("a receipt that was known"),
+        let is_news = self.ledger.keep_receipt(&run, &confirmed).await?;
+        Ok(if is_news {
+            Fate::Receipt(note)
+        } else {
+            Fate::Done("a receipt that was known")
         })
     }
 }

@@ -22,7 +22,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -127,7 +127,7 @@ impl Receiver {
     /// Keeps one delivery.
     async fn keep(&self, gateway: &str, headers: &HeaderMap, body: &[u8]) -> Result<(), Refused> {
         let hook = self.hooks.get(gateway).ok_or(Refused::NoHook)?;
-        let header = |name: &str| headers.get(name).map(|value| value.as_bytes());
+        let header = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
         if let Err(why) = hook.verify(header, body) {
             tracing::warn!(gateway, %why, "a delivery was refused");
             return Err(Refused::Forged);

@@ -210,6 +210,7 @@ macro_rules! conformance {
                     a_status_never_goes_back_in_whatever_order_it_is_told,
                     a_failure_is_kept_with_the_platforms_code,
                     stop_is_obeyed_before_the_next_message_is_begun,
+                    an_answer_of_a_contact_is_the_persons_behind_it,
                     an_event_that_comes_before_its_message_waits_for_it,
                     what_was_kept_and_not_handled_is_handled_after_a_restart,
                     what_cannot_be_kept_is_not_answered_with_200,

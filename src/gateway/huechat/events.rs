@@ -6,11 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::super::words;
+use super::messages;
 use crate::domain::address::Address;
 use crate::domain::channel::Channel;
 use crate::domain::email::Email;
-use crate::domain::outcome::Failure;
 use crate::domain::phone::Phone;
 use crate::domain::receipt::Receipt;
 
@@ -197,7 +196,7 @@ fn receipt(kind: &str, data: &Value, at: Option<Timestamp>) -> Notice {
             why: "it names no message",
         };
     };
-    let shown = standing(inner(data, "message"));
+    let shown = messages::receipt(inner(data, "message"));
     let receipt = match (kind, shown) {
         ("message.read", read @ Receipt::Read { .. }) => read,
         ("message.read", Receipt::Delivered { at: delivered_at }) => {
@@ -286,47 +285,6 @@ fn fit_for_a_log(kind: &str) -> String {
         kind.to_owned()
     } else {
         "unknown".to_owned()
-    }
-}
-
-/// How a message stands by its own fields; a time counts more than a status that lags behind it.
-fn standing(row: &Value) -> Receipt {
-    let (delivered_at, read_at) = (time(row, "/delivered_at"), time(row, "/read_at"));
-    match text(row, "/status").as_deref() {
-        _ if read_at.is_some() => Receipt::Read {
-            delivered_at,
-            at: read_at,
-        },
-        Some("read") => Receipt::Read {
-            delivered_at,
-            at: None,
-        },
-        Some("delivered") => Receipt::Delivered { at: delivered_at },
-        _ if delivered_at.is_some() => Receipt::Delivered { at: delivered_at },
-        Some("failed") => Receipt::Failed {
-            failure: failure(text(row, "/error").as_deref()),
-        },
-        _ => Receipt::UnderWay,
-    }
-}
-
-/// The platform's code stands in front of its words, or behind a `#` (huechat §8.2).
-fn failure(error: Option<&str>) -> Failure {
-    let said = error.unwrap_or_default();
-    let digits = |text: &str| {
-        let number: String = text.chars().take_while(char::is_ascii_digit).collect();
-        (number.len() == 6).then(|| number.parse().ok()).flatten()
-    };
-    let behind = || said.split('#').skip(1).find_map(digits);
-    let words = words::tame(said);
-    Failure {
-        code: digits(said.trim_start()).or_else(behind),
-        text: if words.is_empty() {
-            "taken by the provider and given up later, without a reason".to_owned()
-        } else {
-            format!("taken by the provider and given up later: {words}")
-        },
-        ..Failure::default()
     }
 }
 

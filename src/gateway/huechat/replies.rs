@@ -180,7 +180,12 @@ fn reply(
         line: String::new(),
         channel,
         chat_id: Some(conversation_id.to_owned()),
-        text: words.trim().chars().take(MAX_TEXT).collect(),
+        text: words
+            .trim()
+            .chars()
+            .filter(|c| *c != '\0')
+            .take(MAX_TEXT)
+            .collect(),
         at: text(row, "sent_at")?.parse().ok()?,
     })
 }

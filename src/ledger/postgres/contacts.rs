@@ -65,17 +65,18 @@ pub(super) async fn whose(
     ledger: &PostgresLedger,
     gateway: &str,
     contact_id: &str,
-) -> Result<Option<Address>, LedgerError> {
-    let found: Option<String> = ledger
+) -> Result<Vec<Address>, LedgerError> {
+    let found: Vec<String> = ledger
         .read(|pool| async move {
             sqlx::query_scalar(sql::WHOSE_CONTACT)
                 .bind(gateway)
                 .bind(contact_id)
-                .fetch_optional(&pool)
+                .fetch_all(&pool)
                 .await
         })
         .await?;
-    found.map(|text| stored(Address::stored(&text))).transpose()
+    let found = found.iter();
+    found.map(|text| stored(Address::stored(text))).collect()
 }
 
 pub(super) async fn take_turn(

@@ -549,7 +549,7 @@ impl Ledger for PostgresLedger {
         &self,
         gateway: &str,
         contact_id: &str,
-    ) -> Result<Option<Address>, LedgerError> {
+    ) -> Result<Vec<Address>, LedgerError> {
         contacts::whose(self, gateway, contact_id).await
     }
 

@@ -345,6 +345,10 @@ statements! {
     LAST_REPLY = "
         SELECT MAX(at) FROM replies
         WHERE gateway = $1 AND phone = $2 AND channel = $3 AND channel <> ''";
+    LAST_REPLIES = "
+        SELECT phone, MAX(at) FROM replies
+        WHERE gateway = $1 AND channel = $2 AND phone = ANY($3::text[]) AND channel <> ''
+        GROUP BY phone";
     SETTLE_REVIEWS = "
         UPDATE replies SET handled_at = $2
         WHERE phone = ANY($1::text[]) AND heard = 'review' AND handled_at IS NULL";
@@ -962,7 +966,8 @@ statements! {
         INSERT INTO contacts (gateway, phone, contact_id) VALUES ($1, $2, $3)
         ON CONFLICT (gateway, phone) DO UPDATE SET contact_id = excluded.contact_id";
     FORGET_CONTACT = "DELETE FROM contacts WHERE gateway = $1 AND contact_id = $2";
-    WHOSE_CONTACT = "SELECT phone FROM contacts WHERE gateway = $1 AND contact_id = $2";
+    WHOSE_CONTACT = "
+        SELECT phone FROM contacts WHERE gateway = $1 AND contact_id = $2 ORDER BY phone";
 
     // Schedules
     FIRST_SEEN = "

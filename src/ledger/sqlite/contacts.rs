@@ -53,13 +53,14 @@ pub(super) async fn whose(
     ledger: &SqliteLedger,
     gateway: &str,
     contact_id: &str,
-) -> Result<Option<Address>, LedgerError> {
-    let found: Option<String> = sqlx::query_scalar(sql::WHOSE_CONTACT)
+) -> Result<Vec<Address>, LedgerError> {
+    let found: Vec<String> = sqlx::query_scalar(sql::WHOSE_CONTACT)
         .bind(gateway)
         .bind(contact_id)
-        .fetch_optional(&ledger.readers)
+        .fetch_all(&ledger.readers)
         .await?;
-    found.map(|text| stored(Address::stored(&text))).transpose()
+    let found = found.iter();
+    found.map(|text| stored(Address::stored(text))).collect()
 }
 
 pub(super) async fn take_turn(

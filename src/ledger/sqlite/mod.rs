@@ -560,7 +560,7 @@ impl Ledger for SqliteLedger {
         &self,
         gateway: &str,
         contact_id: &str,
-    ) -> Result<Option<Address>, LedgerError> {
+    ) -> Result<Vec<Address>, LedgerError> {
         contacts::whose(self, gateway, contact_id).await
     }
 

@@ -540,6 +540,11 @@ statements! {
     LAST_REPLY = "
         SELECT MAX(at) FROM replies
         WHERE gateway = ? AND phone = ? AND channel = ? AND channel <> ''";
+    LAST_REPLIES = "
+        SELECT phone, MAX(at) FROM replies
+        WHERE phone IN (SELECT value FROM json_each(?3)) AND channel = ?2 AND gateway = ?1
+          AND channel <> ''
+        GROUP BY phone";
     SETTLE_REVIEWS = "
         UPDATE replies SET handled_at = ?2
         WHERE phone IN (SELECT value FROM json_each(?1)) AND heard = 'review'
@@ -881,7 +886,8 @@ statements! {
         INSERT INTO contacts (gateway, phone, contact_id) VALUES (?, ?, ?)
         ON CONFLICT (gateway, phone) DO UPDATE SET contact_id = excluded.contact_id";
     FORGET_CONTACT = "DELETE FROM contacts WHERE gateway = ? AND contact_id = ?";
-    WHOSE_CONTACT = "SELECT phone FROM contacts WHERE gateway = ? AND contact_id = ?";
+    WHOSE_CONTACT = "
+        SELECT phone FROM contacts WHERE gateway = ? AND contact_id = ? ORDER BY phone";
 
     // Schedules
     FIRST_SEEN = "

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use sendoff::domain::account::{
     SIGNATURE_HEADER, SIGNATURE_PREFIX, SecretSource, SignatureAlgorithm, SignedContent, Webhook,
 };
+use sendoff::domain::address::Address;
 use sendoff::domain::channel::Channel;
 use sendoff::domain::delivery::DeliveryState::{self, Delivered, Failed, Pending, Read, Sent};
 use sendoff::engine::clock::Clock;
@@ -308,6 +309,40 @@ pub(super) async fn stop_is_obeyed_before_the_next_message_is_begun(store: &dyn 
     again["id"] = "evt_other".into();
     assert_eq!(scene.tell(&again).await.answers, 0);
     assert_ne!(scene.state(4).await, Pending);
+    scene.end().await;
+}
+
+pub(super) async fn an_answer_of_a_contact_is_the_persons_behind_it(store: &dyn Store) {
+    let scene = Scene::new(store).await;
+    let mail = Address::stored("dana@example.com").unwrap();
+    let ledger = scene.bench.ledger.clone();
+    let known = async |address: &Address| {
+        let kept = ledger.keep_contact(GATEWAY, address, "cnt_4").await;
+        kept.unwrap();
+    };
+    let says = |message: &str, channel: &str| {
+        let data = json!({ "id": message, "contact_id": "cnt_4", "channel": channel,
+            "sent_by": "contact", "content": "STOP", "sent_at": at(0).to_string() });
+        event(&format!("evt_{message}"), "message.received", &data)
+    };
+    known(&mail).await;
+    let told = scene.tell(&says("msg_80", "whatsapp")).await;
+    assert_eq!(
+        (told.put_off, told.answers),
+        (1, 0),
+        "nobody's number is known"
+    );
+    let listed = async || {
+        let listed = ledger.suppressions(None, 5).await.unwrap();
+        listed.into_iter().map(|one| one.phone).collect::<Vec<_>>()
+    };
+    assert_eq!(listed().await, []);
+    known(&phone(4)).await;
+    scene.clock.0.store(5_000, Ordering::SeqCst);
+    assert_eq!(scene.handle().await.answers, 1);
+    assert_eq!(listed().await, [phone(4)]);
+    assert_eq!(scene.tell(&says("msg_81", "email")).await.answers, 1);
+    assert_eq!(listed().await, [phone(4), mail]);
     scene.end().await;
 }
 
