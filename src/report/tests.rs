@@ -348,6 +348,7 @@ fn a_run_as_json_has_every_state_also_at_zero() {
         "duplicate": 11,
         "expired": 0,
         "filtered": 30,
+        "invalid_email": 0,
         "invalid_phone": 1,
         "missing_value": 0,
         "no_window": 0,

@@ -184,7 +184,7 @@ fn what_a_channel_does_not_take_is_shown_at_its_part() {
     let subject = "  - { type: text, subject: S, value: Hi }\n";
     assert!(
         first(subject, "sms")
-            .starts_with("message.yaml:2:5: row 1 (line 2 of list.csv): SMS has no subject")
+            .starts_with("message.yaml:2:7: row 1 (line 2 of list.csv): SMS has no subject")
     );
     assert!(first(TEMPLATE, "sms").contains("SMS has no approved templates"));
     let file = "  - { type: media, file: images/marco.png }\n";
@@ -204,7 +204,7 @@ fn a_link_is_said_to_be_its_address_once_for_each_part() {
     assert_eq!(
         outcome.problems,
         [
-            "message.yaml:2:5: by SMS this link is its address on a line of its own; its title, summary and pictures are not shown [say in a part of `type: text` what the address is for]"
+            "message.yaml:2:7: by SMS this link is its address on a line of its own; its title, summary and pictures are not shown [say in a part of `type: text` what the address is for]"
         ]
     );
     assert_eq!(sent(&outcome).len(), 2);
