@@ -10,6 +10,7 @@ use super::caps::{self, Prospect};
 use super::freeze::{self, Birth, Trial};
 use super::open::FoundSettings;
 use super::{App, Exit, Format, Stop, open};
+use crate::domain::channel::Channel;
 use crate::domain::problem::{Problem, Problems, Severity};
 use crate::domain::run::RunId;
 use crate::ledger::Ledger;
@@ -32,6 +33,7 @@ pub(super) struct CheckArgs {
 struct Checked {
     path: PathBuf,
     name: Option<String>,
+    channel: Option<Channel>,
     trial: Option<Trial>,
     problems: Problems,
     /// How long it takes, where its caps make it long.
@@ -80,6 +82,7 @@ async fn one(
             return Ok(Checked {
                 path,
                 name: None,
+                channel: None,
                 trial: None,
                 problems,
                 how_long: None,
@@ -97,6 +100,7 @@ async fn one(
         only: None,
     };
     let name = Some(campaign.name.clone());
+    let channel = campaign.terms.channel;
     match freeze::trial(app, history, &source, &birth).await {
         Ok(trial) => {
             problems.extend(trial.problems.clone());
@@ -110,6 +114,7 @@ async fn one(
             Ok(Checked {
                 path,
                 name,
+                channel,
                 how_long: caps::how_long(history, prospect, app.clock.now()).await?,
                 trial: Some(trial),
                 problems,
@@ -120,6 +125,7 @@ async fn one(
             Ok(Checked {
                 path,
                 name,
+                channel,
                 trial: None,
                 problems,
                 how_long: None,
@@ -163,6 +169,7 @@ fn as_json(checked: &Checked) -> Value {
     json!({
         "file": checked.path.display().to_string(),
         "campaign": checked.name,
+        "channel": checked.channel,
         "rows": checked.trial.as_ref().map(|trial| trial.rows),
         "to_send": checked.trial.as_ref().map(|trial| trial.facts.counts.open()),
         "skipped": skipped,

@@ -14,6 +14,8 @@ use crate::domain::problem::{Problem, Problems};
 use crate::domain::recipient::{Chunk, Verdict};
 use crate::domain::run::RunId;
 use crate::engine::plan::{self, Draft, Reading};
+use crate::engine::templates;
+use crate::gateway::{AtOnce, Gateway};
 use crate::intake::campaign_file::{self, CampaignFile};
 use crate::intake::list::suppress::suppressions;
 use crate::intake::rows::{self, Loaded};
@@ -94,18 +96,21 @@ pub(super) struct Birth {
     pub(super) only: Option<Address>,
 }
 
-/// Reads the list into the ledger and commits the run. Warnings are shown, errors end it.
+/// Reads the list into the ledger and commits the run. Warnings are shown, errors end it: those of
+/// the list, and what the account says of the templates that the messages are made of.
 pub(super) async fn freeze(
     app: &App,
-    ledger: &dyn Ledger,
+    (ledger, gateway): (&dyn Ledger, &dyn Gateway),
     source: &Source,
     birth: &Birth,
 ) -> Result<RunRecord, Stop> {
     let ReadIn { draft, files, only } = read_in(app, (ledger, Some(ledger)), source, birth).await?;
     let refused = if draft.problems.has_errors() {
         Some(draft.problems.clone().into())
+    } else if let Err(stop) = only {
+        Some(stop)
     } else {
-        only.err()
+        approved(&draft, gateway, source).await.err()
     };
     if let Some(stop) = refused {
         draft.discard().await?;
@@ -115,6 +120,30 @@ pub(super) async fn freeze(
     let record = draft.seal(files).await?;
     tracing::info!(run = %record.run, rows = record.total, "frozen");
     Ok(record)
+}
+
+/// Whether the account has the templates, approved and with as many values.
+async fn approved(draft: &Draft, gateway: &dyn Gateway, source: &Source) -> Result<(), Stop> {
+    if draft.templates.is_empty() {
+        return Ok(());
+    }
+    let known = gateway.templates(&AtOnce).await.map_err(|outcome| {
+        Stop::could_not_start(format!(
+            "the account cannot be asked for its templates: {}",
+            outcome.why()
+        ))
+        .help("the key needs the scope `channels:read`; nothing was sent")
+    })?;
+    let found = templates::problems(&draft.templates, &known.unwrap_or_default());
+    let mut problems = Problems::default();
+    for problem in found {
+        problems.push(problem);
+    }
+    if problems.has_errors() {
+        Err(source.file.pointed(problems, "message").into())
+    } else {
+        Ok(())
+    }
 }
 
 /// What a run would be, found out in a ledger that is thrown away.

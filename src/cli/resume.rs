@@ -71,7 +71,7 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
         track: args.track,
     };
     if record.run.is_rehearsal() {
-        let rehearsal = rehearsal::start(app, &record.terms.lines).await?;
+        let rehearsal = rehearsal::start(app, &record.terms).await?;
         let record = set_running(app, &*ledger, record).await?;
         let known = (record, facts.counts);
         return drive(app, ledger, &rehearsal.ready, known, &portion).await;

@@ -149,7 +149,7 @@ async fn rehearse(
 ) -> Result<Exit, Stop> {
     let ledger = open::ledger(app, &found.settings).await?;
     let campaign = source.campaign();
-    let rehearsal = rehearsal::start(app, &campaign.terms.lines).await?;
+    let rehearsal = rehearsal::start(app, &campaign.terms).await?;
     let number = ledger.next_rehearsal(&campaign.name).await?;
     let run = RunId::rehearsal(&campaign.name, number)
         .map_err(|error| Stop::could_not_start(error.to_string()))?;
@@ -160,7 +160,8 @@ async fn rehearse(
         starts_at: app.clock.now(),
         only: portion.only.clone(),
     };
-    let record = freeze::freeze(app, &*ledger, source, &birth).await?;
+    let with = (&*ledger, &*rehearsal.ready.gateway);
+    let record = freeze::freeze(app, with, source, &birth).await?;
     if args.format == Format::Text {
         app.out.note(&format!(
             "Rehearsal {} in a sandbox: nothing leaves this machine.",
@@ -266,7 +267,8 @@ impl Live<'_> {
                 &question(&birth, self.ready, (&trial.facts, how_long)),
             )?;
         }
-        let frozen = freeze::freeze(self.app, &*self.ledger, self.source, &birth).await;
+        let with = (&*self.ledger, &*self.ready.gateway);
+        let frozen = freeze::freeze(self.app, with, self.source, &birth).await;
         let record = match frozen {
             Ok(record) => record,
             Err(stop) => match self.ledger.run(&birth.run).await? {

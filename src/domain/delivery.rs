@@ -120,6 +120,8 @@ pub enum SkipReason {
     NoWindow,
     /// Not sent before the campaign's `expires`.
     Expired,
+    /// A text of one's own, and the person has not written within the last day (huechat §8).
+    WindowClosed,
 }
 
 impl SkipReason {
@@ -134,6 +136,7 @@ impl SkipReason {
         Self::Filtered,
         Self::NoWindow,
         Self::Expired,
+        Self::WindowClosed,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -148,6 +151,7 @@ impl SkipReason {
             Self::Filtered => "filtered",
             Self::NoWindow => "no_window",
             Self::Expired => "expired",
+            Self::WindowClosed => "window_closed",
         }
     }
 
@@ -164,6 +168,9 @@ impl SkipReason {
             Self::Filtered => "left out by `where`",
             Self::NoWindow => "no allowed hour is known for the number",
             Self::Expired => "too late to be sent",
+            Self::WindowClosed => {
+                "they have not written within 24 hours, so only a template reaches them"
+            }
         }
     }
 

@@ -19,6 +19,8 @@ pub(super) fn admit(terms: &Terms, starts_at: Timestamp, candidate: Candidate<'_
         Admission::Now
     } else if expired {
         Admission::Skip(SkipReason::Expired)
+    } else if candidate.window_until.is_some_and(|until| until <= now) {
+        Admission::Skip(SkipReason::WindowClosed)
     } else if let Some(window) = &terms.window {
         let zone = candidate.timezone.and_then(zone::find);
         match window.next_open(now, zone.as_ref(), candidate.phone) {

@@ -31,6 +31,7 @@ mod reconcile;
 mod recorder;
 mod settle;
 pub mod tally;
+pub mod templates;
 pub mod track;
 pub mod turns;
 mod uploads;

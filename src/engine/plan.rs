@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::templates::{TemplateUse, Uses};
 use crate::crash_points;
 use crate::domain::address::Address;
 use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::cap::Touch;
-use crate::domain::channel::Channel;
+use crate::domain::channel::{Channel, REPLY_WINDOW};
 use crate::domain::delivery::SkipReason;
 use crate::domain::message::{Breach, Media};
 use crate::domain::problem::{Place, Problem, Problems};
@@ -31,6 +32,8 @@ pub struct Draft {
     pub problems: Problems,
     /// Rows read.
     pub rows: u64,
+    /// The approved templates that the messages are made of.
+    pub templates: BTreeMap<TemplateUse, Uses>,
 }
 
 impl std::fmt::Debug for Draft {
@@ -83,6 +86,7 @@ pub async fn read_in(
         freeze: reading.into.freeze(reading.run).await?,
         problems: Problems::default(),
         rows: 0,
+        templates: BTreeMap::new(),
     };
     let mut planner = Planner::new(reading);
     let mut ready = planner.next(&mut chunks).await?;
@@ -93,6 +97,7 @@ pub async fn read_in(
         ready = next?;
     }
     draft.rows = planner.rows;
+    draft.templates = std::mem::take(&mut planner.templates);
     draft.problems = planner.into_problems();
     Ok(draft)
 }
@@ -104,6 +109,10 @@ struct Planner<'a> {
     breaches: FirstBreaches,
     problems: Problems,
     rows: u64,
+    /// Messages that may only go to somebody who has written, and those of them who have not.
+    free_texts: u64,
+    closed_windows: u64,
+    templates: BTreeMap<TemplateUse, Uses>,
 }
 
 impl<'a> Planner<'a> {
@@ -114,6 +123,9 @@ impl<'a> Planner<'a> {
             breaches: FirstBreaches::default(),
             problems: Problems::default(),
             rows: 0,
+            free_texts: 0,
+            closed_windows: 0,
+            templates: BTreeMap::new(),
         }
     }
 
@@ -138,6 +150,9 @@ impl<'a> Planner<'a> {
             if let Some(window) = &run.terms.window {
                 skip_unreachable(&mut rows, window, run.starts_at);
             }
+            if let Some(channel) = run.terms.channel {
+                self.look_for_words(&rows, channel).await?;
+            }
             let known = known(self.reading, &rows).await?;
             let rows = plan(rows, &known, &mut self.lines, &mut self.breaches);
             return Ok(Some((chunk.media, rows)));
@@ -145,7 +160,46 @@ impl<'a> Planner<'a> {
         Ok(None)
     }
 
+    /// Who has written lately enough for a message of one's own, and who has not.
+    async fn look_for_words(&mut self, rows: &[Row], channel: Channel) -> Result<(), LedgerError> {
+        let run = self.reading.run;
+        for row in rows {
+            let Verdict::Send { recipient, message } = &row.verdict else {
+                continue;
+            };
+            if let Some(used) = TemplateUse::of(message) {
+                let uses = self.templates.entry(used).or_default();
+                uses.look(row.line, message);
+            }
+            if !message.needs_open_window(channel) {
+                continue;
+            }
+            self.free_texts += 1;
+            let last = match self.reading.history {
+                Some(history) => {
+                    let to = &recipient.phone;
+                    history.last_reply(&run.gateway, channel, to).await?
+                }
+                None => None,
+            };
+            let from = run.starts_at.max(run.now);
+            let is_open = last.is_some_and(|at| from.duration_since(at) < REPLY_WINDOW);
+            self.closed_windows += u64::from(!is_open);
+        }
+        Ok(())
+    }
+
     fn into_problems(mut self) -> Problems {
+        if self.closed_windows > 0 {
+            let (closed, all) = (self.closed_windows, self.free_texts);
+            let problem = Problem::warning(format!(
+                "{closed} of {all} people have not written within 24 hours of the start, by our own \
+                 record: unless they do, they are skipped as `window_closed`"
+            ));
+            self.problems.push(problem.help(
+                "an approved template reaches everybody: a part of `type: template` instead of text",
+            ));
+        }
         for problem in self.breaches.into_problems(self.reading.list) {
             self.problems.push(problem);
         }

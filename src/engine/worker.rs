@@ -396,6 +396,7 @@ impl Shop {
             phone: &claim.phone,
             timezone: claim.timezone.as_deref(),
             begun: claim.unanswered_since.is_some(),
+            window_until: claim.window_until,
             now,
         };
         match admit(&self.run.terms, self.run.starts_at, candidate) {

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::domain::address::Address;
 use crate::domain::cap::Touch;
+use crate::domain::channel::{Channel, REPLY_WINDOW};
 use crate::domain::delivery::{Hold, SkipReason};
 use crate::domain::history::DeliveryEvent;
 use crate::domain::run::RunState;
@@ -85,6 +86,14 @@ pub(super) trait ClaimTx: SharedTx + CapTx {
         request: &ClaimRequest<'_>,
         shares: &[Shares],
     ) -> impl Future<Output = Result<Vec<(i64, DeliveryId)>, LedgerError>> + Send;
+
+    /// When each of these people has last written over a channel; in no order.
+    fn last_replies(
+        &mut self,
+        gateway: &str,
+        channel: Channel,
+        people: &[String],
+    ) -> impl Future<Output = Result<Vec<(String, i64)>, LedgerError>> + Send;
 
     /// In the order of the ids.
     fn candidates(
@@ -161,6 +170,7 @@ pub(super) async fn claim(
         if !ids.is_empty() {
             let candidates = tx.candidates(gateway, &ids).await?;
             sorted.opted_out = opted_out(tx, &candidates).await?;
+            sorted.windows = windows(tx, gateway, &candidates).await?;
             for candidate in candidates {
                 sorted.place(candidate, request, admit, &mut room)?;
             }
@@ -299,10 +309,46 @@ async fn opted_out(
     Ok(details)
 }
 
+/// Until when those may be written to whose message needs that they have written first.
+async fn windows(
+    tx: &mut impl ClaimTx,
+    gateway: &str,
+    candidates: &[CandidateRow],
+) -> Result<HashMap<DeliveryId, Timestamp>, LedgerError> {
+    let mut windows = HashMap::new();
+    let mut people: BTreeMap<Channel, Vec<String>> = BTreeMap::new();
+    for candidate in candidates.iter().filter(|one| !one.is_unanswered()) {
+        if let Some(channel) = candidate.needs_open_window()? {
+            windows.insert(candidate.id, Timestamp::MIN);
+            people
+                .entry(channel)
+                .or_default()
+                .push(candidate.phone.clone());
+        }
+    }
+    for (channel, people) in people {
+        let mut wrote = HashMap::new();
+        for (phone, at) in tx.last_replies(gateway, channel, &people).await? {
+            wrote.insert(phone, rows::instant(at)?);
+        }
+        for candidate in candidates.iter().filter(|one| one.line == channel.as_str()) {
+            let (Some(until), Some(at)) = (
+                windows.get_mut(&candidate.id),
+                wrote.get(&candidate.phone).copied(),
+            ) else {
+                continue;
+            };
+            *until = at.saturating_add(REPLY_WINDOW).unwrap_or(at);
+        }
+    }
+    Ok(windows)
+}
+
 /// Candidates by what is to happen with them.
 #[derive(Default)]
 struct Sorted {
     opted_out: HashMap<DeliveryId, String>,
+    windows: HashMap<DeliveryId, Timestamp>,
     claims: Vec<Claim>,
     moved: Vec<HeldBack>,
     skipped: Vec<Left>,
@@ -331,6 +377,7 @@ impl Sorted {
             phone: &phone,
             timezone: row.timezone.as_deref(),
             begun: row.is_unanswered(),
+            window_until: self.windows.get(&row.id).copied(),
             now: request.now,
         };
         if let Some(until) = instants(row.gate_until)?.filter(|until| *until > request.now) {
@@ -385,7 +432,11 @@ impl Sorted {
             }
         } else if let Some(slot_us) = room.pace.take(&row.line, request) {
             room.caps.take(&row.line, touch);
-            self.claims.push(row.into_claim(phone, slot_us)?);
+            let window_until = self.windows.get(&row.id).copied();
+            self.claims.push(Claim {
+                window_until,
+                ..row.into_claim(phone, slot_us)?
+            });
         }
         Ok(())
     }

@@ -352,6 +352,9 @@ pub struct Candidate<'a> {
     pub timezone: Option<&'a str>,
     /// An earlier attempt is without an outcome: the delivery must be settled, not held back.
     pub begun: bool,
+    /// The message may only go to somebody who has written within a day, and this day ends then;
+    /// [`Timestamp::MIN`]: nothing is known of them. `None`: it may go to anybody.
+    pub window_until: Option<Timestamp>,
     /// The time that counts, which need not be the caller's: a shared ledger has its own clock.
     pub now: Timestamp,
 }
@@ -387,6 +390,8 @@ pub struct Claim {
     pub unanswered_since: Option<Timestamp>,
     /// The reserved slot, in microseconds since the epoch.
     pub slot_us: i64,
+    /// As in [`Candidate::window_until`].
+    pub window_until: Option<Timestamp>,
 }
 
 impl Claim {

@@ -13,7 +13,9 @@ use super::{
 };
 use crate::domain::address::Address;
 use crate::domain::cap::Touch;
+use crate::domain::channel::Channel;
 use crate::domain::delivery::{DeliveryState, Hold, SkipReason};
+use crate::domain::message::Message;
 use crate::domain::run::{RunId, RunState};
 use std::collections::HashMap;
 
@@ -194,6 +196,16 @@ impl CandidateRow {
         }
     }
 
+    /// Over which channel it needs the person's own word, if it does.
+    pub(super) fn needs_open_window(&self) -> Result<Option<Channel>, LedgerError> {
+        let channel = Channel::parse(&self.line).filter(|channel| channel.has_reply_window());
+        let Some(channel) = channel else {
+            return Ok(None);
+        };
+        let message: Message = stored(serde_json::from_str(&self.content))?;
+        Ok(message.needs_open_window(channel).then_some(channel))
+    }
+
     pub(super) fn into_claim(self, phone: Address, slot_us: i64) -> Result<Claim, LedgerError> {
         let unanswered = self.is_unanswered();
         let chat = match (self.chat_id, self.chat_line) {
@@ -225,6 +237,7 @@ impl CandidateRow {
                 None
             },
             slot_us,
+            window_until: None,
         })
     }
 }

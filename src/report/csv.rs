@@ -137,7 +137,7 @@ fn reason(delivery: &DeliveryRecord, detail: &str) -> String {
 fn key(run: &RunId, delivery: &DeliveryRecord) -> Option<IdempotencyKey> {
     let frozen_out = delivery.attempts == 0
         && match delivery.reason {
-            None | Some(SkipReason::Expired) => false,
+            None | Some(SkipReason::Expired | SkipReason::WindowClosed) => false,
             // Left out later, it keeps its line.
             Some(SkipReason::OptedOut) => delivery.line.is_empty(),
             Some(

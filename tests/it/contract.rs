@@ -92,10 +92,10 @@ fn page() -> String {
     let rows = || sections.iter().flat_map(|(_, rows)| rows);
     let held = rows().filter(|row| matches!(row.held, Held::By(_))).count();
     let mut page = format!(
-        "# What of Chert's API is held by which test\n\n\
+        "# What of the providers' APIs is held by which test\n\n\
          Made of `tests/it/contract/rows.txt` by the test `contract`; `{WRITE}=1 cargo test --test it contract` writes it\n\
-         anew. `seed` rows come from the first published pages of the provider, `docs` rows from its documentation; `ours` are\n\
-         choices where nothing is published.\n\n\
+         anew. `seed` rows come from the first published pages of a provider, `docs` rows from its documentation; `ours` are\n\
+         choices where nothing is published. The sections of HueChat follow those of Chert.\n\n\
          {} rows: {held} held by named tests, {} without one and with the reason.\n",
         rows().count(),
         rows().count() - held,

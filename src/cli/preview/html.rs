@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::indent::indent;
 use super::sheet::{Letter, Link, METHOD, Piece, Sheet, Shown, clean, size};
 use crate::domain::address::Address;
+use crate::domain::channel::Channel;
 use crate::domain::delivery::SkipReason;
 use crate::domain::message::Media;
 
@@ -75,30 +76,32 @@ pub(super) fn html(sheet: &Sheet) -> String {
     )
 }
 
-fn screen(line: &str, chat: &str) -> String {
+fn screen(line: &str, chat: &str, way: &str) -> String {
     format!(
         "<header class=\"bar\"><div class=\"face\">{FACE}</div><div class=\"line\">{line}</div></header>\n\
          <div class=\"chat\">\n{chat}</div>\n\
-         <div class=\"write\" aria-hidden=\"true\">iMessage</div>\n\
+         <div class=\"write\" aria-hidden=\"true\">{way}</div>\n\
          <div class=\"home\" aria-hidden=\"true\"></div>\n"
     )
 }
 
 fn conversation(letter: &Letter) -> String {
     let parts: String = letter.parts.iter().map(part).collect();
+    let way = letter.channel.map_or("iMessage", Channel::in_words);
     let line = letter
         .from
         .as_ref()
         .map_or("", crate::domain::phone::Phone::expose);
     screen(
         &escape(line),
-        &format!("<p class=\"stamp\">iMessage</p>\n{parts}"),
+        &format!("<p class=\"stamp\">{way}</p>\n{parts}"),
+        way,
     )
 }
 
 fn silence() -> String {
     let none = "<p class=\"none\"><b>No message</b>This row of the list is left out.</p>\n";
-    screen("Nothing is sent", none)
+    screen("Nothing is sent", none, "")
 }
 
 fn part(piece: &Piece) -> String {
@@ -184,6 +187,9 @@ fn carrier(sheet: &Sheet, letter: &Letter) -> String {
     let mut facts = Facts::default();
     if let Some(from) = &letter.from {
         facts.add("From", &escape(from.expose()));
+    }
+    if let Some(channel) = letter.channel {
+        facts.add("By", channel.in_words());
     }
     let starts = sheet
         .starts

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::sheet::{METHOD, Piece, Sheet, Shown};
 use crate::domain::address::Address;
+use crate::domain::channel::Channel;
 
 #[derive(Serialize)]
 struct Preview<'a> {
@@ -35,6 +36,8 @@ struct Recipient<'a> {
 enum Body<'a> {
     Send {
         line: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<Channel>,
         idempotency_key: &'a str,
         parts: Vec<PieceBody<'a>>,
         request: Request<'a>,
@@ -98,6 +101,7 @@ pub(super) fn json(sheet: &Sheet) -> String {
                     .from
                     .as_ref()
                     .map(crate::domain::phone::Phone::expose),
+                channel: letter.channel,
                 idempotency_key: letter.idempotency_key.as_str(),
                 parts: letter.parts.iter().map(piece).collect(),
                 request: Request {

@@ -7,6 +7,7 @@ use super::Occasion;
 use super::find::Found;
 use crate::domain::address::Address;
 use crate::domain::campaign::Campaign;
+use crate::domain::channel::Channel;
 use crate::domain::delivery::SkipReason;
 use crate::domain::digest::Digest;
 use crate::domain::key::IdempotencyKey;
@@ -14,9 +15,9 @@ use crate::domain::message::{Media, MediaSource, Message, Part};
 use crate::domain::phone::Phone;
 use crate::domain::recipient::{Recipient, Verdict};
 use crate::domain::run::RunId;
-use crate::gateway::{Envelope, chert};
+use crate::gateway::{Envelope, chert, huechat};
 
-/// Every request that sends a message has this method (chert §7.2, §7.3).
+/// Every request that sends a message has this method (chert §7.2, §7.3, huechat §7.1).
 pub(super) const METHOD: &str = "POST";
 
 /// One recipient's preview.
@@ -46,6 +47,8 @@ pub(super) enum Shown {
 pub(super) struct Letter {
     pub(super) parts: Vec<Piece>,
     pub(super) from: Option<Phone>,
+    /// The way to the person, where the account has several.
+    pub(super) channel: Option<Channel>,
     pub(super) idempotency_key: IdempotencyKey,
     pub(super) path: String,
     /// The exact bytes of the request.
@@ -114,7 +117,8 @@ pub(super) fn sheet(campaign: &Campaign, list: String, found: Found, occasion: O
     let (phone, recipient_key, timezone, shown) = match row.verdict {
         Verdict::Send { recipient, message } => {
             let line = turn(&campaign.terms.lines, before);
-            let mut letter = letter(&run, &recipient, message, line, &media);
+            let way = (campaign.terms.channel, line);
+            let mut letter = letter(&run, &recipient, message, way, &media);
             if campaign.terms.lines.len() > 1 {
                 letter.notes.push(
                     "The lines take turns among new people, and whoever was written to before \
@@ -166,21 +170,29 @@ fn letter(
     run: &RunId,
     recipient: &Recipient,
     message: Message,
-    line: Option<&Phone>,
+    (channel, line): (Option<Channel>, Option<&Phone>),
     media: &[Media],
 ) -> Letter {
     let key = IdempotencyKey::derive(run, &recipient.key, 0, 0);
-    let request = chert::request(&Envelope {
+    let envelope = Envelope {
         to: &recipient.phone,
-        contact_id: None,
-        channel: None,
+        contact_id: channel.map(|_| CONTACT_ID),
+        channel,
         chat_id: None,
         line,
         message: &message,
         attachments: &BTreeMap::new(),
         key: &key,
-    });
-    let breaches = message.first_message_breaches().into_iter().map(|breach| {
+    };
+    let request = match channel {
+        Some(_) => huechat::request(&envelope),
+        None => chert::request(&envelope),
+    };
+    let first = match channel {
+        Some(_) => Vec::new(),
+        None => message.first_message_breaches(),
+    };
+    let breaches = first.into_iter().map(|breach| {
         let part = breach.part().map_or(0, |part| part + 1);
         let remedy = breach
             .remedy()
@@ -188,11 +200,14 @@ fn letter(
             .unwrap_or_default();
         format!("Part {part} is refused: {breach}{remedy}. No run with a new person starts.")
     });
-    let mut notes = vec![
-        "This is the message to a new person. Whoever was written to before gets it as a \
-         follow-up in the chat they know: POST /chats/{chat id}/messages."
-            .to_owned(),
-    ];
+    let mut notes = match channel {
+        Some(channel) => contact_notes(channel, &message),
+        None => vec![
+            "This is the message to a new person. Whoever was written to before gets it as a \
+             follow-up in the chat they know: POST /chats/{chat id}/messages."
+                .to_owned(),
+        ],
+    };
     if !media.is_empty() {
         notes.push(
             "A file gets its attachment id when it is uploaded; until then its SHA-256 stands there."
@@ -200,6 +215,7 @@ fn letter(
         );
     }
     Letter {
+        channel,
         warnings: breaches.collect(),
         notes,
         parts: pieces(message, media),
@@ -208,6 +224,23 @@ fn letter(
         path: request.path,
         body: String::from_utf8_lossy(&request.body).into_owned(),
     }
+}
+
+/// What stands in the path for somebody whom the provider has yet to give an id.
+const CONTACT_ID: &str = "CONTACT_ID";
+
+fn contact_notes(channel: Channel, message: &Message) -> Vec<String> {
+    let mut notes = vec![format!(
+        "Whoever is new to the account is made a contact first (POST /contact); the id that it \
+         gets stands in the place of {CONTACT_ID}."
+    )];
+    if message.needs_open_window(channel) {
+        notes.push(format!(
+            "By {} it may only go to somebody who has written within the last 24 hours.",
+            channel.in_words()
+        ));
+    }
+    notes
 }
 
 fn pieces(message: Message, media: &[Media]) -> Vec<Piece> {

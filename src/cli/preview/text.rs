@@ -113,6 +113,9 @@ impl Page {
         if let Some(from) = &letter.from {
             self.fact("From", from.expose());
         }
+        if let Some(channel) = letter.channel {
+            self.fact("By", channel.in_words());
+        }
         let run = match &sheet.starts {
             Some(starts) => format!("{}, {starts}", sheet.run),
             None => sheet.run.to_string(),

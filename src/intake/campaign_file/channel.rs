@@ -131,3 +131,125 @@ pub(super) fn disagreement(
         (Account::HueChat(_), None, Some(_)) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::domain::problem::Problems;
+    use crate::intake::campaign_file::{CampaignFile, read_source};
+    use crate::intake::settings_file::{self, Settings};
+    use crate::intake::yaml::Source;
+
+    fn read(way: &str) -> (Option<CampaignFile>, Problems) {
+        let text =
+            format!("name: x\ngateway: wa\nrecipients: {{ csv: x.csv }}\nmessage: m.yaml\n{way}\n");
+        read_source(Path::new("x.yaml"), Source::new("x.yaml".to_owned(), text))
+    }
+
+    fn words(problems: &Problems) -> Vec<&str> {
+        problems.iter().map(|p| p.message.as_str()).collect()
+    }
+
+    fn refused(way: &str, begins: &str) {
+        let (file, problems) = read(way);
+        assert!(file.is_none(), "{way}");
+        let [words] = words(&problems)[..] else {
+            panic!("one problem for {way}: {problems:?}");
+        };
+        assert!(words.starts_with(begins), "{words}");
+        assert!(
+            problems
+                .iter()
+                .all(|p| p.place.is_some() && p.help.is_some())
+        );
+    }
+
+    #[test]
+    fn a_channel_stands_in_place_of_lines() {
+        for channel in Channel::ALL {
+            let (file, problems) = read(&format!("channel: {channel}"));
+            assert!(problems.is_empty(), "{problems:?}");
+            let terms = file.unwrap().campaign.terms;
+            assert_eq!((terms.channel, terms.lines.len()), (Some(channel), 0));
+            assert_eq!(terms.on_uncertain, OnUncertain::Hold);
+        }
+        refused("vars: {}", "a campaign has no 'from'");
+        refused("channel: fax", "one of whatsapp, sms, email, instagram");
+        refused(
+            "channel: sms\nfrom: [\"+15555550100\"]",
+            "'from' names lines",
+        );
+        refused(
+            "channel: sms\npace: { per_line: 1/s }",
+            "'per_line' slows lines",
+        );
+    }
+
+    #[test]
+    fn whoever_sends_twice_has_said_so() {
+        let both = "channel: sms\nuncertain: resend\ni-accept-duplicates: true";
+        let terms = read(both).0.unwrap().campaign.terms;
+        assert_eq!(terms.on_uncertain, OnUncertain::Resend);
+        let hold = read("channel: sms\nuncertain: hold").0.unwrap();
+        assert_eq!(hold.campaign.terms.on_uncertain, OnUncertain::Hold);
+        for unsaid in ["", "\ni-accept-duplicates: false"] {
+            refused(
+                &format!("channel: sms\nuncertain: resend{unsaid}"),
+                "`uncertain: resend` may send a message twice",
+            );
+        }
+        refused(
+            "channel: sms\ni-accept-duplicates: true",
+            "'i-accept-duplicates' stands",
+        );
+        let chert = "from: [\"+15555550100\"]\nuncertain: hold";
+        refused(
+            chert,
+            "'uncertain' says nothing about a campaign through Chert",
+        );
+    }
+
+    #[test]
+    fn a_window_on_everybodys_clock_needs_to_know_the_clocks_of_e_mail_addresses() {
+        let window = "window: { from: \"09:00\", to: \"20:00\", timezone: recipient }";
+        refused(
+            &format!("channel: email\n{window}"),
+            "the window is on each recipient's own clock",
+        );
+        assert!(read(&format!("channel: sms\n{window}")).1.is_empty());
+        let fixed = window.replace("recipient", "Europe/Paris");
+        assert!(read(&format!("channel: email\n{fixed}")).1.is_empty());
+    }
+
+    fn settings(kind: &str) -> (tempfile::TempDir, Settings) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sendoff.yaml");
+        std::fs::write(&path, format!("gateways:\n  wa: {kind}\n")).unwrap();
+        let settings = settings_file::read(&path).0.unwrap();
+        (folder, settings)
+    }
+
+    #[test]
+    fn a_campaign_goes_through_an_account_of_its_kind() {
+        let (_one, huechat) = settings("{ kind: huechat, api_key: { env: K }, plan: free }");
+        let (_two, chert) = settings("{ kind: chert, auth: bearer, signing_secret: { env: S } }");
+        let by_channel = read("channel: whatsapp").0.unwrap();
+        let by_lines = read("from: [\"+15555550100\"]").0.unwrap();
+        assert!(by_channel.account(&huechat).is_ok());
+        assert!(by_lines.account(&chert).is_ok());
+        let problems = by_channel.account(&chert).unwrap_err();
+        assert!(words(&problems)[0].starts_with("'wa' is a Chert account"));
+        assert_eq!(
+            problems.iter().next().unwrap().place.as_ref().unwrap().line,
+            5
+        );
+        let problems = by_lines.account(&huechat).unwrap_err();
+        assert!(words(&problems)[0].starts_with("'wa' is a HueChat account"));
+        assert_eq!(
+            problems.iter().next().unwrap().place.as_ref().unwrap().line,
+            2
+        );
+    }
+}

@@ -83,3 +83,47 @@ fn parameters(reader: &Reader, node: &Node) -> Option<Vec<(String, Text)>> {
         .collect();
     all.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::intake::message_file::{PartBody, read_source};
+    use crate::intake::yaml::Source;
+
+    #[test]
+    fn what_is_no_template_says_why_at_its_line() {
+        for (fields, words) in [
+            ("", "a part has no 'name'"),
+            ("name: Order-1", "the name of an approved template"),
+            ("name: \"{{ x }}\"", "the name of an approved template"),
+            (
+                "name: x, language: \"en US\"",
+                "this is no name of a language",
+            ),
+            (
+                "name: x, parameters: [a]",
+                "the parameters of a template have numbers",
+            ),
+            ("name: x, value: y", "a part has no field 'value'"),
+        ] {
+            let text = format!("parts:\n  - {{ type: template, {fields} }}\n");
+            let (message, problems) = read_source(Source::new("m.yaml".to_owned(), text));
+            assert!(message.is_none(), "{fields}");
+            let said: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+            assert!(said.len() == 1 && said[0].starts_with(words), "{said:?}");
+            assert!(
+                problems
+                    .iter()
+                    .all(|p| p.place.as_ref().is_some_and(|at| at.line == 2))
+            );
+        }
+        let text = "parts:\n  - { type: template, name: a_1, parameters: { 1: \"{{ x }}\" } }\n";
+        let (message, problems) = read_source(Source::new("m.yaml".to_owned(), text.to_owned()));
+        assert!(problems.is_empty(), "{problems:?}");
+        let part = message.unwrap().parts.remove(0);
+        assert!(matches!(
+            part.body,
+            PartBody::Template { name, language: None, parameters }
+                if name == "a_1" && parameters[0].0 == "1" && parameters[0].1.value == "{{ x }}"
+        ));
+    }
+}

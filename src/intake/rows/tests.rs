@@ -10,6 +10,7 @@ use crate::domain::message::{Media, Part};
 use crate::domain::recipient::{Row, Verdict};
 use crate::intake::campaign_file;
 
+mod channels;
 mod errors;
 mod hostile;
 mod shipped;
@@ -23,6 +24,8 @@ struct Folder {
     recipients: String,
     top: String,
     parts: String,
+    /// What the campaign says of its way to people.
+    way: String,
 }
 
 /// What a list came to.
@@ -41,6 +44,7 @@ impl Folder {
             recipients: String::new(),
             top: String::new(),
             parts: parts.to_owned(),
+            way: "from: [\"+15555550100\"]".to_owned(),
         };
         folder.file("images/marco.png", PNG);
         folder
@@ -54,6 +58,12 @@ impl Folder {
     /// A line more below `recipients`.
     fn with(mut self, line: &str) -> Self {
         writeln!(self.recipients, "  {line}").unwrap();
+        self
+    }
+
+    /// Over a channel of a HueChat account.
+    fn by(mut self, channel: &str) -> Self {
+        self.way = format!("channel: {channel}");
         self
     }
 
@@ -71,8 +81,8 @@ impl Folder {
 
     fn load(&self) -> (Option<Loaded>, Problems) {
         let campaign = format!(
-            "name: test\ngateway: chert\nfrom: [\"+15555550100\"]\nmessage: message.yaml\n{}recipients:\n  csv: list.csv\n  region: US\n{}",
-            self.top, self.recipients
+            "name: test\ngateway: chert\n{}\nmessage: message.yaml\n{}recipients:\n  csv: list.csv\n  region: US\n{}",
+            self.way, self.top, self.recipients
         );
         self.file("campaign.yaml", campaign);
         self.file("message.yaml", format!("parts:\n{}", self.parts));

@@ -182,3 +182,110 @@ fn prefix(reader: &Reader, node: &Node) -> Option<String> {
     );
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Settings, read_source};
+    use super::*;
+    use crate::domain::account::{Account, SecretSource};
+    use crate::domain::problem::Problems;
+    use crate::intake::yaml::Source;
+
+    fn read(fields: &str) -> (Option<Settings>, Problems) {
+        let text = format!("gateways:\n  wa:\n    kind: huechat\n{fields}");
+        read_source(Path::new("s.yaml"), Source::new("s.yaml".to_owned(), text))
+    }
+
+    fn account(fields: &str) -> HueChatAccount {
+        let (settings, problems) = read(fields);
+        assert!(problems.is_empty(), "{problems:?}");
+        match settings.unwrap().gateways.remove("wa") {
+            Some(Account::HueChat(account)) => account,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const LEAST: &str = "    api_key: { env: HUECHAT_API_KEY }\n    plan: free\n";
+
+    #[test]
+    fn what_is_left_out_is_as_usual() {
+        let account = account(LEAST);
+        assert_eq!(account.base_url, HUECHAT_BASE_URL);
+        assert_eq!(
+            account.api_key,
+            SecretSource::Env("HUECHAT_API_KEY".to_owned())
+        );
+        assert_eq!(
+            (account.plan, account.timeout),
+            (Plan::FREE, DEFAULT_TIMEOUT)
+        );
+        assert_eq!(account.webhook, None);
+    }
+
+    #[test]
+    fn every_field_of_an_account_arrives() {
+        let account = account(
+            "    base_url: http://127.0.0.1:4010/v2/\n    api_key: { file: key }\n    \
+             plan: { per_minute: 300, per_day: 20000 }\n    timeout: 5s\n    webhook:\n      \
+             secret: { env: HOOK }\n      header: X-Sig\n      prefix: \"\"\n      \
+             algorithm: hmac-sha512\n      signed: timestamp-and-body\n",
+        );
+        assert_eq!(account.base_url, "http://127.0.0.1:4010/v2");
+        assert_eq!(account.timeout, SignedDuration::from_secs(5));
+        assert_eq!(account.plan.per_minute.map(NonZeroU32::get), Some(300));
+        assert_eq!(account.plan.per_day.map(NonZeroU32::get), Some(20_000));
+        let webhook = account.webhook.unwrap();
+        assert_eq!(webhook.secret, SecretSource::Env("HOOK".to_owned()));
+        assert_eq!(
+            (webhook.header.as_str(), webhook.prefix.as_str()),
+            ("X-Sig", "")
+        );
+        assert_eq!(webhook.algorithm, SignatureAlgorithm::HmacSha512);
+        assert_eq!(webhook.signed, SignedContent::TimestampAndBody);
+        let usual = self::account(&format!("{LEAST}    webhook: {{ secret: {{ env: H }} }}\n"));
+        let webhook = usual.webhook.unwrap();
+        assert_eq!(webhook.header, SIGNATURE_HEADER);
+        assert_eq!(webhook.prefix, SIGNATURE_PREFIX);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_a_remedy() {
+        for (fields, words) in [
+            ("    plan: free\n", "a gateway has no 'api_key'"),
+            ("    api_key: { env: K }\n", "a gateway has no 'plan'"),
+            (
+                "    api_key: sk_live_0123\n    plan: pro\n",
+                "a secret must not stand in the settings file",
+            ),
+            (
+                "    api_key: { env: K }\n    plan: gold\n",
+                "one of free, pro, none is expected here",
+            ),
+        ] {
+            let (settings, problems) = read(fields);
+            assert!(settings.is_none());
+            let said: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+            assert_eq!(said, [words]);
+            assert!(!format!("{problems:?}").contains("sk_live"), "{problems:?}");
+        }
+        for (line, words) in [
+            (
+                "base_url: https://api.huechat.ai",
+                "HueChat's API ends in /v2",
+            ),
+            ("base_url: http://api.huechat.ai/v2", "must be encrypted"),
+            ("timeout: 29s", "HueChat answers only when"),
+            ("tenant: x", "a gateway has no field 'tenant'"),
+            (
+                "webhook: { secret: { env: H }, header: \"a b\" }",
+                "the name of a header",
+            ),
+        ] {
+            let (settings, problems) = read(&format!("{LEAST}    {line}\n"));
+            assert!(settings.is_none(), "{line}");
+            let said: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+            assert!(said.len() == 1 && said[0].contains(words), "{said:?}");
+            assert!(problems.iter().all(|p| p.help.is_some()), "{line}");
+        }
+    }
+}

@@ -14,6 +14,7 @@ use super::tx::{Limit, Tx};
 use super::{PostgresLedger, gates, statements as sql};
 use crate::domain::address::Address;
 use crate::domain::cap::Touch;
+use crate::domain::channel::Channel;
 use crate::domain::run::RunState;
 
 pub(super) async fn claim(
@@ -197,6 +198,20 @@ impl ClaimTx for Tx {
             .bind(request.now.as_millisecond())
             .bind(request.frozen_due().as_millisecond())
             .bind(column(&kinds, |(_, touch, _)| touch.number()))
+            .fetch_all(self.connection())
+            .await?)
+    }
+
+    async fn last_replies(
+        &mut self,
+        gateway: &str,
+        channel: Channel,
+        people: &[String],
+    ) -> Result<Vec<(String, i64)>, LedgerError> {
+        Ok(sqlx::query_as(sql::LAST_REPLIES)
+            .bind(gateway)
+            .bind(channel.as_str())
+            .bind(people)
             .fetch_all(self.connection())
             .await?)
     }

@@ -345,6 +345,10 @@ statements! {
     LAST_REPLY = "
         SELECT MAX(at) FROM replies
         WHERE gateway = $1 AND phone = $2 AND channel = $3 AND channel <> ''";
+    LAST_REPLIES = "
+        SELECT phone, MAX(at) FROM replies
+        WHERE gateway = $1 AND channel = $2 AND phone = ANY($3::text[]) AND channel <> ''
+        GROUP BY phone";
     SETTLE_REVIEWS = "
         UPDATE replies SET handled_at = $2
         WHERE phone = ANY($1::text[]) AND heard = 'review' AND handled_at IS NULL";

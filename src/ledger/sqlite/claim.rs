@@ -12,6 +12,7 @@ use super::shared::Tx;
 use super::{SqliteLedger, statements as sql};
 use crate::domain::address::Address;
 use crate::domain::cap::Touch;
+use crate::domain::channel::Channel;
 use crate::domain::run::RunState;
 
 pub(super) async fn claim(
@@ -131,6 +132,20 @@ impl ClaimTx for Tx<'_> {
             due.extend(of_line);
         }
         Ok(due)
+    }
+
+    async fn last_replies(
+        &mut self,
+        gateway: &str,
+        channel: Channel,
+        people: &[String],
+    ) -> Result<Vec<(String, i64)>, LedgerError> {
+        Ok(sqlx::query_as(sql::LAST_REPLIES)
+            .bind(gateway)
+            .bind(channel.as_str())
+            .bind(serde_json::json!(people).to_string())
+            .fetch_all(&mut **self)
+            .await?)
     }
 
     async fn candidates(

@@ -540,6 +540,11 @@ statements! {
     LAST_REPLY = "
         SELECT MAX(at) FROM replies
         WHERE gateway = ? AND phone = ? AND channel = ? AND channel <> ''";
+    LAST_REPLIES = "
+        SELECT phone, MAX(at) FROM replies
+        WHERE phone IN (SELECT value FROM json_each(?3)) AND channel = ?2 AND gateway = ?1
+          AND channel <> ''
+        GROUP BY phone";
     SETTLE_REVIEWS = "
         UPDATE replies SET handled_at = ?2
         WHERE phone IN (SELECT value FROM json_each(?1)) AND heard = 'review'

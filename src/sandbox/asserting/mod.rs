@@ -286,7 +286,7 @@ fn of_huechat(one: HueMessageRecord) -> MessageRecord {
         seq: one.seq,
         at: one.sent_at.clone(),
         at_us: one.sent_us,
-        to: vec![one.address()],
+        to: vec![one.address],
         from: None,
         chat_id: one.conversation_id,
         body_sha256: Digest::of(one.content.as_bytes()),
@@ -302,7 +302,7 @@ fn of_huechat(one: HueMessageRecord) -> MessageRecord {
 /// What a contact wrote by phone; who writes by e-mail is nobody whom Chert knows.
 fn heard(one: &HueMessageRecord) -> Option<Written> {
     Some(Written {
-        from: Phone::from_e164(&one.address()).ok()?,
+        from: Phone::from_e164(&one.address).ok()?,
         text: one.content.as_str().into(),
         at_us: one.sent_us,
     })

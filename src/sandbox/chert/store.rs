@@ -134,7 +134,7 @@ pub(super) struct Store {
     pub(super) deeds: Vec<Deed>,
     pub(super) pictures: Pictures,
     /// Whether the lab's numbers are people of their own.
-    pub(super) numbers: bool,
+    pub(super) numbers: Numbers,
     pub(super) trials: Trials,
     pub(super) agenda: Agenda<Happening>,
     pub(super) album: Album,
@@ -146,16 +146,12 @@ impl Store {
         Self {
             capacity: config.capacity.clone(),
             lines: config.lines.iter().map(line).collect(),
-            ..Self::empty(
-                config.seed,
-                micros(config.key_retention),
-                config.numbers == Numbers::Lab,
-            )
+            ..Self::empty(config.seed, micros(config.key_retention), config.numbers)
         }
     }
 
     /// One that remembers nothing, and has no lines.
-    fn empty(seed: u64, retention_us: i64, numbers: bool) -> Self {
+    fn empty(seed: u64, retention_us: i64, numbers: Numbers) -> Self {
         Self {
             seed,
             retention_us,

@@ -35,6 +35,9 @@ impl Store {
             Happening::Read(number) => self.advance(number, Status::Read, at_us),
             Happening::Fails(number, error) => {
                 let message = self.messages.get_mut(number)?;
+                if message.status != Status::Sent {
+                    return None;
+                }
                 message.status = Status::Failed;
                 message.error = Some(error.to_owned());
                 Some(())
@@ -71,5 +74,81 @@ impl Hue {
     pub(in crate::sandbox) async fn keep_time(self: Arc<Self>) {
         let look = || self.store().agenda.next_us();
         agenda::keep_time(&self.host, &self.arranged, look).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::HueConfig;
+    use super::super::accepting::{Letter, Order};
+    use super::super::messages::MessageType;
+    use super::super::numbers::{Fate, UNDELIVERABLE};
+    use super::super::store::{Contact, ContactStatus};
+    use super::*;
+    use crate::domain::channel::Channel;
+
+    /// A store with one message that nothing is arranged for.
+    fn store() -> (Store, MessageNo) {
+        let config = HueConfig::default();
+        let mut store = Store::new(&config, 7);
+        let account = store.open_account("org_1").unwrap();
+        let contact = store.add_contact(Contact {
+            id: 1,
+            account,
+            phone: Some("+447700900123".to_owned()),
+            email: None,
+            first_name: "Pat".to_owned(),
+            last_name: None,
+            preferred_channel: None,
+            metadata: serde_json::Map::new(),
+            status: ContactStatus::Active,
+            created_us: 0,
+            updated_us: 0,
+            last_contacted_us: None,
+            conversations: Vec::new(),
+            sent: 0,
+        });
+        let letter = Letter {
+            contact,
+            channel: Channel::Whatsapp,
+            kind: MessageType::Text,
+            content: "Hello".to_owned(),
+            template: None,
+            subject: None,
+            media_url: None,
+            fate: Fate::StaysSent,
+            order: Order::AsTheyHappen,
+            reply: None,
+            key: None,
+        };
+        let number = store.accept(&config, letter, 0).unwrap();
+        (store, number)
+    }
+
+    proptest! {
+        #[test]
+        fn a_status_never_goes_back_and_nothing_fails_that_has_arrived(
+            steps in prop::collection::vec(0usize..3, 0..12),
+        ) {
+            let (mut store, number) = store();
+            for (at_us, step) in (1..).zip(steps) {
+                let before = store.messages[number].status;
+                let all = [
+                    Happening::Delivered(number),
+                    Happening::Read(number),
+                    Happening::Fails(number, UNDELIVERABLE),
+                ];
+                store.happen(at_us, all[step]);
+                let message = &store.messages[number];
+                prop_assert!(message.status >= before);
+                let is_failed = message.status == Status::Failed;
+                prop_assert!(!is_failed || matches!(before, Status::Sent | Status::Failed));
+                prop_assert_eq!(is_failed, message.error.is_some());
+                prop_assert_eq!(message.status == Status::Read, message.read_us.is_some());
+                prop_assert!(message.read_us.is_none() || message.delivered_us <= message.read_us);
+            }
+        }
     }
 }

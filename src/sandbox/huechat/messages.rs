@@ -11,7 +11,7 @@ use super::exchange::{Call, Done};
 use super::fields::{Fields, Said};
 use super::numbers::{self, Character, Fate, RE_ENGAGEMENT};
 use super::store::{Contact, ContactNo, ContactStatus, SentBy, Store};
-use super::{HueWindow, templates};
+use super::{HueConfig, HueWindow, templates};
 use crate::domain::channel::Channel;
 use crate::sandbox::Numbers;
 
@@ -148,6 +148,14 @@ impl<'a> Wish<'a> {
             subject: subject.filter(|_| channel == Channel::Email),
         })
     }
+
+    fn needs_window(&self) -> bool {
+        match self.channel {
+            Channel::Whatsapp => self.kind != MessageType::Template,
+            Channel::Instagram => true,
+            Channel::Sms | Channel::Email => false,
+        }
+    }
 }
 
 /// Who of the table a message over this channel goes to.
@@ -200,19 +208,15 @@ impl Store {
     }
 }
 
-impl Call {
-    /// `POST /contact/{id}/message`.
-    pub(super) fn send(&self, json: &Value) -> Result<Done, Refusal> {
-        let wish = Wish::read(json)?;
-        let now_us = self.now_us();
-        let config = &self.hue.config;
-        let mut store = self.hue.store();
-        let number = store.contact_no(self.account, &self.id);
-        let number = number.ok_or_else(|| no_such("contact"))?;
-        if let Some(done) = self.earlier(&store)? {
-            return Ok(done);
-        }
-        if !store.connected.contains(&wish.channel) {
+impl Store {
+    /// The message as it can be sent to this contact now.
+    fn letter(
+        &self,
+        config: &HueConfig,
+        (contact, wish): (ContactNo, Wish<'_>),
+        now_us: i64,
+    ) -> Result<Letter, Refusal> {
+        if !self.connected.contains(&wish.channel) {
             return Err(Refusal::new(Error::ChannelNotConnected)
                 .details(json!({ "field": "channel", "received": wish.channel.as_str() })));
         }
@@ -220,11 +224,11 @@ impl Call {
             let reason = format!("does not go over {}", wish.channel.as_str());
             return Err(unprocessable("message_type", &reason));
         }
-        store.is_reachable(number, wish.channel)?;
+        self.is_reachable(contact, wish.channel)?;
         let character = match config.numbers {
-            Numbers::Lab => store
+            Numbers::Lab => self
                 .contacts
-                .get(number)
+                .get(contact)
                 .and_then(|contact| character(contact, wish.channel)),
             Numbers::Plain => None,
         };
@@ -233,38 +237,24 @@ impl Call {
         }
         let content = match &wish.template {
             Some((name, language, given)) => {
-                let template = templates::usable(&store.templates, name, *language)?;
-                template.fill(given)?
+                templates::usable(&self.templates, name, *language)?.fill(given)?
             }
             None => wish.content.unwrap_or_default().to_owned(),
         };
-        let needs_window = match wish.channel {
-            Channel::Whatsapp => wish.kind != MessageType::Template,
-            Channel::Instagram => true,
-            Channel::Sms | Channel::Email => false,
-        };
-        let is_open = !needs_window
+        let is_open = !wish.needs_window()
             || config.window == HueWindow::Off
             || character.is_some_and(Character::is_window_open)
-            || store.is_window_open(number, wish.channel, now_us);
+            || self.is_window_open(contact, wish.channel, now_us);
         if !is_open && config.window == HueWindow::Sync {
             return Err(Refusal::new(Error::OutsideWindow));
         }
-        let month = config.monthly_messages;
-        let account = store.accounts.get_mut(self.account);
-        if let (Some(month), Some(account)) = (month, account)
-            && !account.budget.has_message(month, now_us)
-        {
-            return Err(Refusal::new(Error::QuotaExceeded));
-        }
-        let letter = Letter {
-            contact: number,
+        let template = wish.template;
+        Ok(Letter {
+            contact,
             channel: wish.channel,
             kind: wish.kind,
             content,
-            template: wish
-                .template
-                .map(|(name, _, given)| (name.to_owned(), given)),
+            template: template.map(|(name, _, given)| (name.to_owned(), given)),
             subject: wish.subject.map(str::to_owned),
             media_url: wish.media_url.map(str::to_owned),
             fate: if is_open {
@@ -278,7 +268,34 @@ impl Call {
             } else {
                 Order::AsTheyHappen
             },
+            key: None,
+        })
+    }
+}
+
+impl Call {
+    /// `POST /contact/{id}/message`.
+    pub(super) fn send(&self, json: &Value) -> Result<Done, Refusal> {
+        let wish = Wish::read(json)?;
+        let now_us = self.now_us();
+        let config = &self.hue.config;
+        let mut store = self.hue.store();
+        let number = store.contact_no(self.account, &self.id);
+        let number = number.ok_or_else(|| no_such("contact"))?;
+        if let Some(done) = self.earlier(&store)? {
+            return Ok(done);
+        }
+        let letter = store.letter(config, (number, wish), now_us)?;
+        let month = config.monthly_messages;
+        let account = store.accounts.get_mut(self.account);
+        if let (Some(month), Some(account)) = (month, account)
+            && !account.budget.has_message(month, now_us)
+        {
+            return Err(Refusal::new(Error::QuotaExceeded));
+        }
+        let letter = Letter {
             key: self.entry.key.as_deref().map(Into::into),
+            ..letter
         };
         let accepted = store.accept(config, letter, now_us);
         let message = accepted.ok_or_else(|| no_such("contact"))?;

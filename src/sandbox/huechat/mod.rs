@@ -6,6 +6,7 @@ mod budget;
 mod contacts;
 mod conversations;
 mod courier;
+mod endings;
 mod errors;
 mod events;
 mod exchange;

@@ -15,14 +15,17 @@ use crate::sandbox::forms::{method_name, named, object};
 impl Hue {
     /// The whole document. `server` is the address by which the sandbox was reached.
     pub(in crate::sandbox) fn document(&self, server: &str) -> Value {
-        document(server, self.config.single_messages)
+        document(server, |route| {
+            route != Route::Message || self.config.single_messages
+        })
     }
 }
 
-fn document(server: &str, single_messages: bool) -> Value {
+/// Of the routes that are offered.
+fn document(server: &str, is_offered: impl Fn(Route) -> bool) -> Value {
     let mut paths = Map::new();
     for (method, path, route) in ROUTES {
-        if *route == Route::Message && !single_messages {
+        if !is_offered(*route) {
             continue;
         }
         let described = OPERATIONS.iter().find(|one| one.route == *route);
@@ -222,7 +225,7 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_name_of_its_own() {
-        let document = document("http://127.0.0.1:1", true);
+        let document = document("http://127.0.0.1:1", |_| true);
         let items = document["paths"].as_object().unwrap().values();
         let names: Vec<_> = items
             .flat_map(|item| item.as_object().unwrap().values())
@@ -234,7 +237,7 @@ mod tests {
 
     #[test]
     fn every_form_that_is_named_is_in_the_document_and_every_other_is_used() {
-        let document = document("http://127.0.0.1:1", true);
+        let document = document("http://127.0.0.1:1", |_| true);
         let text = document.to_string();
         let mut named = HashSet::new();
         for piece in text.split("#/components/schemas/").skip(1) {

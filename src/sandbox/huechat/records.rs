@@ -8,10 +8,12 @@ use serde::Serialize;
 use super::Hue;
 use super::courier::HueDeliveryRecord;
 use super::scopes;
-use super::store::{Message, SentBy, Store};
+use super::store::{Contact, Message, SentBy, Store};
 use super::templates::{self, BadTemplates, HueTemplate};
+use crate::domain::channel::Channel;
 use crate::sandbox::Sandbox;
 use crate::sandbox::journal::{Filter, time_text};
+use crate::sandbox::received::{Owner, Receipt};
 
 /// A message, in either direction.
 #[derive(Debug, Clone, Serialize)]
@@ -45,19 +47,19 @@ pub struct HueMessageRecord {
     pub read_at: Option<String>,
     /// The `Idempotency-Key` of its request, whether or not the sandbox heeds it.
     pub key: Option<String>,
+    /// Where it went, or came from.
+    #[serde(skip)]
+    pub(in crate::sandbox) address: String,
 }
 
-impl HueMessageRecord {
-    /// Where it went, or came from.
-    pub(in crate::sandbox) fn address(&self) -> String {
-        let (phone, email) = (self.phone.as_ref(), self.email.as_ref());
-        let found = if self.channel == "email" {
-            email
-        } else {
-            phone.or(email)
-        };
-        found.unwrap_or(&self.contact_id).clone()
-    }
+/// Where a message over this channel goes to, or comes from.
+fn address(contact: &Contact, channel: Channel) -> String {
+    let (phone, email) = (contact.phone.as_ref(), contact.email.as_ref());
+    let found = match channel {
+        Channel::Email => email,
+        Channel::Whatsapp | Channel::Sms | Channel::Instagram => phone.or(email),
+    };
+    found.cloned().unwrap_or_else(|| contact.id_text())
 }
 
 /// A contact.
@@ -121,6 +123,7 @@ fn record(store: &Store, number: usize) -> Option<HueMessageRecord> {
         delivered_at: message.delivered_us.map(time_text),
         read_at: message.read_us.map(time_text),
         key: message.key.as_deref().map(str::to_owned),
+        address: address(contact, conversation.channel),
     })
 }
 
@@ -151,6 +154,21 @@ impl Hue {
 
     pub(in crate::sandbox) fn heard(&self, filter: &Filter) -> Vec<HueMessageRecord> {
         self.messages(filter, |message| message.sent_by == SentBy::Contact)
+    }
+
+    /// Every message that an account sent, in few words.
+    pub(in crate::sandbox) fn receipts(&self) -> Vec<Receipt> {
+        let store = self.store();
+        let all = (0..store.messages.len()).filter_map(|number| store.entry(number));
+        let sent = all.filter(|(message, ..)| message.sent_by == SentBy::User);
+        sent.map(|(message, conversation, contact)| Receipt {
+            owner: Owner::Account(conversation.account),
+            to: vec![address(contact, conversation.channel)],
+            from: None,
+            message_id: message.id_text(),
+            key: message.key.as_deref().map(str::to_owned),
+        })
+        .collect()
     }
 
     pub(in crate::sandbox) fn contact_records(&self) -> Vec<HueContactRecord> {

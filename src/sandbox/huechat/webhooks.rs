@@ -68,6 +68,12 @@ enum Life {
     Deleted,
 }
 
+impl From<bool> for Life {
+    fn from(active: bool) -> Self {
+        if active { Self::Active } else { Self::Off }
+    }
+}
+
 /// Something to tell, for the how-manieth time.
 #[derive(Debug)]
 struct Due {
@@ -142,7 +148,7 @@ impl Hooks {
     }
 
     pub(super) fn plan(&mut self, account: AccountNo, event: &Arc<Event>, at_us: i64) {
-        for hook in self.all.iter_mut() {
+        for hook in &mut self.all {
             if hook.wants(account, event.kind) {
                 self.planned += 1;
                 let due = Due {
@@ -268,10 +274,6 @@ impl Wish {
     }
 }
 
-fn life(active: bool) -> Life {
-    if active { Life::Active } else { Life::Off }
-}
-
 impl Store {
     fn subscribe(
         &mut self,
@@ -297,7 +299,7 @@ impl Store {
             url,
             to,
             events,
-            life: life(wish.active.unwrap_or(true)),
+            life: wish.active.unwrap_or(true).into(),
             policy: wish.policy.unwrap_or(Policy::Exponential),
             secret: secret.into(),
             created_us: now_us,
@@ -365,7 +367,7 @@ impl Call {
                     .events
                     .unwrap_or_else(|| std::mem::take(&mut hook.events));
                 hook.policy = wish.policy.unwrap_or(hook.policy);
-                hook.life = wish.active.map_or(hook.life, life);
+                hook.life = wish.active.map_or(hook.life, Life::from);
                 hook.updated_us = now_us;
                 if hook.life == Life::Off {
                     hook.due.clear();

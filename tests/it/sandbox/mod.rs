@@ -21,6 +21,7 @@ mod keys;
 mod lab;
 mod lines;
 mod phones;
+mod quickstart;
 mod reactions;
 mod reading;
 mod state;

@@ -400,3 +400,29 @@ async fn a_fault_plan_strikes_huechat_as_it_does_chert() {
     );
     hue.close().await;
 }
+
+#[tokio::test]
+async fn one_of_the_numbers_takes_the_message_at_once_and_answers_late() {
+    let hue = Hue::new().await;
+    let id = hue.contact("+12025550114").await;
+    let path = format!("/contact/{id}/message");
+    let request = hue
+        .keyed(Method::POST, &path)
+        .body(whatsapp("Hello").to_string());
+    let asked = tokio::spawn(answer(request));
+    hue.until_waiting(1).await;
+    assert_eq!(hue.sent().len(), 1);
+    // Lets go of whatever lies under a delay.
+    hue.sandbox.reset();
+    assert_eq!(asked.await.unwrap().status, 201);
+    hue.close().await;
+}
+
+#[test]
+fn the_manual_lists_the_numbers_in_the_same_words() {
+    let manual = include_str!("../../../../docs/sandbox-huechat.md");
+    for number in sendoff::sandbox::hue_numbers() {
+        let row = format!("| {} | {} |", number.ends_in, number.outcome);
+        assert!(manual.lines().any(|line| line == row), "{row}");
+    }
+}
