@@ -125,7 +125,7 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Suppressed,
         Self::OptedOut,
         Self::Duplicate,
