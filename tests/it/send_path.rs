@@ -10,6 +10,7 @@ mod crash;
 mod crash_points;
 mod faults;
 mod fencing;
+mod hooks;
 mod keys;
 mod lines;
 mod once;
@@ -161,6 +162,12 @@ on_both! {
         a_picture_lost_for_many_at_once_is_uploaded_again_once,
         an_upload_that_fails_is_tried_again_and_costs_nobody_the_message,
         a_kill_during_the_uploads_costs_an_upload_at_most,
+    }
+    hooks::{
+        a_stop_through_the_receiver_holds_for_a_run_of_another_process,
+        an_event_outlives_a_kill_in_either_window,
+        what_was_answered_with_200_is_there_after_a_kill,
+        what_the_provider_tells_of_a_run_is_known_without_asking,
     }
     leaving::{
         the_first_signal_finishes_the_wire_and_exits_0,

@@ -303,7 +303,9 @@ fn every_crash_point_has_its_kill() {
     let points = points(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let killed: BTreeSet<String> = WINDOWS
         .iter()
-        .map(|window| window.at.0.to_owned())
+        .map(|window| window.at.0)
+        .chain(super::hooks::POINTS)
+        .map(str::to_owned)
         .collect();
     assert_eq!(points, killed);
 }
