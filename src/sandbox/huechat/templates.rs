@@ -255,6 +255,8 @@ impl Call {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -287,11 +289,11 @@ mod tests {
 
     #[test]
     fn the_templates_of_the_start_have_the_parameters_that_are_promised() {
+        use HueApproval::{Approved, Pending};
         let counts: Vec<_> = usual()
             .iter()
             .map(|one| (one.name.clone(), one.places().len(), one.status))
             .collect();
-        use HueApproval::{Approved, Pending};
         assert_eq!(
             counts,
             [
@@ -312,8 +314,8 @@ mod tests {
             let (mut body, mut expected) = (String::new(), String::new());
             let mut values = BTreeMap::new();
             for (text, place) in parts {
-                body.push_str(&format!("{text}{{{{{place}}}}}"));
-                expected.push_str(&format!("{text}<{place}>"));
+                write!(body, "{text}{{{{{place}}}}}").unwrap();
+                write!(expected, "{text}<{place}>").unwrap();
                 values.insert(place.to_string(), format!("<{place}>"));
             }
             let template = HueTemplate::new("x", HueApproval::Approved, &body);

@@ -70,6 +70,7 @@ fn is_moment(json: &Value) -> bool {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one step after the other")]
 async fn the_quickstart_of_chert_works_with_curl_as_it_is_written() {
     let home = Project::new();
     let mut started = Started::new(&home).await;
@@ -157,6 +158,7 @@ async fn the_quickstart_of_chert_works_with_curl_as_it_is_written() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one step after the other")]
 async fn the_quickstart_of_huechat_works_with_curl_as_it_is_written() {
     let home = Project::new();
     let mut started = Started::new(&home).await;
