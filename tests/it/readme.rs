@@ -117,7 +117,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// `cd`: from here on the reader has an account, and the campaign for cron.
+    /// `cd`: from here on the reader has an account, and the campaigns that lie in the project.
     fn enter(&mut self, folder: &str) {
         folder.clone_into(&mut self.folder);
         let examples = shipped();
@@ -126,6 +126,12 @@ impl Reader {
             "campaigns/nightly-reminder.csv",
             "templates/nightly-reminder.yaml",
             "templates/signature.txt",
+            "campaigns/order-update.yaml",
+            "campaigns/order-update.csv",
+            "templates/order-update.yaml",
+            "campaigns/sms-offer.yaml",
+            "campaigns/sms-offer.csv",
+            "templates/sms-offer.yaml",
         ] {
             self.project
                 .write(&format!("{folder}/{name}"), examples.read(name));

@@ -36,7 +36,6 @@ struct Recipient<'a> {
 enum Body<'a> {
     Send {
         line: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
         channel: Option<Channel>,
         idempotency_key: &'a str,
         parts: Vec<PieceBody<'a>>,

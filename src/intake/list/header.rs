@@ -284,20 +284,30 @@ impl Header {
         format!("the list has {}{rest}", shown.join(", "))
     }
 
-    /// The one column whose header says that it holds addresses.
-    pub fn usual(&self, is_mail: bool) -> Result<usize, Box<Problem>> {
-        let (usual, role, kind, one) = if is_mail {
-            (&EMAIL_HEADERS[..], "email", "e-mail", "an e-mail address")
+    /// The columns whose header says that they hold addresses.
+    pub fn all_usual(&self, is_mail: bool) -> Vec<usize> {
+        let usual: &[&str] = if is_mail {
+            &EMAIL_HEADERS
         } else {
-            (&PHONE_HEADERS[..], "phone", "phone", "a phone number")
+            &PHONE_HEADERS
         };
-        let found: Vec<usize> = (0..self.len())
+        (0..self.len())
             .filter(|column| {
                 self.normal
                     .get(*column)
                     .is_some_and(|n| usual.contains(&n.as_str()))
             })
-            .collect();
+            .collect()
+    }
+
+    /// The one column whose header says that it holds addresses.
+    pub fn usual(&self, is_mail: bool) -> Result<usize, Box<Problem>> {
+        let (role, kind, one) = if is_mail {
+            ("email", "e-mail", "an e-mail address")
+        } else {
+            ("phone", "phone", "a phone number")
+        };
+        let found = self.all_usual(is_mail);
         match found.as_slice() {
             [column] => Ok(*column),
             [] => {

@@ -13,7 +13,7 @@ use super::super::template::include::io_in_words;
 use super::frame::{Block, Failure, Framer};
 use super::header::Header;
 use crate::domain::address::{Address, AddressError};
-use crate::domain::email::Email;
+use crate::domain::email::{Email, EmailError};
 use crate::domain::phone::HomeRegion;
 use crate::domain::problem::{Place, Problem, Problems};
 
@@ -104,6 +104,14 @@ struct Columns {
     at: Option<usize>,
 }
 
+/// What one row says.
+#[derive(Debug)]
+struct Named {
+    entries: Vec<Entry>,
+    /// Why the e-mail address beside the phone is none.
+    unread: Option<EmailError>,
+}
+
 impl DoNotContact {
     /// `path` names the list in problems.
     pub fn new(path: &Path, source: Box<dyn Read + Send>, region: Option<HomeRegion>) -> Self {
@@ -157,9 +165,12 @@ impl DoNotContact {
             .position(|cell| Address::parse(cell, self.region).is_ok())
         {
             columns.phone = phone;
-            chunk
-                .entries
-                .extend(self.entry(&cells, columns).map(|(entry, _)| entry));
+            chunk.entries.extend(
+                self.row(&cells, columns)
+                    .map(|row| row.entries)
+                    .into_iter()
+                    .flatten(),
+            );
         } else if cells.len() > 1 {
             let at = place(&self.path, line);
             let (header, found) = Header::new(cells, &at);
@@ -169,8 +180,9 @@ impl DoNotContact {
             let mail = header.usual(true).ok();
             match (header.usual(false), mail) {
                 (Ok(phone), _) => (columns.phone, columns.email) = (phone, mail),
-                (Err(_), Some(mail)) => columns.phone = mail,
-                (Err(problem), None) => chunk.problems.push(problem.at(at)),
+                // Which of several phone columns counts is not for the e-mail column to decide.
+                (Err(_), Some(mail)) if header.all_usual(false).is_empty() => columns.phone = mail,
+                (Err(problem), _) => chunk.problems.push(problem.at(at)),
             }
             if chunk.problems.has_errors() {
                 return Ok(chunk);
@@ -190,10 +202,13 @@ impl DoNotContact {
             .chain([block.text.len()]);
         for ((from, line), to) in block.starts.iter().zip(ends) {
             let record = block.text.get(*from..to).unwrap_or_default();
-            match self.entry(&cells_of(record, delimiter), columns) {
-                Ok((entry, besides)) => {
-                    chunk.entries.extend(besides);
-                    chunk.entries.push(entry);
+            match self.row(&cells_of(record, delimiter), columns) {
+                Ok(row) => {
+                    chunk.entries.extend(row.entries);
+                    if let Some(error) = row.unread {
+                        let problem = unread(error).at(place(&self.path, *line));
+                        chunk.problems.push(problem);
+                    }
                 }
                 Err(error) => {
                     let problem = bad_row(error).at(place(&self.path, *line));
@@ -204,25 +219,31 @@ impl DoNotContact {
         chunk
     }
 
-    /// What a row says, and the same of the e-mail address beside its phone.
-    fn entry(
-        &self,
-        cells: &[String],
-        columns: Columns,
-    ) -> Result<(Entry, Option<Entry>), AddressError> {
+    /// Whom a row names, by phone, by e-mail or by both. Where it gives an e-mail address alone,
+    /// that is enough.
+    fn row(&self, cells: &[String], columns: Columns) -> Result<Named, AddressError> {
         let cell = |at: usize| cells.get(at).map_or("", |cell| cell.trim());
+        let mail = columns.email.map(cell).filter(|cell| !cell.is_empty());
+        let (mail, unread) = match mail.map(Email::parse) {
+            Some(Ok(mail)) => (Some(Address::from(mail)), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        let phone = match Address::parse(cell(columns.phone), self.region) {
+            Ok(phone) => Some(phone),
+            Err(_) if mail.is_some() && cell(columns.phone).is_empty() => None,
+            Err(error) => return Err(error),
+        };
         let reason = columns.reason.map(cell).filter(|cell| !cell.is_empty());
-        let entry = Entry {
-            phone: Address::parse(cell(columns.phone), self.region)?,
+        let entry = |phone| Entry {
+            phone,
             reason: reason.map(str::to_owned),
             at: columns.at.and_then(|at| cell(at).parse().ok()),
         };
-        let email = columns.email.and_then(|at| Email::parse(cell(at)).ok());
-        let besides = email.map(|email| Entry {
-            phone: email.into(),
-            ..entry.clone()
-        });
-        Ok((entry, besides))
+        Ok(Named {
+            entries: mail.into_iter().chain(phone).map(entry).collect(),
+            unread,
+        })
     }
 }
 
@@ -256,6 +277,14 @@ fn place(path: &Path, line: u64) -> Place {
 fn bad_row(error: AddressError) -> Problem {
     Problem::error(format!("no usable phone number in this row: {error}"))
         .help("whoever stands here could be written to; mend the row or remove it")
+}
+
+/// The phone is known, so nobody is called; by e-mail the person could still be written to.
+fn unread(error: EmailError) -> Problem {
+    Problem::warning(format!(
+        "the e-mail address beside the phone cannot be read: {error}"
+    ))
+    .help("only the phone of this row is heeded; mend the address, or empty the cell")
 }
 
 fn cells_of(record: &str, delimiter: u8) -> Vec<String> {
@@ -335,6 +364,32 @@ mod tests {
         assert!(
             read(content).0.is_empty(),
             "a campaign takes all or nothing"
+        );
+    }
+
+    #[test]
+    fn people_are_known_by_their_phone_their_e_mail_address_or_both() {
+        let (people, problems) =
+            read("phone,E-Mail\n2025550143,Dana@Example.com\n,lee@example.com\n2025550144,n/a\n");
+        assert_eq!(
+            people,
+            [
+                "dana@example.com",
+                "+12025550143",
+                "lee@example.com",
+                "+12025550144"
+            ]
+        );
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with("4: the e-mail address beside the phone cannot be read"));
+        assert_eq!(read("mail,why\na@example.com,x\n").0, ["a@example.com"]);
+        // A phone that is none is not made up for by an address.
+        assert_eq!(read("phone,mail\nask Bob,bob@example.com\n").0.len(), 0);
+        let (people, problems) = read("phone,mobile,mail\n2025550143,,a@example.com\n");
+        assert!(people.is_empty());
+        assert!(
+            problems[0].contains("more than one phone column"),
+            "{problems:?}"
         );
     }
 
