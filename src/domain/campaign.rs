@@ -95,7 +95,7 @@ pub struct Terms {
     /// The way to people where the account offers several (HueChat); `None`: Chert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
-    #[serde(default, skip_serializing_if = "OnUncertain::is_hold")]
+    #[serde(default, skip_serializing_if = "is_hold")]
     pub on_uncertain: OnUncertain,
 }
 
@@ -111,10 +111,12 @@ pub enum OnUncertain {
     Resend,
 }
 
-impl OnUncertain {
-    fn is_hold(&self) -> bool {
-        *self == Self::Hold
-    }
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "what is skipped when it is written is asked by reference"
+)]
+fn is_hold(policy: &OnUncertain) -> bool {
+    *policy == OnUncertain::Hold
 }
 
 /// A file that a run was frozen from.

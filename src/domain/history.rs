@@ -343,11 +343,7 @@ impl Standing {
                 self.hold = *hold;
                 self.tries = tries.unwrap_or(self.tries);
                 self.revision += u32::from(*anew);
-                self.code = failure.as_ref().and_then(|failure| failure.code);
-                self.detail = failure
-                    .as_ref()
-                    .map(|failure| failure.text.clone())
-                    .filter(|text| !text.is_empty());
+                self.said(failure.as_ref());
             }
             DeliveryEvent::Found {
                 message_id,
@@ -366,13 +362,7 @@ impl Standing {
                 self.settle(DeliveryState::Failed);
                 self.detail = Some(why.clone());
             }
-            DeliveryEvent::PutBack { why, due_at, tries } => {
-                self.settle(DeliveryState::Pending);
-                self.detail = Some(why.clone());
-                self.hold = Some(Hold::Retry);
-                self.due_at = *due_at;
-                self.tries = *tries;
-            }
+            DeliveryEvent::PutBack { why, due_at, tries } => self.put_back(why, *due_at, *tries),
             DeliveryEvent::Retried { revise } => {
                 self.settle(DeliveryState::Pending);
                 self.due_at = event.at;
@@ -397,6 +387,21 @@ impl Standing {
                 }
             }
         }
+    }
+
+    fn said(&mut self, failure: Option<&Failure>) {
+        self.code = failure.and_then(|failure| failure.code);
+        let text = failure.map(|failure| failure.text.clone());
+        self.detail = text.filter(|text| !text.is_empty());
+    }
+
+    /// It was looked for and not sent, or may be sent twice: due again.
+    fn put_back(&mut self, why: &str, due_at: Timestamp, tries: u32) {
+        self.settle(DeliveryState::Pending);
+        self.detail = Some(why.to_owned());
+        self.hold = Some(Hold::Retry);
+        self.due_at = due_at;
+        self.tries = tries;
     }
 
     /// What the last attempt said no longer counts.

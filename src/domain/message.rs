@@ -190,18 +190,19 @@ impl Breach {
             }
             Self::BadUrl { .. } => Some("write the whole address, such as https://example.com/x"),
             Self::NoParts => Some("at least one part must be left when every `when` is decided"),
-            Self::TextTooLong { .. } => {
+            Self::TextTooLong { .. } | Self::ContentTooLong { .. } => {
                 Some("shorten it, or the value from the list that makes it so long")
             }
             Self::TooManyParts(_) => Some("remove parts, or put texts together"),
             // Its own words say it.
             Self::AdjacentTexts { .. } => None,
             Self::EmptyText { .. } => Some("drop the part for such rows with `when`"),
-            Self::TemplateNotOffered { .. } => Some("write the words into a part of `type: text`"),
+            Self::TemplateNotOffered { .. } | Self::TemplateNotTaken { .. } => {
+                Some("write the words into a part of `type: text`")
+            }
             Self::SubjectNotOffered { .. } | Self::SubjectNotTaken { .. } => {
                 Some("remove `subject`, or send by `channel: email`")
             }
-            Self::TemplateNotTaken { .. } => Some("write the words into a part of `type: text`"),
             Self::TemplateNotAlone { .. } => {
                 Some("remove the other parts; what the template says is decided at its approval")
             }
@@ -222,9 +223,6 @@ impl Breach {
             } => Some("send its address instead, as a part of `type: rich_link`"),
             Self::MediaNotTaken { .. } => Some("name a picture that ends in .jpg or .png"),
             Self::BadSubject { .. } => Some("shorten it, or the value that makes it so"),
-            Self::ContentTooLong { .. } => {
-                Some("shorten it, or the value from the list that makes it so long")
-            }
         }
     }
 

@@ -348,7 +348,7 @@ fn plan(
 
 /// Lines in turn.
 struct Lines {
-    lines: Vec<String>,
+    all: Vec<String>,
     turn: usize,
     /// In their place, where the account has channels.
     channel: Option<Channel>,
@@ -358,7 +358,7 @@ impl Lines {
     fn new(terms: &Terms) -> Self {
         Self {
             channel: terms.channel,
-            lines: terms
+            all: terms
                 .lines
                 .iter()
                 .map(|line| line.expose().to_owned())
@@ -368,8 +368,8 @@ impl Lines {
     }
 
     fn next(&mut self) -> String {
-        let line = self.lines.get(self.turn).cloned().unwrap_or_default();
-        self.turn = (self.turn + 1) % self.lines.len().max(1);
+        let line = self.all.get(self.turn).cloned().unwrap_or_default();
+        self.turn = (self.turn + 1) % self.all.len().max(1);
         line
     }
 }

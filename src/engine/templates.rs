@@ -65,11 +65,11 @@ pub fn problems(uses: &BTreeMap<TemplateUse, Uses>, known: &[Template]) -> Vec<P
     for (used, uses) in uses {
         let name = &used.name;
         let language = |one: &&Template| used.language.is_none() || one.language == used.language;
-        let named: Vec<&Template> = known.iter().filter(|one| one.name == *name).collect();
-        let fitting: Vec<&Template> = named.iter().copied().filter(|one| language(&one)).collect();
+        let same: Vec<&Template> = known.iter().filter(|one| one.name == *name).collect();
+        let fitting: Vec<&Template> = same.iter().copied().filter(language).collect();
         let template = fitting.iter().find(|one| one.approved).or(fitting.first());
         let Some(template) = template else {
-            found.push(if named.is_empty() {
+            found.push(if same.is_empty() {
                 let approved = known.iter().filter(|one| one.approved);
                 let names: Vec<&str> = approved.map(|one| one.name.as_str()).collect();
                 Problem::error(format!("the account has no template '{name}'")).help(

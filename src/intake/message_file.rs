@@ -40,7 +40,6 @@ pub struct PartSource {
 
 /// What a part says; every text is a Tera template.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a message has ten parts at most")]
 pub enum PartBody {
     Text {
         value: Text,

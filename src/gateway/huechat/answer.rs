@@ -70,15 +70,22 @@ pub(super) fn harmless(outcome: Outcome) -> Outcome {
             scope: Scope::Recipient,
             failure,
         },
-        other => other,
+        Outcome::Accepted { .. }
+        | Outcome::Retry { .. }
+        | Outcome::Permanent { .. }
+        | Outcome::StopRun { .. }
+        | Outcome::LineBusy { .. }
+        | Outcome::LineInactive { .. }
+        | Outcome::MediaLost { .. } => outcome,
     }
 }
 
 /// Where no recipient is concerned, a refusal for good is the account's, or its address's.
 pub(super) fn of_the_account(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Permanent { failure } => Outcome::StopRun { failure },
-        other => other,
+    if let Outcome::Permanent { failure } = outcome {
+        Outcome::StopRun { failure }
+    } else {
+        outcome
     }
 }
 

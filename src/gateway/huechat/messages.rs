@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::super::{Asked, Sighting, Sought, Turns};
 use super::pages::Pages;
 use super::{HueChat, answer, body, platform};
+use crate::domain::channel::Channel;
 use crate::domain::message::Message;
 use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
@@ -106,7 +107,7 @@ impl HueChat {
             };
             let ours = rows.iter().find(|row| {
                 let text = |name: &str| row.get(name).and_then(Value::as_str);
-                let channel = sought.channel.map(|channel| channel.as_str());
+                let channel = sought.channel.map(Channel::as_str);
                 text("contact_id") == Some(contact_id)
                     && text("channel")
                         .is_none_or(|theirs| channel.is_none_or(|ours| ours == theirs))

@@ -67,12 +67,12 @@ impl HueChat {
     /// began, less what clocks and lists may be late by; the first time from a day ago, since
     /// nothing older opens a window, and a list of everything costs a request for every hundred
     /// people.
-    fn read_from(&self, since: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    fn read_from(&self, since: Option<Timestamp>, now: Timestamp) -> Timestamp {
         let read = self.read_ms.load(Ordering::Relaxed);
         let read = Timestamp::from_millisecond(read).ok().filter(|_| read > 0);
         let read = read.map(|read| less(read, OVERLAP + self.behind()));
         let first = less(now, REPLY_WINDOW + OVERLAP);
-        Some(since.max(read).unwrap_or(first))
+        since.max(read).unwrap_or(first)
     }
 
     fn has_read(&self, begun: Timestamp) {
@@ -85,7 +85,7 @@ impl HueChat {
         &self,
         conversation: &Value,
         id: &str,
-        since: Option<Timestamp>,
+        since: Timestamp,
         (turns, all): (&dyn Turns, &mut Replies),
     ) -> Result<(), Outcome> {
         let mut pages = Pages::of(self, body::messages_of(id), Vec::new());
@@ -127,9 +127,10 @@ impl HueChat {
         conversation: &Value,
         turns: &dyn Turns,
     ) -> Result<Option<Address>, Outcome> {
-        let is_mail = text(conversation, "channel").as_deref() == Some("email");
+        let channel = text(conversation, "channel");
+        let channel = channel.as_deref().and_then(Channel::parse);
         if let Some(contact) = conversation.get("contact")
-            && let Some(address) = address(contact, is_mail)
+            && let Some(address) = address(contact, channel)
         {
             return Ok(Some(address));
         }
@@ -140,7 +141,7 @@ impl HueChat {
         match self.get(&body::contact(&id), &[]).await {
             Ok(answer) => {
                 let contact: Option<Value> = serde_json::from_slice(&answer.body).ok();
-                Ok(contact.and_then(|contact| address(&contact, is_mail)))
+                Ok(contact.and_then(|contact| address(&contact, channel)))
             }
             // Whoever was taken out meanwhile can be written to no more.
             Err(Outcome::Permanent { .. }) => Ok(None),
@@ -149,8 +150,8 @@ impl HueChat {
     }
 }
 
-fn address(contact: &Value, is_mail: bool) -> Option<Address> {
-    if is_mail {
+fn address(contact: &Value, channel: Option<Channel>) -> Option<Address> {
+    if channel.is_some_and(Channel::is_mail) {
         Email::parse(&text(contact, "email")?).ok().map(Into::into)
     } else {
         let phone = text(contact, "phone")?;
@@ -162,9 +163,9 @@ fn text(row: &Value, name: &str) -> Option<String> {
     row.get(name)?.as_str().map(str::to_owned)
 }
 
-fn is_older(row: &Value, name: &str, since: Option<Timestamp>) -> bool {
+fn is_older(row: &Value, name: &str, since: Timestamp) -> bool {
     let at = text(row, name).and_then(|at| at.parse::<Timestamp>().ok());
-    at.zip(since).is_some_and(|(at, since)| at < since)
+    at.is_some_and(|at| at < since)
 }
 
 /// A message of a contact. It is known by its own id, whether an event tells of it or a list.

@@ -127,8 +127,9 @@ pub(super) fn disagreement(
                     .join(", ")
             )),
         ),
-        (Account::Chert(_), None, _) | (Account::HueChat(_), Some(_), _) => None,
-        (Account::HueChat(_), None, Some(_)) => None,
+        (Account::Chert(_), None, _)
+        | (Account::HueChat(_), Some(_), _)
+        | (Account::HueChat(_), None, Some(_)) => None,
     }
 }
 

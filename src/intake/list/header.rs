@@ -102,6 +102,13 @@ pub fn snake_case(name: &str) -> String {
     out
 }
 
+/// What the addresses of a list are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Phone,
+    Mail,
+}
+
 impl Header {
     /// Reads the first row; `place` is where it stands. Two columns of one name are an error.
     pub fn new(cells: Vec<String>, place: &Place) -> (Self, Problems) {
@@ -233,7 +240,7 @@ impl Header {
         let address = if named_address {
             Ok(roles.address)
         } else {
-            self.usual(is_mail)
+            self.usual(if is_mail { Kind::Mail } else { Kind::Phone })
         };
         match address {
             Ok(address) if problems.is_empty() => Ok(Roles { address, ..roles }),
@@ -285,11 +292,10 @@ impl Header {
     }
 
     /// The columns whose header says that they hold addresses.
-    pub fn all_usual(&self, is_mail: bool) -> Vec<usize> {
-        let usual: &[&str] = if is_mail {
-            &EMAIL_HEADERS
-        } else {
-            &PHONE_HEADERS
+    pub fn all_usual(&self, kind: Kind) -> Vec<usize> {
+        let usual: &[&str] = match kind {
+            Kind::Mail => &EMAIL_HEADERS,
+            Kind::Phone => &PHONE_HEADERS,
         };
         (0..self.len())
             .filter(|column| {
@@ -301,13 +307,14 @@ impl Header {
     }
 
     /// The one column whose header says that it holds addresses.
-    pub fn usual(&self, is_mail: bool) -> Result<usize, Box<Problem>> {
+    pub fn usual(&self, kind: Kind) -> Result<usize, Box<Problem>> {
+        let is_mail = kind == Kind::Mail;
+        let found = self.all_usual(kind);
         let (role, kind, one) = if is_mail {
             ("email", "e-mail", "an e-mail address")
         } else {
             ("phone", "phone", "a phone number")
         };
-        let found = self.all_usual(is_mail);
         match found.as_slice() {
             [column] => Ok(*column),
             [] => {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::super::encoding::TextReader;
 use super::super::template::include::io_in_words;
 use super::frame::{Block, Failure, Framer};
-use super::header::Header;
+use super::header::{Header, Kind};
 use crate::domain::address::{Address, AddressError};
 use crate::domain::email::{Email, EmailError};
 use crate::domain::phone::HomeRegion;
@@ -177,11 +177,13 @@ impl DoNotContact {
             chunk.problems.extend(found);
             columns.reason = header.find("reason");
             columns.at = header.find("at");
-            let mail = header.usual(true).ok();
-            match (header.usual(false), mail) {
+            let mail = header.usual(Kind::Mail).ok();
+            match (header.usual(Kind::Phone), mail) {
                 (Ok(phone), _) => (columns.phone, columns.email) = (phone, mail),
                 // Which of several phone columns counts is not for the e-mail column to decide.
-                (Err(_), Some(mail)) if header.all_usual(false).is_empty() => columns.phone = mail,
+                (Err(_), Some(mail)) if header.all_usual(Kind::Phone).is_empty() => {
+                    columns.phone = mail
+                }
                 (Err(problem), _) => chunk.problems.push(problem.at(at)),
             }
             if chunk.problems.has_errors() {

@@ -63,21 +63,20 @@ fn harmless(path: &[&str], text: &str) -> bool {
             text.contains('.') && !text.contains(['@', '?'])
         }
         ["gateways", _, "kind" | "auth" | "plan"] => text.len() <= 12 && !text.contains(' '),
-        ["gateways", _, "plan", _] => text.len() <= 12,
         ["gateways", _, "webhook", "algorithm" | "signed"] => {
             text.len() <= 20 && !text.contains(' ')
         }
-        ["gateways", _, "webhook", "secret", "env"] => is_variable(text),
-        ["gateways", _, "webhook", "secret", "file"] => true,
         ["gateways", _, "tenant"] => text.len() < 32,
-        ["gateways", _, "first_touch", _]
+        ["gateways", _, "first_touch" | "plan", _]
         | [
             "gateways",
             _,
             "rate" | "burst" | "timeout" | "idempotency_retention" | "first_touch",
         ] => text.len() <= 12,
-        ["gateways", _, "signing_secret" | "api_key", "env"] => is_variable(text),
-        ["gateways", _, "signing_secret" | "api_key", "file"] => true,
+        ["gateways", _, "signing_secret" | "api_key", "env"]
+        | ["gateways", _, "webhook", "secret", "env"] => is_variable(text),
+        ["gateways", _, "signing_secret" | "api_key", "file"]
+        | ["gateways", _, "webhook", "secret", "file"] => true,
         _ => false,
     }
 }

@@ -229,24 +229,8 @@ fn happened(told: &Told<'_>, event: &Event<DeliveryEvent>) -> Scene {
             );
             Scene::new(at, "put_back", text).with("until", instant(*due_at))
         }
-        DeliveryEvent::Retried { revise } => {
-            let key = if *revise {
-                "with a new key"
-            } else {
-                "with the same key and request"
-            };
-            let text = format!("The operator put it back (`retry`), {key}.");
-            Scene::new(at, "retried", text).with("revise", *revise)
-        }
-        DeliveryEvent::Resolved { sent } => {
-            let text = if *sent {
-                "The operator said that it was sent (`resolve --as sent`)."
-            } else {
-                "The operator said that it was not sent (`resolve --as unsent`): put back with \
-                 the same key, which protects if it was after all."
-            };
-            Scene::new(at, "resolved", text).with("sent", *sent)
-        }
+        DeliveryEvent::Retried { revise } => retried(at, *revise),
+        DeliveryEvent::Resolved { sent } => resolved(at, *sent),
         DeliveryEvent::FailedLater { code, text } => {
             let text = clean(text);
             let text = text.trim_end_matches('.');
@@ -258,6 +242,26 @@ fn happened(told: &Told<'_>, event: &Event<DeliveryEvent>) -> Scene {
             Scene::new(at, "failed_later", words).with("code", code)
         }
     }
+}
+
+fn retried(at: Timestamp, revise: bool) -> Scene {
+    let key = if revise {
+        "with a new key"
+    } else {
+        "with the same key and request"
+    };
+    let text = format!("The operator put it back (`retry`), {key}.");
+    Scene::new(at, "retried", text).with("revise", revise)
+}
+
+fn resolved(at: Timestamp, sent: bool) -> Scene {
+    let text = if sent {
+        "The operator said that it was sent (`resolve --as sent`)."
+    } else {
+        "The operator said that it was not sent (`resolve --as unsent`): put back with the same \
+         key, which protects if it was after all and the provider knows keys."
+    };
+    Scene::new(at, "resolved", text).with("sent", sent)
 }
 
 fn unprepared(

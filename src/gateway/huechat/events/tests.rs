@@ -8,7 +8,7 @@ use super::*;
 const AT: &str = "2026-06-10T09:25:07Z";
 
 fn at(text: &str) -> Option<Timestamp> {
-    Some(text.parse().unwrap())
+    text.parse().ok()
 }
 
 fn event(kind: &str, data: &Value) -> Event {
@@ -18,17 +18,17 @@ fn event(kind: &str, data: &Value) -> Event {
 }
 
 fn told(kind: &str, data: &Value) -> Receipt {
-    match event(kind, data).notice {
-        Notice::Receipt { receipt, .. } => receipt,
-        other => panic!("no receipt: {other:?}"),
-    }
+    let Notice::Receipt { receipt, .. } = event(kind, data).notice else {
+        panic!("no receipt");
+    };
+    receipt
 }
 
 fn said(data: &Value) -> Reply {
-    match event("message.received", data).notice {
-        Notice::Reply(reply) => reply,
-        other => panic!("no reply: {other:?}"),
-    }
+    let Notice::Reply(reply) = event("message.received", data).notice else {
+        panic!("no reply");
+    };
+    reply
 }
 
 #[test]
