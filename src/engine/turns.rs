@@ -103,11 +103,8 @@ impl Turns for AccountTurns {
 fn not_now(after: Option<SignedDuration>, why: &str) -> Outcome {
     Outcome::Retry {
         after,
-        scope: if after.is_some() {
-            Scope::Account
-        } else {
-            Scope::Recipient
-        },
+        // Whoever has a turn goes on: the account's own count keeps the others back.
+        scope: Scope::Recipient,
         failure: Failure {
             text: why.to_owned(),
             ..Failure::default()

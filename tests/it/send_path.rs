@@ -11,6 +11,7 @@ mod crash_points;
 mod faults;
 mod fencing;
 mod hooks;
+mod hue;
 mod keys;
 mod lines;
 mod once;

@@ -182,7 +182,7 @@ impl DoNotContact {
                 (Ok(phone), _) => (columns.phone, columns.email) = (phone, mail),
                 // Which of several phone columns counts is not for the e-mail column to decide.
                 (Err(_), Some(mail)) if header.all_usual(Kind::Phone).is_empty() => {
-                    columns.phone = mail
+                    columns.phone = mail;
                 }
                 (Err(problem), _) => chunk.problems.push(problem.at(at)),
             }

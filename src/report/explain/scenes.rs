@@ -229,8 +229,7 @@ fn happened(told: &Told<'_>, event: &Event<DeliveryEvent>) -> Scene {
             );
             Scene::new(at, "put_back", text).with("until", instant(*due_at))
         }
-        DeliveryEvent::Retried { revise } => retried(at, *revise),
-        DeliveryEvent::Resolved { sent } => resolved(at, *sent),
+        DeliveryEvent::Retried { .. } | DeliveryEvent::Resolved { .. } => by_operator(event),
         DeliveryEvent::FailedLater { code, text } => {
             let text = clean(text);
             let text = text.trim_end_matches('.');
@@ -244,24 +243,24 @@ fn happened(told: &Told<'_>, event: &Event<DeliveryEvent>) -> Scene {
     }
 }
 
-fn retried(at: Timestamp, revise: bool) -> Scene {
-    let key = if revise {
-        "with a new key"
+/// What the operator did with it.
+fn by_operator(event: &Event<DeliveryEvent>) -> Scene {
+    let (kind, name, value, text) = if let DeliveryEvent::Resolved { sent } = &event.what {
+        let text = if *sent {
+            "The operator said that it was sent (`resolve --as sent`)."
+        } else {
+            "The operator said that it was not sent (`resolve --as unsent`): put back with the \
+             same key, which protects if it was after all and the provider knows keys."
+        };
+        ("resolved", "sent", *sent, text)
+    } else if let DeliveryEvent::Retried { revise: true } = &event.what {
+        let text = "The operator put it back (`retry`), with a new key.";
+        ("retried", "revise", true, text)
     } else {
-        "with the same key and request"
+        let text = "The operator put it back (`retry`), with the same key and request.";
+        ("retried", "revise", false, text)
     };
-    let text = format!("The operator put it back (`retry`), {key}.");
-    Scene::new(at, "retried", text).with("revise", revise)
-}
-
-fn resolved(at: Timestamp, sent: bool) -> Scene {
-    let text = if sent {
-        "The operator said that it was sent (`resolve --as sent`)."
-    } else {
-        "The operator said that it was not sent (`resolve --as unsent`): put back with the same \
-         key, which protects if it was after all and the provider knows keys."
-    };
-    Scene::new(at, "resolved", text).with("sent", sent)
+    Scene::new(event.at, kind, text.to_owned()).with(name, value)
 }
 
 fn unprepared(

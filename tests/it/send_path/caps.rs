@@ -40,6 +40,13 @@ pub(super) struct DayClock {
 const AFTERNOON_MS: i64 = 1_795_186_800_000;
 
 impl DayClock {
+    pub(super) fn new() -> Self {
+        Self {
+            ahead_ms: AtomicI64::new(0),
+            begun: tokio::time::Instant::now(),
+        }
+    }
+
     pub(super) fn forward_to(&self, at: Timestamp) {
         let step = at.duration_since(self.now()).max(SignedDuration::ZERO);
         let step = i64::try_from(step.as_millis()).unwrap() + 1;
@@ -66,10 +73,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
-        let clock = Arc::new(DayClock {
-            ahead_ms: AtomicI64::new(0),
-            begun: tokio::time::Instant::now(),
-        });
+        let clock = Arc::new(DayClock::new());
         let tenant = Tenant::of_seed(7);
         let shown = clock.clone();
         let config = SandboxConfig {

@@ -178,7 +178,7 @@ fn an_e_mail_campaign_reads_addresses_and_needs_no_phone() {
 
 #[test]
 fn what_a_channel_does_not_take_is_shown_at_its_part() {
-    let list = "phone,first_name\n2025550143,Dana\n";
+    let list = "phone,first_name,order\n2025550143,Dana,A-1\n";
     let first =
         |parts: &str, channel: &str| Folder::new(parts).by(channel).run(list).problems[0].clone();
     let subject = "  - { type: text, subject: S, value: Hi }\n";
