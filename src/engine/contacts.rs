@@ -7,7 +7,6 @@ use super::turns::AccountTurns;
 use super::worker::{Broken, Shop};
 use crate::crash_points;
 use crate::domain::outcome::{Failure, Outcome};
-use crate::gateway::Turns as _;
 use crate::ledger::Claim;
 
 impl Shop {
@@ -47,7 +46,7 @@ impl Shop {
         kept.map_err(Broken::Ledger)?;
         crash_points::reach("contact.kept").await;
         self.tally.change(|view| view.contacts_here += 1);
-        Ok(turns.next().await.map(|()| Some(id)))
+        Ok(turns.slot().await.map(|()| Some(id)))
     }
 
     /// A contact that the provider does not know any more is looked for anew the next time.

@@ -123,7 +123,7 @@ impl Looker {
     ) -> Watched {
         let mut chance = fastrand::Rng::with_seed(seed);
         loop {
-            let looking = self.step(run, chance.u32(..1_000), told);
+            let looking = self.step(run, chance.u32(..1_000), (unless, told));
             let step = tokio::select! {
                 // cancel-safe: nothing is held while waiting
                 () = end.cancelled() => return Watched::Ended,
@@ -152,9 +152,14 @@ impl Looker {
         &self,
         run: &RunRecord,
         jitter: u32,
-        seen: &watch::Sender<Seen>,
+        (unless, seen): (Unless, &watch::Sender<Seen>),
     ) -> Result<Option<Duration>, LedgerError> {
-        let looks = self.looks(run, self.clock.now(), jitter).await?;
+        let late = match unless {
+            Unless::AllKnown => SignedDuration::ZERO,
+            Unless::Never => self.gateway.looks_later_by(),
+        };
+        let due_by = later(self.clock.now(), -late);
+        let looks = self.looks(run, due_by, jitter).await?;
         let mut pause = None;
         if !looks.due.is_empty() {
             let mut more = Seen::default();
@@ -168,7 +173,8 @@ impl Looker {
         }
         let next_at = match looks.next {
             NextLook::Never => None,
-            NextLook::Due(at) | NextLook::Room(at) | NextLook::Gate(at) => Some(at),
+            NextLook::Due(at) => Some(later(at, late)),
+            NextLook::Room(at) | NextLook::Gate(at) => Some(at),
         };
         seen.send_modify(|all| all.next_at = next_at);
         Ok(next_at.map(|at| pause.unwrap_or_else(|| self.until(at).min(LONGEST_REST))))

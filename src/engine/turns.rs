@@ -60,6 +60,15 @@ impl AccountTurns {
 #[async_trait]
 impl Turns for AccountTurns {
     async fn next(&self) -> Result<(), Outcome> {
+        self.slot().await?;
+        self.ready().await;
+        Ok(())
+    }
+}
+
+impl AccountTurns {
+    /// Waits for a slot alone, for a request that passes the guard later.
+    pub(super) async fn slot(&self) -> Result<(), Outcome> {
         let mut pauses = 0;
         loop {
             let now = self.clock.now();
@@ -73,10 +82,9 @@ impl Turns for AccountTurns {
                 Ok(Turn::At { slot_us }) => {
                     let ahead = (slot_us - micros(now)).max(0);
                     let ahead = SignedDuration::from_micros(ahead).min(LONGEST_WAIT);
-                    self.wait(Duration::try_from(ahead).unwrap_or_default())
-                        .await?;
-                    self.guard.ready().await;
-                    return Ok(());
+                    return self
+                        .wait(Duration::try_from(ahead).unwrap_or_default())
+                        .await;
                 }
                 Ok(Turn::NotBefore(at)) if self.until(at) > LONGEST_WAIT => {
                     let why = "the account may not be asked anything before then";

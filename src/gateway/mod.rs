@@ -103,6 +103,12 @@ pub trait Gateway: Debug + Send + Sync {
     /// the caller's to pace; each further one waits for its turn.
     async fn state(&self, asked: &Asked<'_>, turns: &dyn Turns) -> Result<Receipt, Outcome>;
 
+    /// How much later than usual messages are looked at while others are sent: where a look costs
+    /// as much as a message, and most is told without asking.
+    fn looks_later_by(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
+
     /// What is left of the account's requests, by the newest answer that said so.
     fn allowance(&self) -> Option<Allowance> {
         None

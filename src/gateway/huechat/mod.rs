@@ -247,6 +247,15 @@ impl Gateway for HueChat {
         self.standing(asked, turns).await
     }
 
+    /// Failures alone are not told, and they are in no hurry.
+    fn looks_later_by(&self) -> SignedDuration {
+        if self.is_told {
+            SignedDuration::from_mins(30)
+        } else {
+            SignedDuration::from_mins(10)
+        }
+    }
+
     fn allowance(&self) -> Option<Allowance> {
         self.allowance.at(self.now())
     }

@@ -515,7 +515,7 @@ async fn the_plan_is_used_up_to_more_than_97_of_100_and_never_refused() {
     };
     let mut world = World::new(plan, huechat).await;
     world.hurry = SignedDuration::ZERO;
-    let run = world.freeze("order@once", 200, template).await;
+    let run = world.freeze("order@once", 150, template).await;
     let begun = tokio::time::Instant::now();
     assert_eq!(world.send(&run).await, Ended::Finished);
     let took = begun.elapsed().as_secs_f64();
