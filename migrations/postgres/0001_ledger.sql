@@ -208,8 +208,8 @@ CREATE TABLE chats (
 
 -- Who people are to a provider that writes to contacts.
 CREATE TABLE contacts (
-    gateway    TEXT NOT NULL,
-    phone      TEXT NOT NULL, -- or an e-mail address
+    gateway    TEXT COLLATE "C" NOT NULL,
+    phone      TEXT COLLATE "C" NOT NULL, -- or an e-mail address
     contact_id TEXT NOT NULL,
     PRIMARY KEY (gateway, phone)
 );
