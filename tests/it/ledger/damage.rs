@@ -372,7 +372,7 @@ async fn a_flipped_byte_is_found_or_is_none_of_the_run() {
     let whole = covered(&original.copy().path().join("ledger.db")).await;
     let mut rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut found = 0;
-    for _ in 0..400 {
+    for _ in 0..600 {
         let at = usize::try_from(rng.next_u64()).unwrap() % original.bytes.len();
         let bit = 1 << (rng.next_u32() % 8);
         let folder = original.copy();

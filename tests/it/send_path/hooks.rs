@@ -59,7 +59,7 @@ impl Receiver {
         let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
         mac.update(body.as_bytes());
         let bytes = mac.finalize().into_bytes();
-        let signature: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = sendoff::domain::digest::hex(&bytes);
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = client
             .post(&self.url)

@@ -116,7 +116,7 @@ impl World {
         Self::new(Plan::NONE, huechat).await
     }
 
-    fn faults(&self, rules: serde_json::Value) {
+    fn faults(&self, rules: &serde_json::Value) {
         let plan = serde_json::json!({ "seed": 7, "rules": rules });
         let plan = FaultPlan::parse(plan.to_string().as_bytes());
         self.sandbox.set_faults(plan.unwrap());
@@ -245,10 +245,11 @@ impl World {
     /// Sends until nothing is open; where nothing is due, the clock goes on.
     async fn send(&self, run: &RunRecord) -> Ended {
         for round in 0..500 {
-            match self.process(run, format!("last-{round}")).end().await {
-                Ended::Idle { next_at } => self.clock.forward_to(next_at),
-                ended => return ended,
-            }
+            let ended = self.process(run, format!("last-{round}")).end().await;
+            let Ended::Idle { next_at } = ended else {
+                return ended;
+            };
+            self.clock.forward_to(next_at);
         }
         panic!("never finished");
     }
@@ -327,6 +328,24 @@ async fn a_new_person_costs_two_requests_and_a_known_one_costs_one() {
     assert!(world.received().values().all(|n| *n == 2));
 }
 
+/// Faults before and after a message was taken, each with this share.
+fn every_fault(share: f64) -> Vec<serde_json::Value> {
+    let routes = serde_json::json!(["hue_send", "hue_new_contact", "hue_messages"]);
+    ["drop", "drop_before", "half_answer", "throttle"]
+        .into_iter()
+        .flat_map(|kind| {
+            let routes = routes.as_array().unwrap().clone();
+            routes.into_iter().map(move |route| {
+                    serde_json::json!({ "kind": kind, "share": share, "match": { "route": route } })
+                })
+        })
+        .chain([500, 502].map(|status| {
+            serde_json::json!({ "kind": "error_after_accept", "status": status,
+                    "share": share, "match": { "route": "hue_send" } })
+        }))
+        .collect()
+}
+
 /// Kills of a soak that is told nothing else.
 const KILLS: u64 = 60;
 
@@ -341,21 +360,8 @@ async fn nobody_gets_it_twice_without_keys_whatever_the_kills_and_faults() {
         let world = World::unlimited().await;
         let people = chance.usize(40..90);
         let share = 0.01 + chance.f64() * 0.05;
-        let routes = serde_json::json!(["hue_send", "hue_new_contact", "hue_messages"]);
-        let rules: Vec<serde_json::Value> = ["drop", "drop_before", "half_answer", "throttle"]
-            .into_iter()
-            .flat_map(|kind| {
-                let routes = routes.as_array().unwrap().clone();
-                routes.into_iter().map(move |route| {
-                    serde_json::json!({ "kind": kind, "share": share, "match": { "route": route } })
-                })
-            })
-            .chain([500, 502].map(|status| {
-                serde_json::json!({ "kind": "error_after_accept", "status": status,
-                    "share": share, "match": { "route": "hue_send" } })
-            }))
-            .collect();
-        world.faults(serde_json::Value::Array(rules));
+        let rules = every_fault(share);
+        world.faults(&serde_json::Value::Array(rules));
         let run = world.freeze("order@once", people, template).await;
         let mut here = 0;
         for n in 0..25 {
@@ -385,14 +391,22 @@ async fn nobody_gets_it_twice_without_keys_whatever_the_kills_and_faults() {
             let got = received.get(one.phone.as_ref().unwrap().expose());
             let got = got.copied().unwrap_or(0);
             assert!(got <= 1, "row {} came {got} times, seed {seed}", one.row);
-            match one.state {
-                DeliveryState::Sent | DeliveryState::Delivered | DeliveryState::Read => {
-                    assert_eq!(got, 1, "row {} is said to be sent, seed {seed}", one.row);
-                    assert!(one.message_id.is_none_or(|id| ids.contains(&id)));
-                }
-                DeliveryState::Uncertain => uncertain += 1,
-                state => panic!("row {} is {state:?}, seed {seed}", one.row),
+            if one.state == DeliveryState::Uncertain {
+                uncertain += 1;
+                continue;
             }
+            let accepted = [
+                DeliveryState::Sent,
+                DeliveryState::Delivered,
+                DeliveryState::Read,
+            ];
+            assert!(
+                accepted.contains(&one.state),
+                "row {}, seed {seed}",
+                one.row
+            );
+            assert_eq!(got, 1, "row {} is said to be sent, seed {seed}", one.row);
+            assert!(one.message_id.is_none_or(|id| ids.contains(&id)));
         }
         runs += 1;
         people_in_all += people;
@@ -408,7 +422,7 @@ async fn nobody_gets_it_twice_without_keys_whatever_the_kills_and_faults() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_got_no_answer_is_looked_for_after_a_minute_and_only_then_sent_again() {
     let world = World::unlimited().await;
-    world.faults(serde_json::json!([
+    world.faults(&serde_json::json!([
         { "kind": "drop", "share": 1.0, "times": 2, "match": { "route": "hue_send" } },
         { "kind": "drop_before", "share": 1.0, "times": 2, "match": { "route": "hue_send" } },
     ]));
@@ -434,7 +448,7 @@ async fn what_nothing_can_tell_waits_for_a_person_unless_the_campaign_accepts_it
     ] {
         let world = World::unlimited().await;
         // The message is out, and its conversation cannot be read any more.
-        world.faults(serde_json::json!([
+        world.faults(&serde_json::json!([
             { "kind": "drop", "share": 1.0, "times": 1, "match": { "route": "hue_send" } },
             { "kind": "error", "status": 404, "share": 1.0, "match": { "route": "hue_messages" } },
         ]));
@@ -483,7 +497,7 @@ async fn free_text_goes_only_to_people_who_have_written_within_a_day() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_fault_stops_the_run_before_a_second_person_meets_it() {
     let world = World::unlimited().await;
-    world.faults(serde_json::json!([
+    world.faults(&serde_json::json!([
         { "kind": "error", "status": 422, "error": "template_not_approved", "share": 1.0,
           "match": { "route": "hue_send" } },
     ]));
@@ -527,7 +541,7 @@ async fn the_plan_is_used_up_to_more_than_97_of_100_and_never_refused() {
     let took = begun.elapsed().as_secs_f64();
     let report = world.sandbox.hue_report();
     let requests: usize = report.requests.values().sum();
-    let share = requests as f64 / took * 60.0 / f64::from(PER_MINUTE);
+    let share = f64::from(u32::try_from(requests).unwrap()) / took * 60.0 / f64::from(PER_MINUTE);
     eprintln!("{requests} requests in {took:.1} s: {share:.3} of the plan");
     assert_eq!(report.refusals.get("rate_limited"), None);
     assert!(share > 0.97, "{share}");

@@ -97,7 +97,7 @@ async fn the_list_of_conversations_is_filtered_sorted_and_paged() {
     }
     let contact = hue.read(&format!("/conversation/{a}")).await["contact_id"].clone();
     let query = format!("/conversations?contact_id={}", contact.as_str().unwrap());
-    assert_eq!(ids(&hue.read(&query).await), [a.clone()]);
+    assert_eq!(ids(&hue.read(&query).await).as_slice(), [a.as_str()]);
     for query in [
         "status=gone",
         "channel=fax",

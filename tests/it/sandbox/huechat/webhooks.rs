@@ -60,7 +60,7 @@ async fn a_subscriber_is_told_of_a_message_in_a_signed_envelope() {
     );
     assert!(id_of(&event).starts_with("evt_"));
     hue.step_clock_ms(500);
-    let mut later = vec![receiver.next().await.json(), receiver.next().await.json()];
+    let mut later = [receiver.next().await.json(), receiver.next().await.json()];
     later.sort_by_key(|event| event["type"].to_string());
     assert_eq!(later[0]["type"], "message.delivered");
     assert_eq!(later[0]["data"]["delivered_at"], "2026-06-10T09:15:00.200Z");
