@@ -355,7 +355,7 @@ fn a_run_as_json_has_every_state_also_at_zero() {
         "opted_out": 0,
         "render_error": 0,
         "suppressed": 0,
-    "window_closed": 0
+        "window_closed": 0
       },
       "starts_at": "2026-11-20T16:00:00.000Z",
       "state": "finished",
