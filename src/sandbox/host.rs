@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::faults::{Desk, FaultPlan, Fired, Subject};
+use super::faults::{Delay, Desk, FaultPlan, Fired, Subject};
 use super::journal::{Entry, Journal};
 use super::memory::{Memory, StateError};
 use super::time::Time;
@@ -125,6 +125,17 @@ impl Host {
     /// How many requests are waiting now, under a delay or for another one with their key.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Lies for as long as a fault says at this point, or until its plan ends.
+    pub(super) async fn lie(&self, fired: Option<&Fired>, delay: Delay) -> Waited {
+        let length = match fired.map(|fired| fired.fault.delay()) {
+            Some(Some((when, ms))) if when == delay => ms,
+            Some(_) | None => return Waited::Expired,
+        };
+        let never = CancellationToken::new();
+        let released = fired.map_or(&never, |fired| &fired.released);
+        self.wait(released, Duration::from_millis(length)).await
     }
 
     /// Waits until `until` is cancelled, `most` has passed or the server stops.

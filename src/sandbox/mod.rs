@@ -10,6 +10,7 @@ mod agenda;
 mod asserting;
 mod chert;
 mod control;
+mod ending;
 mod faults;
 mod forms;
 mod guard;

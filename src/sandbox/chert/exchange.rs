@@ -10,7 +10,6 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::Chert;
 use super::actions::About;
@@ -23,13 +22,11 @@ use super::send_fields;
 use super::stream::Tail;
 use super::tenants::TenantNo;
 use crate::domain::digest::Digest;
+use crate::sandbox::ending::{self, Worded};
 use crate::sandbox::faults::{Answer, Delay, Fault, Fired, Subject};
 use crate::sandbox::host::Waited;
 use crate::sandbox::journal::{Entry, trace_text};
 use crate::sandbox::wire::Cut;
-
-/// Where `half_answer` closes the connection: within the headers of every answer.
-const HALF_ANSWER_BYTES: usize = 48;
 
 /// One request on its way through.
 #[derive(Debug)]
@@ -193,7 +190,7 @@ impl Call {
     async fn conclude(mut self, payload: Payload, fired: Option<Fired>) -> Response<Body> {
         let fault = fired.as_ref().map(|fired| fired.fault.clone());
         self.entry.answer.fault = fault.as_ref().map(Fault::name);
-        if let Some(ending) = fault.as_ref().and_then(before) {
+        if let Some(ending) = fault.as_ref().and_then(Ending::before) {
             return self.end(ending);
         }
         let ending = match self.act(payload, fired).await {
@@ -212,14 +209,7 @@ impl Call {
 
     /// Lies for as long as the fault says, or until its plan ends.
     pub(super) async fn lie(&self, fired: Option<&Fired>, delay: Delay) -> Result<(), Refusal> {
-        let length = match fired.map(|fired| fired.fault.delay()) {
-            Some(Some((when, ms))) if when == delay => ms,
-            Some(_) | None => return Ok(()),
-        };
-        let never = CancellationToken::new();
-        let released = fired.map_or(&never, |fired| &fired.released);
-        let length = std::time::Duration::from_millis(length);
-        match self.chert.host.wait(released, length).await {
+        match self.chert.host.lie(fired, delay).await {
             Waited::Released | Waited::Expired => Ok(()),
             Waited::Stopped => {
                 Err(Refusal::new(code::DELIVERY_UNAVAILABLE)
@@ -301,87 +291,38 @@ impl Call {
     }
 }
 
-/// How a request ends for its client.
-#[derive(Debug)]
-pub(super) enum Ending {
-    Done(Done),
-    Refuse(Refusal),
-    /// A page instead of JSON, with this status.
-    Html(u16),
-    /// The connection closes after so many bytes of the answer.
-    Cut {
-        bytes: usize,
-        body: String,
-    },
-}
+pub(super) type Ending = ending::Ending<Done, Refusal>;
 
-impl Ending {
-    /// The connection closes without a byte.
-    pub(super) const SILENCE: Self = Self::Cut {
-        bytes: 0,
-        body: String::new(),
-    };
-}
-
-/// What a fault does before the route acts; `None`: the route acts.
-fn before(fault: &Fault) -> Option<Ending> {
-    match fault {
-        Fault::Throttle { wait } => Some(Ending::Refuse(
-            Refusal::new(code::RATE_LIMITED).after(*wait),
-        )),
-        Fault::LineBusy { wait } => Some(Ending::Refuse(
-            Refusal::new(code::LINES_SATURATED).after(*wait),
-        )),
-        Fault::Error(answer) => Some(Ending::Refuse(refusal_of(answer))),
-        Fault::NonJson { status } => Some(Ending::Html(*status)),
-        Fault::DropBefore {} => Some(Ending::SILENCE),
-        Fault::ErrorAfterAccept(_)
-        | Fault::Drop {}
-        | Fault::HalfAnswer {}
-        | Fault::Slow { .. }
-        | Fault::SlowAfterAccept { .. }
-        | Fault::NonJsonAfterAccept { .. } => None,
-    }
-}
-
-/// What a fault makes of the answer once the route has acted.
+/// What a fault makes of the answer once the route has acted; a stream is broken off in its middle.
 fn after(fault: Option<&Fault>, mut done: Done) -> Ending {
     if let (Some(Fault::HalfAnswer {}), Some(tail)) = (fault, &mut done.stream) {
         tail.break_off();
         return Ending::Done(done);
     }
-    match fault {
-        Some(Fault::ErrorAfterAccept(answer)) => Ending::Refuse(refusal_of(answer)),
-        Some(Fault::NonJsonAfterAccept { status }) => Ending::Html(*status),
-        Some(Fault::Drop {}) => Ending::SILENCE,
-        Some(Fault::HalfAnswer {}) => Ending::Cut {
-            bytes: HALF_ANSWER_BYTES,
-            body: done.body,
-        },
-        Some(
-            Fault::Throttle { .. }
-            | Fault::LineBusy { .. }
-            | Fault::Error(_)
-            | Fault::DropBefore {}
-            | Fault::Slow { .. }
-            | Fault::SlowAfterAccept { .. }
-            | Fault::NonJson { .. },
-        )
-        | None => Ending::Done(done),
-    }
+    Ending::after(fault, done, |done| done.body)
 }
 
-fn refusal_of(answer: &Answer) -> Refusal {
-    let usual = Refusal::new(answer.code);
-    Refusal {
-        status: answer.status.unwrap_or(usual.status),
-        retryable: answer.retryable.unwrap_or(usual.retryable),
-        message: answer
-            .message
-            .clone()
-            .map_or(usual.message.clone(), Into::into),
-        retry_after: answer.retry_after,
-        ..usual
+impl Worded for Refusal {
+    fn throttled(wait: u32) -> Self {
+        Self::new(code::RATE_LIMITED).after(wait)
+    }
+
+    fn busy(wait: u32) -> Self {
+        Self::new(code::LINES_SATURATED).after(wait)
+    }
+
+    fn asked_for(answer: &Answer) -> Self {
+        let usual = Self::new(answer.code);
+        Self {
+            status: answer.status.unwrap_or(usual.status),
+            retryable: answer.retryable.unwrap_or(usual.retryable),
+            message: answer
+                .message
+                .clone()
+                .map_or(usual.message.clone(), Into::into),
+            retry_after: answer.retry_after,
+            ..usual
+        }
     }
 }
 

@@ -1,5 +1,4 @@
-//! How a request ends for its client: with an answer, a refusal, a page or a connection that closes,
-//! and what a fault makes of it. Decides about no fault; the plan and the trials do.
+//! How a request of HueChat ends for its client: the words of its refusals, and its answers.
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
@@ -7,86 +6,32 @@ use axum::http::{HeaderValue, Response, StatusCode};
 
 use super::errors::{Error, Refusal};
 use super::exchange::Done;
-use crate::sandbox::faults::{Answer, Fault};
+use crate::sandbox::ending::{self, Worded};
+use crate::sandbox::faults::Answer;
 use crate::sandbox::journal::trace_text;
 
-/// Where `half_answer` closes the connection: within the headers of every answer.
-const HALF_ANSWER_BYTES: usize = 48;
+pub(super) type Ending = ending::Ending<Done, Refusal>;
 
-/// How a request ends for its client.
-#[derive(Debug)]
-pub(super) enum Ending {
-    Done(Done),
-    Refuse(Refusal),
-    /// A page instead of JSON, with this status.
-    Html(u16),
-    /// The connection closes after so many bytes of the answer.
-    Cut {
-        bytes: usize,
-        body: String,
-    },
-}
-
-impl Ending {
-    /// The connection closes without a byte.
-    pub(super) const SILENCE: Self = Self::Cut {
-        bytes: 0,
-        body: String::new(),
-    };
-}
-
-/// What a fault does before the route acts; `None`: the route acts.
-pub(super) fn before(fault: &Fault) -> Option<Ending> {
-    let refuse = |error, wait| Some(Ending::Refuse(Refusal::new(error).after(wait)));
-    match fault {
-        Fault::Throttle { wait } => refuse(Error::RateLimited, *wait),
-        Fault::LineBusy { wait } => refuse(Error::Unavailable, *wait),
-        Fault::Error(answer) => Some(Ending::Refuse(refusal_of(answer))),
-        Fault::NonJson { status } => Some(Ending::Html(*status)),
-        Fault::DropBefore {} => Some(Ending::SILENCE),
-        Fault::ErrorAfterAccept(_)
-        | Fault::Drop {}
-        | Fault::HalfAnswer {}
-        | Fault::Slow { .. }
-        | Fault::SlowAfterAccept { .. }
-        | Fault::NonJsonAfterAccept { .. } => None,
+impl Worded for Refusal {
+    fn throttled(wait: u32) -> Self {
+        Self::new(Error::RateLimited).after(wait)
     }
-}
 
-/// What a fault makes of the answer once the route has acted.
-pub(super) fn after(fault: Option<&Fault>, done: Done) -> Ending {
-    match fault {
-        Some(Fault::ErrorAfterAccept(answer)) => Ending::Refuse(refusal_of(answer)),
-        Some(Fault::NonJsonAfterAccept { status }) => Ending::Html(*status),
-        Some(Fault::Drop {}) => Ending::SILENCE,
-        Some(Fault::HalfAnswer {}) => Ending::Cut {
-            bytes: HALF_ANSWER_BYTES,
-            body: done.body,
-        },
-        Some(
-            Fault::Throttle { .. }
-            | Fault::LineBusy { .. }
-            | Fault::Error(_)
-            | Fault::DropBefore {}
-            | Fault::Slow { .. }
-            | Fault::SlowAfterAccept { .. }
-            | Fault::NonJson { .. },
-        )
-        | None => Ending::Done(done),
+    fn busy(wait: u32) -> Self {
+        Self::new(Error::Unavailable).after(wait)
     }
-}
 
-/// A failure that a fault asks for: by its status, 500 where it names none. The code of a plan is
-/// Chert's and says nothing here.
-fn refusal_of(answer: &Answer) -> Refusal {
-    let status = answer.status.unwrap_or(500);
-    let usual = Refusal::new(Error::of_status(status).unwrap_or(Error::Internal));
-    let mut refusal = usual.called(status, answer.error.as_deref());
-    if let Some(message) = &answer.message {
-        refusal = refusal.because(message.clone());
+    /// By its status, 500 where it names none. The code of a plan is Chert's and says nothing here.
+    fn asked_for(answer: &Answer) -> Self {
+        let status = answer.status.unwrap_or(500);
+        let usual = Self::new(Error::of_status(status).unwrap_or(Error::Internal));
+        let mut refusal = usual.called(status, answer.error.as_deref());
+        if let Some(message) = &answer.message {
+            refusal = refusal.because(message.clone());
+        }
+        refusal.retry_after = answer.retry_after;
+        refusal
     }
-    refusal.retry_after = answer.retry_after;
-    refusal
 }
 
 /// The value of `X-Request-Id`.

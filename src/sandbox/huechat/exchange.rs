@@ -9,11 +9,10 @@ use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::Hue;
 use super::budget::{Left, Wait};
-use super::endings::{Ending, after, before, request_id, respond};
+use super::endings::{Ending, request_id, respond};
 use super::errors::{Error, Refusal, invalid};
 use super::routes::Route;
 use super::scopes;
@@ -264,7 +263,7 @@ impl Call {
     async fn conclude(mut self, payload: Value, fired: Option<Fired>) -> Response<Body> {
         let fault = fired.as_ref().map(|fired| fired.fault.clone());
         self.entry.answer.fault = fault.as_ref().map(Fault::name);
-        if let Some(ending) = fault.as_ref().and_then(before) {
+        if let Some(ending) = fault.as_ref().and_then(Ending::before) {
             return self.end(ending);
         }
         let ending = match self.carry_out(payload, fired.as_ref()).await {
@@ -272,7 +271,7 @@ impl Call {
             Ok(done) => {
                 self.entry.answer.message_id = done.message_id.map(u128::from);
                 self.entry.answer.replay = done.replay;
-                after(fault.as_ref(), done)
+                Ending::after(fault.as_ref(), done, |done| done.body)
             }
         };
         self.end(ending)
@@ -316,14 +315,7 @@ impl Call {
 
     /// Lies for as long as the fault says, or until its plan ends.
     async fn lie(&self, fired: Option<&Fired>, delay: Delay) -> Result<(), Refusal> {
-        let length = match fired.map(|fired| fired.fault.delay()) {
-            Some(Some((when, ms))) if when == delay => ms,
-            Some(_) | None => return Ok(()),
-        };
-        let never = CancellationToken::new();
-        let released = fired.map_or(&never, |fired| &fired.released);
-        let length = std::time::Duration::from_millis(length);
-        match self.hue.host.wait(released, length).await {
+        match self.hue.host.lie(fired, delay).await {
             Waited::Released | Waited::Expired => Ok(()),
             Waited::Stopped => {
                 Err(Refusal::new(Error::Unavailable).because("The sandbox is shutting down"))
