@@ -4,6 +4,7 @@
 //! It keeps no state about recipients and never decides to try again: that is the engine's.
 
 pub mod chert;
+mod ending;
 mod http;
 pub mod huechat;
 mod outage;

@@ -8,14 +8,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+pub(super) use super::super::ending::{harmless, of_the_account, usable};
 use super::super::http::{Answer, Lost};
-use super::super::{wait, words};
+use super::super::{ending, wait, words};
 use super::codes;
 use crate::domain::outcome::{Failure, Outcome, Scope};
 
 const TRACE_ID: &str = "x-trace-id";
-/// Longest id or trace that is kept; the longest shape seen has 36 characters (chert §1).
-const MAX_ID: usize = 256;
 
 /// What went wrong, in the provider's own terms.
 #[derive(Debug, Default)]
@@ -38,57 +37,7 @@ pub(super) fn of_send(answer: &Answer, now: impl FnOnce() -> Timestamp) -> Outco
 
 /// The outcome of an exchange without a whole answer.
 pub(super) fn lost(lost: Lost, now: impl FnOnce() -> Timestamp) -> Outcome {
-    match lost {
-        // It concerns everyone who is sent to through this account.
-        Lost::NotSent { failure, wait } => Outcome::Retry {
-            after: SignedDuration::try_from(wait).ok(),
-            scope: Scope::Account,
-            failure,
-        },
-        // The one status that is a refusal, with its wait, whatever its body would have said.
-        Lost::Cut {
-            status: 429,
-            headers,
-            failure,
-        } => Outcome::Retry {
-            after: wait::retry_after(&headers, now),
-            scope: Scope::Account,
-            failure: traced(failure, &headers),
-        },
-        Lost::Cut {
-            headers, failure, ..
-        } => Outcome::Uncertain {
-            failure: traced(failure, &headers),
-        },
-        Lost::Unanswered(failure) => Outcome::Uncertain { failure },
-    }
-}
-
-/// Outside of a send there is no message that may be on its way: what is unclear is simply tried
-/// again, and a file that was lost on the way is uploaded again.
-pub(super) fn harmless(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Uncertain { failure } | Outcome::MediaLost { failure } => Outcome::Retry {
-            after: None,
-            scope: Scope::Recipient,
-            failure,
-        },
-        Outcome::LineInactive { failure } => Outcome::Permanent { failure },
-        Outcome::Accepted { .. }
-        | Outcome::Retry { .. }
-        | Outcome::Permanent { .. }
-        | Outcome::StopRun { .. }
-        | Outcome::LineBusy { .. } => outcome,
-    }
-}
-
-/// Where no recipient is concerned, a refusal for good is the account's, or its address's.
-pub(super) fn of_the_account(outcome: Outcome) -> Outcome {
-    if let Outcome::Permanent { failure } | Outcome::LineInactive { failure } = outcome {
-        Outcome::StopRun { failure }
-    } else {
-        outcome
-    }
+    ending::lost(lost, TRACE_ID, |headers| wait::retry_after(headers, now))
 }
 
 /// Whether the refusal is code 2013 (chert §3.2).
@@ -177,11 +126,6 @@ fn says_failed(fields: &Value) -> bool {
         || fields.get("error").is_some_and(|error| !error.is_null())
 }
 
-/// An id that is not empty, and not of a length that no id has.
-pub(super) fn usable(id: Option<String>) -> Option<String> {
-    id.filter(|id| (1..=MAX_ID).contains(&id.len()))
-}
-
 /// An id that is a number is as good as one that is a text.
 fn id(value: &Value) -> Option<String> {
     match value {
@@ -198,12 +142,8 @@ pub(super) fn refused(answer: &Answer, now: impl FnOnce() -> Timestamp) -> Outco
         from_body.max(wait::retry_after(&answer.headers, now))
     };
     if (300..400).contains(&answer.status) {
-        let text = format!(
-            "HTTP {}: the provider has moved to another address; set `base_url` to the new one",
-            answer.status
-        );
         return Outcome::StopRun {
-            failure: failure(answer, Refusal::default(), text),
+            failure: failure(answer, Refusal::default(), ending::moved(answer.status)),
         };
     }
     let Some(refusal) = parse(&answer.body) else {
@@ -277,12 +217,8 @@ fn failure(answer: &Answer, refusal: Refusal, text: String) -> Failure {
 }
 
 /// Every answer carries its trace in a header; an envelope repeats it (chert §1).
-fn traced(mut failure: Failure, headers: &HeaderMap) -> Failure {
-    if failure.trace_id.is_none() {
-        let header = headers.get(TRACE_ID).and_then(|id| id.to_str().ok());
-        failure.trace_id = usable(header.map(str::to_owned));
-    }
-    failure
+fn traced(failure: Failure, headers: &HeaderMap) -> Failure {
+    ending::traced(failure, headers, TRACE_ID)
 }
 
 /// Reads each field at the top level first, then under `error` (chert §3.1). None when the body

@@ -7,15 +7,16 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub(super) use super::super::ending::{harmless, of_the_account, usable};
 use super::super::http::{Answer, Lost};
-use super::super::{wait, words};
+use super::super::{ending, wait, words};
 use super::{allowance, platform};
 use crate::domain::outcome::{Failure, Outcome, Scope};
 
 /// A wait that nobody states (huechat §3).
 const UNSTATED: SignedDuration = SignedDuration::from_secs(60);
-/// Longest id that is kept.
-const MAX_ID: usize = 256;
+/// The name of an exchange.
+const REQUEST_ID: &str = "x-request-id";
 
 /// The envelope of a refusal, as far as it is there (huechat §4).
 #[derive(Debug, Default)]
@@ -38,55 +39,9 @@ pub(super) fn of_send(answer: &Answer, now: Timestamp) -> Outcome {
 
 /// The outcome of an exchange without a whole answer.
 pub(super) fn lost(lost: Lost, now: Timestamp) -> Outcome {
-    match lost {
-        Lost::NotSent { failure, wait } => Outcome::Retry {
-            after: SignedDuration::try_from(wait).ok(),
-            scope: Scope::Account,
-            failure,
-        },
-        Lost::Cut {
-            status: 429,
-            headers,
-            failure,
-        } => Outcome::Retry {
-            after: Some(stated_wait(&headers, None, now)),
-            scope: Scope::Account,
-            failure: traced(failure, &headers),
-        },
-        Lost::Cut {
-            headers, failure, ..
-        } => Outcome::Uncertain {
-            failure: traced(failure, &headers),
-        },
-        Lost::Unanswered(failure) => Outcome::Uncertain { failure },
-    }
-}
-
-/// Outside of a send nothing is out that could be out twice: what is unclear is tried again.
-pub(super) fn harmless(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Uncertain { failure } => Outcome::Retry {
-            after: None,
-            scope: Scope::Recipient,
-            failure,
-        },
-        Outcome::Accepted { .. }
-        | Outcome::Retry { .. }
-        | Outcome::Permanent { .. }
-        | Outcome::StopRun { .. }
-        | Outcome::LineBusy { .. }
-        | Outcome::LineInactive { .. }
-        | Outcome::MediaLost { .. } => outcome,
-    }
-}
-
-/// Where no recipient is concerned, a refusal for good is the account's, or its address's.
-pub(super) fn of_the_account(outcome: Outcome) -> Outcome {
-    if let Outcome::Permanent { failure } = outcome {
-        Outcome::StopRun { failure }
-    } else {
-        outcome
-    }
+    ending::lost(lost, REQUEST_ID, |headers| {
+        Some(stated_wait(headers, None, now))
+    })
 }
 
 /// Something that is not the provider's has answered, or in words that nobody knows.
@@ -141,11 +96,6 @@ fn accepted(answer: &Answer) -> Outcome {
     }
 }
 
-/// An id that is not empty, and not of a length that no id has.
-pub(super) fn usable(id: Option<String>) -> Option<String> {
-    id.filter(|id| (1..=MAX_ID).contains(&id.len()))
-}
-
 /// The outcome of an answer that is no success; of any exchange.
 pub(super) fn refused(answer: &Answer, now: Timestamp) -> Outcome {
     let refusal = parse(&answer.body);
@@ -156,11 +106,7 @@ pub(super) fn refused(answer: &Answer, now: Timestamp) -> Outcome {
     match answer.status {
         300..=399 => Outcome::StopRun {
             failure: Failure {
-                text: format!(
-                    "HTTP {}: the provider has moved to another address; set `base_url` to the new \
-                     one",
-                    answer.status
-                ),
+                text: ending::moved(answer.status),
                 ..failure
             },
         },
@@ -231,12 +177,8 @@ fn failure(answer: &Answer, refusal: Refusal) -> Failure {
 }
 
 /// Every answer may have its name in a header (huechat §4).
-fn traced(mut failure: Failure, headers: &HeaderMap) -> Failure {
-    if failure.trace_id.is_none() {
-        let header = headers.get("x-request-id").and_then(|id| id.to_str().ok());
-        failure.trace_id = usable(header.map(str::to_owned));
-    }
-    failure
+fn traced(failure: Failure, headers: &HeaderMap) -> Failure {
+    ending::traced(failure, headers, REQUEST_ID)
 }
 
 fn parse(body: &[u8]) -> Refusal {

@@ -4,11 +4,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::messages;
 use crate::domain::address::Address;
 use crate::domain::channel::Channel;
+use crate::domain::digest::Digest;
 use crate::domain::email::Email;
 use crate::domain::phone::Phone;
 use crate::domain::receipt::Receipt;
@@ -273,9 +273,7 @@ fn usable(id: String) -> Option<String> {
 
 /// An event without a name is known by its bytes.
 fn named_by(body: &[u8]) -> String {
-    let digest = Sha256::digest(body);
-    let hex = digest.iter().map(|byte| format!("{byte:02x}"));
-    format!("sha256:{}", hex.collect::<String>())
+    format!("sha256:{}", Digest::of(body))
 }
 
 /// Whatever stands there: nothing that a person wrote.
