@@ -130,7 +130,7 @@ impl Shop {
         (begun_at, now): (Timestamp, Timestamp),
     ) -> Settled {
         let chance = self.chance.lock().map_or(0.5, |mut rng| rng.f64());
-        let settled = settle(
+        let mut settled = settle(
             outcome,
             Settling {
                 policy: &self.run.terms.retry,
@@ -148,7 +148,6 @@ impl Shop {
                 chance,
             },
         );
-        let mut settled = settled;
         if settled.gate.is_none() {
             settled.gate = self.used_up(now);
         }
@@ -248,14 +247,11 @@ impl Shop {
             verdict,
             chat,
         };
-        let again = match &settle.verdict {
-            Verdict::PutBack { due_at, .. } => Some(*due_at),
-            Verdict::Found { .. } | Verdict::Uncertain { .. } | Verdict::GivenUp { .. } => None,
-        };
+        let again = settle.verdict.again();
         if self.recorder.write(Write::Settle(Box::new(settle))).await? == Written::Done {
             self.tally.shift(DeliveryState::Sending, to);
         }
-        if let Some(due_at) = again {
+        if let Some((due_at, _)) = again {
             self.note_due_at(due_at);
         }
         Ok(())

@@ -206,7 +206,7 @@ patiently! {
     stop opt_outs_of(phone: &Address) -> Vec<OptOutEvent>;
     abort keep_reply(reply: &NewReply, now: Timestamp) -> KeptReply;
     stop newest_reply(gateway: &str) -> Option<Timestamp>;
-    stop last_reply(gateway: &str, channel: Channel, phone: &Address) -> Option<Timestamp>;
+    stop last_replies(gateway: &str, channel: Channel, phones: &[&Address]) -> HashMap<String, Timestamp>;
     stop to_review(after: Option<ReplyId>, most: u32) -> Vec<Reply>;
     stop reviewed(reply: ReplyId, now: Timestamp) -> bool;
     stop keep_event(event: &NewEvent<'_>, now: Timestamp) -> bool;

@@ -13,9 +13,9 @@ use crate::domain::campaign::{FrozenFile, Terms};
 use crate::domain::cap::Touch;
 use crate::domain::channel::{Channel, REPLY_WINDOW};
 use crate::domain::delivery::SkipReason;
-use crate::domain::message::{Breach, Media};
+use crate::domain::message::{Breach, Media, Message};
 use crate::domain::problem::{Place, Problem, Problems};
-use crate::domain::recipient::{Chunk, Row, Verdict};
+use crate::domain::recipient::{Chunk, Recipient, Row, Verdict};
 use crate::domain::schedule::zone;
 use crate::domain::window::Window;
 use crate::ledger::{
@@ -110,8 +110,8 @@ struct Planner<'a> {
     problems: Problems,
     rows: u64,
     /// Messages that may only go to somebody who has written, and those of them who have not.
-    free_texts: u64,
-    closed_windows: u64,
+    free_texts: usize,
+    closed_windows: usize,
     templates: BTreeMap<TemplateUse, Uses>,
 }
 
@@ -151,7 +151,8 @@ impl<'a> Planner<'a> {
                 skip_unreachable(&mut rows, window, run.starts_at);
             }
             if let Some(channel) = run.terms.channel {
-                self.look_for_words(&rows, channel).await?;
+                self.note_templates(&rows);
+                self.count_windows(&rows, channel).await?;
             }
             let known = known(self.reading, &rows).await?;
             let rows = plan(rows, &known, &mut self.lines, &mut self.breaches);
@@ -160,32 +161,40 @@ impl<'a> Planner<'a> {
         Ok(None)
     }
 
-    /// Who has written lately enough for a message of one's own, and who has not.
-    async fn look_for_words(&mut self, rows: &[Row], channel: Channel) -> Result<(), LedgerError> {
-        let run = self.reading.run;
-        for row in rows {
-            let Verdict::Send { recipient, message } = &row.verdict else {
-                continue;
-            };
+    /// The templates that the messages are made of.
+    fn note_templates(&mut self, rows: &[Row]) {
+        for (row, _, message) in sent(rows) {
             if let Some(used) = TemplateUse::of(message) {
                 let uses = self.templates.entry(used).or_default();
                 uses.look(row.line, message);
             }
-            if !message.needs_open_window(channel) {
-                continue;
-            }
-            self.free_texts += 1;
-            let last = match self.reading.history {
-                Some(history) => {
-                    let to = &recipient.phone;
-                    history.last_reply(&run.gateway, channel, to).await?
-                }
-                None => None,
-            };
-            let from = run.starts_at.max(run.now);
-            let is_open = last.is_some_and(|at| from.duration_since(at) < REPLY_WINDOW);
-            self.closed_windows += u64::from(!is_open);
         }
+    }
+
+    /// Who has written lately enough for a message of one's own, and who has not.
+    async fn count_windows(&mut self, rows: &[Row], channel: Channel) -> Result<(), LedgerError> {
+        let run = self.reading.run;
+        let people: Vec<&Address> = sent(rows)
+            .filter(|(_, _, message)| message.needs_open_window(channel))
+            .map(|(_, recipient, _)| &recipient.phone)
+            .collect();
+        if people.is_empty() {
+            return Ok(());
+        }
+        let wrote = match self.reading.history {
+            Some(history) => {
+                let asked = history.last_replies(&run.gateway, channel, &people);
+                asked.await?
+            }
+            None => HashMap::new(),
+        };
+        let from = run.starts_at.max(run.now);
+        let is_closed = |to: &&&Address| {
+            let last = wrote.get(to.expose());
+            last.is_none_or(|at| from.duration_since(*at) >= REPLY_WINDOW)
+        };
+        self.closed_windows += people.iter().filter(is_closed).count();
+        self.free_texts += people.len();
         Ok(())
     }
 
@@ -247,13 +256,18 @@ pub(crate) async fn skip_opted_out(
     Ok(())
 }
 
+/// The rows that are to be sent, with whom and what.
+fn sent(rows: &[Row]) -> impl Iterator<Item = (&Row, &Recipient, &Message)> {
+    rows.iter().filter_map(|row| match &row.verdict {
+        Verdict::Send { recipient, message } => Some((row, recipient, message)),
+        Verdict::Skip { .. } => None,
+    })
+}
+
 /// Who is to be sent to.
 fn phones(rows: &[Row]) -> Vec<&Address> {
-    rows.iter()
-        .filter_map(|row| match &row.verdict {
-            Verdict::Send { recipient, .. } => Some(&recipient.phone),
-            Verdict::Skip { .. } => None,
-        })
+    sent(rows)
+        .map(|(_, recipient, _)| &recipient.phone)
         .collect()
 }
 
@@ -379,7 +393,7 @@ impl Lines {
 struct FirstBreaches(BTreeMap<Option<usize>, (Breach, u64, u64)>);
 
 impl FirstBreaches {
-    fn look(&mut self, line: u64, message: &crate::domain::message::Message) {
+    fn look(&mut self, line: u64, message: &Message) {
         for breach in message.first_message_breaches() {
             self.0
                 .entry(breach.part())

@@ -20,8 +20,8 @@ use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
 use crate::gateway::{Asked, Gateway};
 use crate::ledger::{
-    Confirmed, DueReceipt, Gate, GivenUp, Held, Ledger, LedgerError, LookRequest, Looks, NextLook,
-    RunRecord,
+    Confirmed, DeliveryId, DueReceipt, Gate, GivenUp, Held, Ledger, LedgerError, LookRequest,
+    Looks, NextLook, RunRecord,
 };
 
 /// Looks that are on the wire at once, and how many are taken from the ledger in one step: what a
@@ -246,30 +246,16 @@ impl Looker {
         answer: Result<Receipt, Outcome>,
         seen: &mut Seen,
     ) -> Result<(), LedgerError> {
-        let now = || self.clock.now();
         match answer {
-            Ok(Receipt::UnderWay) => {}
             Ok(Receipt::Unknown) => seen.unknown += 1,
-            Ok(Receipt::Failed { failure }) => {
-                let given_up = GivenUp {
-                    id: one.id,
-                    message_id: one.message_id,
-                    failure,
-                };
-                if self.ledger.keep_failure(run, &given_up, now()).await? {
-                    seen.failed += 1;
-                }
-            }
-            Ok(Receipt::Delivered { at }) => {
-                let at = at.unwrap_or_else(now);
-                if self.confirm(run, one, Some(at), None).await? {
-                    seen.delivered += 1;
-                }
-            }
-            Ok(Receipt::Read { delivered_at, at }) => {
-                let at = at.unwrap_or_else(now);
-                if self.confirm(run, one, delivered_at, Some(at)).await? {
-                    seen.read += 1;
+            Ok(receipt) => {
+                let about = (one.id, one.message_id);
+                let kept = keep(&*self.ledger, run, about, receipt, self.clock.now()).await?;
+                match kept {
+                    Some(Kept::Delivered) => seen.delivered += 1,
+                    Some(Kept::Read) => seen.read += 1,
+                    Some(Kept::Failed) => seen.failed += 1,
+                    None => {}
                 }
             }
             Err(Outcome::Permanent { .. }) => seen.unanswered += 1,
@@ -308,22 +294,50 @@ impl Looker {
         };
         self.ledger.hold(&gate, now).await
     }
+}
 
-    async fn confirm(
-        &self,
-        run: &RunRecord,
-        one: DueReceipt,
-        delivered_at: Option<Timestamp>,
-        read_at: Option<Timestamp>,
-    ) -> Result<bool, LedgerError> {
-        let confirmed = Confirmed {
-            id: one.id,
-            message_id: one.message_id,
-            delivered_at,
-            read_at,
-        };
-        self.ledger.keep_receipt(run, &confirmed).await
-    }
+/// What a receipt has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    Delivered,
+    Read,
+    Failed,
+}
+
+/// Keeps what the provider says of one message, whoever told it. `None`: nothing that was not
+/// known, or nothing that leads forward. A time that is not told is now.
+///
+/// # Errors
+/// The ledger's.
+pub async fn keep(
+    ledger: &dyn Ledger,
+    run: &RunRecord,
+    (id, message_id): (DeliveryId, String),
+    receipt: Receipt,
+    now: Timestamp,
+) -> Result<Option<Kept>, LedgerError> {
+    let (kept, delivered_at, read_at) = match receipt {
+        Receipt::UnderWay | Receipt::Unknown => return Ok(None),
+        Receipt::Failed { failure } => {
+            let given_up = GivenUp {
+                id,
+                message_id,
+                failure,
+            };
+            let is_news = ledger.keep_failure(run, &given_up, now).await?;
+            return Ok(is_news.then_some(Kept::Failed));
+        }
+        Receipt::Delivered { at } => (Kept::Delivered, Some(at.unwrap_or(now)), None),
+        Receipt::Read { delivered_at, at } => (Kept::Read, delivered_at, Some(at.unwrap_or(now))),
+    };
+    let confirmed = Confirmed {
+        id,
+        message_id,
+        delivered_at,
+        read_at,
+    };
+    let is_news = ledger.keep_receipt(run, &confirmed).await?;
+    Ok(is_news.then_some(kept))
 }
 
 /// Whether looking ends by itself.

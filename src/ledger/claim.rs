@@ -11,7 +11,9 @@ use super::budget::Budget;
 use super::caps::CapTx;
 use super::events::{self, Happened};
 use super::opt_out::Left;
-use super::rows::{self, CandidateRow, GateRow, OnlyRow, instants, number, stored};
+use super::rows::{
+    self, CandidateRow, GateRow, OnlyRow, instants, last_by_address, number, stored,
+};
 use super::shapes::HeldBack;
 use super::tx::SharedTx;
 use super::{
@@ -327,10 +329,7 @@ async fn windows(
         }
     }
     for (channel, people) in people {
-        let mut wrote = HashMap::new();
-        for (phone, at) in tx.last_replies(gateway, channel, &people).await? {
-            wrote.insert(phone, rows::instant(at)?);
-        }
+        let wrote = last_by_address(tx.last_replies(gateway, channel, &people).await?)?;
         for candidate in candidates.iter().filter(|one| one.line == channel.as_str()) {
             let (Some(until), Some(at)) = (
                 windows.get_mut(&candidate.id),

@@ -19,6 +19,14 @@ use crate::domain::message::Message;
 use crate::domain::run::{RunId, RunState};
 use std::collections::HashMap;
 
+/// When people last wrote, by address.
+pub(super) fn last_by_address(
+    rows: Vec<(String, i64)>,
+) -> Result<HashMap<String, Timestamp>, LedgerError> {
+    let read = |(phone, at): (String, i64)| Ok((phone, instant(at)?));
+    rows.into_iter().map(read).collect()
+}
+
 /// An instant from its stored milliseconds.
 pub(super) fn instant(ms: i64) -> Result<Timestamp, LedgerError> {
     stored(Timestamp::from_millisecond(ms))

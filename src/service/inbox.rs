@@ -18,10 +18,9 @@ use crate::domain::address::Address;
 use crate::domain::channel::Channel;
 use crate::domain::receipt::Receipt;
 use crate::engine::clock::Clock;
+use crate::engine::receipts::{self, Kept};
 use crate::gateway::huechat::events::{Event, Notice, Reply, Sender};
-use crate::ledger::{
-    Arrival, Confirmed, GivenUp, KEPT_FOR, KeptEvent, Ledger, LedgerError, NewEvent, NewReply,
-};
+use crate::ledger::{Arrival, KEPT_FOR, KeptEvent, Ledger, LedgerError, NewEvent, NewReply};
 
 /// Events that are read in one step.
 const AT_ONCE: u32 = 100;
@@ -321,44 +320,15 @@ impl Inbox {
         let Some(run) = self.ledger.run(&run).await? else {
             return Ok(Fate::Done("about a message of a run that is gone"));
         };
-        let (delivered_at, read_at, note) = match receipt {
-            Receipt::Failed { failure } => {
-                let given_up = GivenUp {
-                    id,
-                    message_id,
-                    failure,
-                };
-                let now = self.now();
-                let is_news = self.ledger.keep_failure(&run, &given_up, now).await?;
-                return Ok(if is_news {
-                    Fate::Receipt("the message has failed")
-                } else {
-                    Fate::Done("a failure of a message that stands otherwise")
-                });
-            }
-            Receipt::Delivered { at } => (at, None, "the message was delivered"),
-            Receipt::Read { delivered_at, at } => (
-                delivered_at,
-                Some(at.unwrap_or_else(|| self.now())),
-                "the message was read",
-            ),
-            Receipt::UnderWay | Receipt::Unknown => return Ok(Fate::Done("nothing new")),
-        };
-        let delivered_at = match read_at {
-            None => Some(delivered_at.unwrap_or_else(|| self.now())),
-            Some(_) => delivered_at,
-        };
-        let confirmed = Confirmed {
-            id,
-            message_id,
-            delivered_at,
-            read_at,
-        };
-        let is_news = self.ledger.keep_receipt(&run, &confirmed).await?;
-        Ok(if is_news {
-            Fate::Receipt(note)
-        } else {
-            Fate::Done("a receipt that was known")
+        let is_failure = matches!(receipt, Receipt::Failed { .. });
+        let about = (id, message_id);
+        let kept = receipts::keep(&*self.ledger, &run, about, receipt, self.now()).await?;
+        Ok(match kept {
+            Some(Kept::Failed) => Fate::Receipt("the message has failed"),
+            Some(Kept::Delivered) => Fate::Receipt("the message was delivered"),
+            Some(Kept::Read) => Fate::Receipt("the message was read"),
+            None if is_failure => Fate::Done("a failure of a message that stands otherwise"),
+            None => Fate::Done("a receipt that was known"),
         })
     }
 }

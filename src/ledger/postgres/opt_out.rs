@@ -12,7 +12,7 @@ use super::super::opt_out::{
     NewReply, NewSuppression, OptOutEvent, OptOutTx, Origin, Reply, ReplyId, ReplyRow, Suppressing,
     Suppression, SuppressionRow, ToldRow,
 };
-use super::super::rows::instant;
+use super::super::rows::{instant, last_by_address};
 use super::shared::{column, length, portions};
 use super::tx::{Limit, Tx};
 use super::{PostgresLedger, statements as sql};
@@ -124,23 +124,25 @@ pub(super) async fn newest_reply(
     at.map(instant).transpose()
 }
 
-pub(super) async fn last_reply(
+pub(super) async fn last_replies(
     ledger: &PostgresLedger,
     gateway: &str,
     channel: Channel,
-    phone: &Address,
-) -> Result<Option<Timestamp>, LedgerError> {
-    let at: Option<i64> = ledger
+    phones: &[&Address],
+) -> Result<HashMap<String, Timestamp>, LedgerError> {
+    let people: Vec<&str> = phones.iter().map(|phone| phone.expose()).collect();
+    let people = people.as_slice();
+    let found: Vec<(String, i64)> = ledger
         .read(|pool| async move {
-            sqlx::query_scalar(sql::LAST_REPLY)
+            sqlx::query_as(sql::LAST_REPLIES)
                 .bind(gateway)
-                .bind(phone.expose())
                 .bind(channel.as_str())
-                .fetch_one(&pool)
+                .bind(people)
+                .fetch_all(&pool)
                 .await
         })
         .await?;
-    at.map(instant).transpose()
+    last_by_address(found)
 }
 
 pub(super) async fn to_review(

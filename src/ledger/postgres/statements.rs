@@ -342,9 +342,6 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
     NEWEST_REPLY = "SELECT MAX(at) FROM replies WHERE gateway = $1";
-    LAST_REPLY = "
-        SELECT MAX(at) FROM replies
-        WHERE gateway = $1 AND phone = $2 AND channel = $3 AND channel <> ''";
     LAST_REPLIES = "
         SELECT phone, MAX(at) FROM replies
         WHERE gateway = $1 AND channel = $2 AND phone = ANY($3::text[]) AND channel <> ''

@@ -456,13 +456,13 @@ impl Ledger for SqliteLedger {
         opt_out::newest_reply(self, gateway).await
     }
 
-    async fn last_reply(
+    async fn last_replies(
         &self,
         gateway: &str,
         channel: Channel,
-        phone: &Address,
-    ) -> Result<Option<Timestamp>, LedgerError> {
-        opt_out::last_reply(self, gateway, channel, phone).await
+        phones: &[&Address],
+    ) -> Result<HashMap<String, Timestamp>, LedgerError> {
+        opt_out::last_replies(self, gateway, channel, phones).await
     }
 
     async fn to_review(

@@ -12,7 +12,7 @@ use super::super::opt_out::{
     NewReply, NewSuppression, OptOutEvent, OptOutTx, Origin, Reply, ReplyId, ReplyRow, Suppressing,
     Suppression, SuppressionRow, ToldRow,
 };
-use super::super::rows::instant;
+use super::super::rows::{instant, last_by_address};
 use super::shared::{Tx, rows};
 use super::{SqliteLedger, statements as sql};
 use crate::domain::address::Address;
@@ -102,19 +102,20 @@ pub(super) async fn newest_reply(
     at.map(instant).transpose()
 }
 
-pub(super) async fn last_reply(
+pub(super) async fn last_replies(
     ledger: &SqliteLedger,
     gateway: &str,
     channel: Channel,
-    phone: &Address,
-) -> Result<Option<Timestamp>, LedgerError> {
-    let at: Option<i64> = sqlx::query_scalar(sql::LAST_REPLY)
+    phones: &[&Address],
+) -> Result<HashMap<String, Timestamp>, LedgerError> {
+    let people: Vec<&str> = phones.iter().map(|phone| phone.expose()).collect();
+    let found: Vec<(String, i64)> = sqlx::query_as(sql::LAST_REPLIES)
         .bind(gateway)
-        .bind(phone.expose())
         .bind(channel.as_str())
-        .fetch_one(&ledger.readers)
+        .bind(json!(people).to_string())
+        .fetch_all(&ledger.readers)
         .await?;
-    at.map(instant).transpose()
+    last_by_address(found)
 }
 
 pub(super) async fn to_review(

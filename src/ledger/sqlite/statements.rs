@@ -537,9 +537,6 @@ statements! {
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
     NEWEST_REPLY = "SELECT MAX(at) FROM replies WHERE gateway = ?";
-    LAST_REPLY = "
-        SELECT MAX(at) FROM replies
-        WHERE gateway = ? AND phone = ? AND channel = ? AND channel <> ''";
     LAST_REPLIES = "
         SELECT phone, MAX(at) FROM replies
         WHERE phone IN (SELECT value FROM json_each(?3)) AND channel = ?2 AND gateway = ?1

@@ -156,8 +156,8 @@ pub(super) async fn the_last_answer_over_a_channel_is_known(store: &dyn Store) {
     ledger.keep_reply(&by_sms, at(100)).await.unwrap();
     let last = async |gateway, channel, person| {
         let person = phone(person);
-        let last = ledger.last_reply(gateway, channel, &person).await;
-        last.unwrap()
+        let last = ledger.last_replies(gateway, channel, &[&person]).await;
+        last.unwrap().remove(person.expose())
     };
     let newest = last(GATEWAY, Channel::Whatsapp, 1).await;
     assert_eq!(newest, Some(at(50)), "in whatever order they came");

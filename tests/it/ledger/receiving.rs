@@ -302,8 +302,10 @@ pub(super) async fn stop_is_obeyed_before_the_next_message_is_begun(store: &dyn 
     assert_eq!(suppressed[0].phone, phone(4));
     assert_eq!(suppressed[0].event_id.as_deref(), Some("msg_70"));
     let (ledger, person) = (&scene.bench.ledger, phone(4));
-    let last = ledger.last_reply(GATEWAY, Channel::Whatsapp, &person).await;
-    assert_eq!(last.unwrap(), Some(at(0)));
+    let last = ledger
+        .last_replies(GATEWAY, Channel::Whatsapp, &[&person])
+        .await;
+    assert_eq!(last.unwrap().remove(person.expose()), Some(at(0)));
     // The same answer under the name of another event.
     let mut again = says("msg_70", 4, "Stop");
     again["id"] = "evt_other".into();

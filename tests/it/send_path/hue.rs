@@ -39,7 +39,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::caps::DayClock;
 use super::soak::told;
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, until};
 
 const KEY: &str = "sk_test_bistro";
 const GATEWAY: &str = "whatsapp";
@@ -366,6 +366,7 @@ async fn nobody_gets_it_twice_without_keys_whatever_the_kills_and_faults() {
         let mut here = 0;
         for n in 0..25 {
             let process = world.process(&run, format!("p-{n}"));
+            // A moment that no event marks is what a kill is to find.
             tokio::time::sleep(Duration::from_millis(chance.u64(5..120))).await;
             if !process.kill() {
                 break;
@@ -530,12 +531,10 @@ async fn the_plan_is_used_up_to_more_than_97_of_100_and_never_refused() {
     let mut world = World::new(plan, huechat).await;
     world.hurry = SignedDuration::ZERO;
     let run = world.freeze("order@once", 150, template).await;
-    let first = async {
-        while world.sandbox.hue_report().requests.is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        tokio::time::Instant::now()
-    };
+    let first = until("the first request", async || {
+        let begun = tokio::time::Instant::now();
+        (!world.sandbox.hue_report().requests.is_empty()).then_some(begun)
+    });
     let (ended, begun) = tokio::join!(world.send(&run), first);
     assert_eq!(ended, Ended::Finished);
     let took = begun.elapsed().as_secs_f64();
