@@ -209,9 +209,10 @@ fn say_how_it_ended(app: &App, record: &RunRecord, facts: &RunFacts, ended: &End
         Ended::LimitReached => format!("As many as asked for. {resume}"),
         Ended::Interrupted => format!("Stopped; nobody was skipped. {resume}"),
         Ended::Aborted => format!(
-            "Stopped with {} on the wire; they are asked for again with the same key, so nobody \
-             gets a second message. {resume}",
-            facts.counts.of(DeliveryState::Sending)
+            "Stopped with {} on the wire; each is {}{}. {resume}",
+            facts.counts.of(DeliveryState::Sending),
+            record.terms.settled_by(),
+            record.terms.settled_for()
         ),
         Ended::Halted { reason } => {
             format!("The provider refuses this account: {reason}. Mend that, then {resume}")

@@ -80,7 +80,12 @@ pub(super) async fn resolve(app: &App, args: ResolveArgs) -> Result<Exit, Stop> 
         | DeliveryState::Uncertain
         | DeliveryState::Skipped => {
             let next = retry::next(app, &*ledger, &run).await?;
-            format!("{}: {who} is put back, with the same key. {next}", run.run)
+            let how = if run.terms.has_keys() {
+                "put back, with the same key"
+            } else {
+                "put back; the provider knows no keys, so it gets there twice if it was sent"
+            };
+            format!("{}: {who} is {how}. {next}", run.run)
         }
     });
     Ok(Exit::Done)

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::drive::{Portion, drive};
 use super::place::Place;
 use super::{App, Exit, Format, Stop, caps, freeze, open, preflight, rehearsal, schedule_words};
+use crate::domain::campaign::Terms;
 use crate::domain::cap::{Cap, Room, Subject};
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::duration;
@@ -122,7 +123,7 @@ fn tell(app: &App, record: &RunRecord, facts: &RunFacts) {
         record.total,
         counts.open(),
     ));
-    for line in plan(facts, app.clock.now()) {
+    for line in plan(&record.terms, facts, app.clock.now()) {
         app.out.note(&format!("  {line}"));
     }
     if !facts.outlook.present.is_empty() {
@@ -133,14 +134,15 @@ fn tell(app: &App, record: &RunRecord, facts: &RunFacts) {
 }
 
 /// What is to be sent, tried again and asked again, and what has to wait.
-fn plan(facts: &RunFacts, now: Timestamp) -> Vec<String> {
+fn plan(terms: &Terms, facts: &RunFacts, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
     let unanswered = facts.counts.of(DeliveryState::Sending);
     if unanswered > 0 {
         let words = if facts.outlook.present.is_empty() {
-            "without an answer: asked again with the same key, so that nobody gets it twice"
+            let (by, so) = (terms.settled_by(), terms.settled_for());
+            format!("without an answer: {by}{so}")
         } else {
-            "on the wire"
+            "on the wire".to_owned()
         };
         lines.push(format!("{unanswered} {words}"));
     }

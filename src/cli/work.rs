@@ -85,8 +85,8 @@ fn told(app: &App, given_up: &[RunId]) -> Exit {
         return Exit::Done;
     }
     app.out.note(
-        "Left with something on the wire; it is asked for again with the same key, so nobody gets \
-         a second message. Another worker goes on with it, or:",
+        "Left with something on the wire; it is asked for again with the same key, or looked for \
+         where the provider knows no keys, so nobody gets a second message. Another worker goes on with it, or:",
     );
     for run in given_up {
         app.out.note(&format!("  sendoff resume {run}"));

@@ -99,6 +99,31 @@ pub struct Terms {
     pub on_uncertain: OnUncertain,
 }
 
+impl Terms {
+    /// Whether the provider honours keys, so that an attempt without an answer can be repeated. An
+    /// account with channels knows none (huechat §7.1).
+    pub fn has_keys(&self) -> bool {
+        self.channel.is_none()
+    }
+
+    /// What is done about an attempt without an answer, in words: it is, or was, …
+    pub fn settled_by(&self) -> &'static str {
+        if self.has_keys() {
+            "asked again with the same key"
+        } else {
+            "looked for in its conversation"
+        }
+    }
+
+    /// What that is for, to be put behind it; nothing where the campaign accepts a second message.
+    pub fn settled_for(&self) -> &'static str {
+        match self.on_uncertain {
+            OnUncertain::Hold => ", so that nobody gets it twice",
+            OnUncertain::Resend => "",
+        }
+    }
+}
+
 /// What happens to a message of which nobody can tell whether it was sent, where the provider
 /// knows no keys to ask with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

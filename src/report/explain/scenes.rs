@@ -90,10 +90,13 @@ fn frozen(told: &Told<'_>) -> Scene {
     Scene::new(at, "frozen", text).with("line", delivery.line.as_str())
 }
 
-/// By which line, and why by this one.
+/// By which line, and why by this one; or over which channel.
 fn line(told: &Told<'_>) -> String {
     let line = told.delivery().line.as_str();
     let lines = told.run.terms.lines.len();
+    if let Some(channel) = told.run.terms.channel {
+        return format!("to be sent by {}", channel.in_words());
+    }
     match (&told.history.known_from, lines) {
         _ if line.is_empty() => "to be sent by the account itself".to_owned(),
         (Some(before), _) => {
@@ -229,7 +232,7 @@ fn happened(told: &Told<'_>, event: &Event<DeliveryEvent>) -> Scene {
             );
             Scene::new(at, "put_back", text).with("until", instant(*due_at))
         }
-        DeliveryEvent::Retried { .. } | DeliveryEvent::Resolved { .. } => by_operator(event),
+        DeliveryEvent::Retried { .. } | DeliveryEvent::Resolved { .. } => by_operator(told, event),
         DeliveryEvent::FailedLater { code, text } => {
             let text = clean(text);
             let text = text.trim_end_matches('.');
@@ -244,20 +247,28 @@ fn happened(told: &Told<'_>, event: &Event<DeliveryEvent>) -> Scene {
 }
 
 /// What the operator did with it.
-fn by_operator(event: &Event<DeliveryEvent>) -> Scene {
+fn by_operator(told: &Told<'_>, event: &Event<DeliveryEvent>) -> Scene {
+    let has_keys = told.run.terms.has_keys();
     let (kind, name, value, text) = if let DeliveryEvent::Resolved { sent } = &event.what {
         let text = if *sent {
             "The operator said that it was sent (`resolve --as sent`)."
-        } else {
+        } else if has_keys {
             "The operator said that it was not sent (`resolve --as unsent`): put back with the \
-             same key, which protects if it was after all and the provider knows keys."
+             same key, which protects if it was after all."
+        } else {
+            "The operator said that it was not sent (`resolve --as unsent`): put back. The provider \
+             knows no keys: if it was after all, there are two."
         };
         ("resolved", "sent", *sent, text)
     } else if let DeliveryEvent::Retried { revise: true } = &event.what {
         let text = "The operator put it back (`retry`), with a new key.";
         ("retried", "revise", true, text)
     } else {
-        let text = "The operator put it back (`retry`), with the same key and request.";
+        let text = if has_keys {
+            "The operator put it back (`retry`), with the same key and request."
+        } else {
+            "The operator put it back (`retry`), with the same request."
+        };
         ("retried", "revise", false, text)
     };
     Scene::new(event.at, kind, text.to_owned()).with(name, value)

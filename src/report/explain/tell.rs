@@ -133,9 +133,13 @@ fn lost(told: &Told<'_>, attempt: &Attempt) -> String {
         |other| other.revision == attempt.revision,
     );
     if same {
-        "the process ended before the answer was recorded; asked again with the same key, so \
-         that the provider sends it once."
-            .to_owned()
+        let by = told.run.terms.settled_by();
+        let so = if told.run.terms.has_keys() {
+            "so that the provider sends it once"
+        } else {
+            "so that it is not sent blindly"
+        };
+        format!("the process ended before the answer was recorded; {by}, {so}.")
     } else {
         "the process ended before the answer was recorded.".to_owned()
     }
@@ -152,7 +156,8 @@ fn wait(told: &Told<'_>, attempt: &Attempt, after: &After, tries_before: u32) ->
     );
     match after.state {
         DeliveryState::Sending => Some(format!(
-            "It may have been sent. To be asked again with the same key {until}; {tries}."
+            "It may have been sent. To be {} {until}; {tries}.",
+            told.run.terms.settled_by()
         )),
         DeliveryState::Pending if after.anew => Some(format!(
             "To be sent anew with a new key, since the request has to change; {tries}."

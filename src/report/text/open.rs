@@ -40,13 +40,13 @@ impl Summary<'_> {
             let head = [(Tone::Plain, format!("  {:>figures$}  ", thousands(wire)))];
             let words = match self.attendance() {
                 Attendance::Interrupted | Attendance::Unattended => {
-                    "without an answer, to be asked again with the same key"
+                    format!("without an answer, to be {}", self.run.terms.settled_by())
                 }
                 Attendance::Done | Attendance::Attended => {
-                    "on the wire: begun, and without an answer so far"
+                    "on the wire: begun, and without an answer so far".to_owned()
                 }
             };
-            self.page.beside(&head, Tone::Plain, words);
+            self.page.beside(&head, Tone::Plain, &words);
         }
     }
 
