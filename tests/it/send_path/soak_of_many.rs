@@ -66,7 +66,7 @@ struct Tally {
 enum Standing {
     Working,
     Stopped { until: Instant },
-    Cut { until: Instant },
+    Cut { cut: Cut, until: Instant },
 }
 
 struct Worker {
@@ -84,7 +84,7 @@ impl Worker {
     fn come_back(&mut self, now: Instant) {
         match self.standing {
             Standing::Stopped { until } if now >= until => self.process.signal("CONT"),
-            Standing::Cut { until } if now >= until => self.machine.join(),
+            Standing::Cut { cut, until } if now >= until => self.machine.join(cut),
             Standing::Working | Standing::Stopped { .. } | Standing::Cut { .. } => return,
         }
         self.standing = Standing::Working;
@@ -219,7 +219,7 @@ fn strike(chance: &mut fastrand::Rng, workers: &mut [Worker], tally: &mut Tally)
             Cut::Answers
         };
         worker.machine.cut(cut);
-        worker.standing = Standing::Cut { until };
+        worker.standing = Standing::Cut { cut, until };
         tally.cuts += 1;
     }
 }

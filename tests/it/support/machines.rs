@@ -97,12 +97,15 @@ impl Machine {
         }
     }
 
-    /// It is back, however it was cut off.
-    pub(crate) fn join(&self) {
+    /// It is back, however it was cut off. Taken out is what was put in: of its own accord the
+    /// kernel keeps a neighbour or has none.
+    pub(crate) fn join(&self, cut: Cut) {
         let [here, there] = &self.ends;
         let [near, far] = &self.addresses;
         shell(&format!("ip neigh del {far} dev {here}"));
-        self.inside(&format!("ip neigh del {near} dev {there}"));
+        if cut == Cut::Both {
+            self.inside(&format!("ip neigh del {near} dev {there}"));
+        }
     }
 }
 
