@@ -1,31 +1,60 @@
 //! The caps of the day in the words of commands: how long a run takes under them, and what is
-//! known of a run together with the caps that only the settings know. Counts nothing.
+//! known of a run together with the bounds that only the settings know. Counts nothing.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Stop;
+use super::{Stop, preflight};
+use crate::domain::account::Account;
 use crate::domain::campaign::Terms;
 use crate::domain::cap::{Cap, Room, Subject, Used};
 use crate::domain::duration;
+use crate::domain::pace::DayLimit;
 use crate::intake::settings_file::Settings;
-use crate::ledger::{CapState, FreezeFacts, Ledger, RunFacts, RunRecord};
+use crate::ledger::{
+    AccountLimits, CapState, FreezeFacts, Gate, Held, Ledger, Outlook, RunFacts, RunRecord, Turn,
+};
+
+const A_MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// The cap on first messages of a gateway, where the settings know the gateway.
 pub(super) fn first_touch<'s>(settings: &'s Settings, gateway: &str) -> Option<&'s Cap> {
     settings.gateways.get(gateway)?.first_touch()
 }
 
-/// Everything about a run, with the caps of its lines.
+/// What of a gateway only the settings know.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bounds<'s> {
+    pub(super) first_touch: Option<&'s Cap>,
+    pub(super) account: AccountLimits,
+}
+
+impl<'s> Bounds<'s> {
+    /// None, where the settings do not know the gateway.
+    pub(super) fn of(settings: &'s Settings, gateway: &str) -> Self {
+        let account = settings.gateways.get(gateway);
+        Self {
+            first_touch: account.and_then(Account::first_touch),
+            account: account.map(preflight::limits).unwrap_or_default(),
+        }
+    }
+}
+
+/// Everything about a run, with the caps of its lines and the plan of its account.
 pub(super) async fn facts(
     ledger: &dyn Ledger,
     record: &RunRecord,
-    first_touch: Option<&Cap>,
+    bounds: Bounds<'_>,
     now: Timestamp,
 ) -> Result<RunFacts, Stop> {
     let mut facts = ledger.facts(&record.run, now).await?;
-    if let Some(cap) = first_touch {
+    if facts.counts.open() > 0 {
+        let used_up = used_up(ledger, &record.gateway, &bounds.account, now).await?;
+        facts.gates.extend(used_up);
+        facts.outlook = held(facts.outlook, &facts.gates);
+    }
+    if let Some(cap) = bounds.first_touch {
         let lines = record.terms.lines.iter();
         let lines: Vec<(Subject, Cap)> = lines
             .map(|line| (Subject::Line(line.expose().to_owned()), cap.clone()))
@@ -35,6 +64,48 @@ pub(super) async fn facts(
             .extend(ledger.caps(&record.gateway, &lines, now).await?);
     }
     Ok(facts)
+}
+
+/// Until when the account may be asked nothing more, where the requests that its plan allows for a
+/// day are used up: shown as if the provider had said so. The count itself keeps everybody back, so
+/// a larger plan counts at once.
+pub(super) async fn used_up(
+    ledger: &dyn Ledger,
+    gateway: &str,
+    account: &AccountLimits,
+    now: Timestamp,
+) -> Result<Option<Gate>, Stop> {
+    let Some(DayLimit(per_day)) = account.per_day else {
+        return Ok(None);
+    };
+    // One for a time that is over is never given, only told when the next one is.
+    let past = now.saturating_sub(A_MINUTE).unwrap_or(Timestamp::MIN);
+    let turn = ledger.take_turn(gateway, account, now, past).await?;
+    let until = match turn {
+        Turn::NotBefore(at) if at.duration_since(now) > A_MINUTE => at,
+        Turn::NotBefore(_) | Turn::At { .. } => return Ok(None),
+    };
+    let open = ledger.gates(gateway, now).await?;
+    let is_known = |gate: &Gate| gate.held == Held::Account && gate.until >= until;
+    Ok((!open.iter().any(is_known)).then(|| Gate {
+        gateway: gateway.to_owned(),
+        held: Held::Account,
+        until,
+        inactive_since: None,
+        reason: format!("the {per_day} requests that its plan allows for a day (UTC) are used up"),
+    }))
+}
+
+/// When something is next to be done, waits of the whole account included.
+pub(super) fn held(outlook: Outlook, gates: &[Gate]) -> Outlook {
+    let account = gates.iter().filter(|gate| gate.held == Held::Account);
+    let until = account.map(|gate| gate.until).max();
+    Outlook {
+        next_due_at: outlook
+            .next_due_at
+            .map(|due| until.map_or(due, |until| due.max(until))),
+        ..outlook
+    }
 }
 
 /// What a run would be under its caps.

@@ -113,8 +113,11 @@ pub(super) async fn drive(
         track::track(app, with, (&record, counts), time, signals).await?;
         record = ledger.run(&record.run).await?.unwrap_or(record);
     }
-    let first_touch = ready.first_touch.as_ref();
-    let facts = caps::facts(&*ledger, &record, first_touch, app.clock.now()).await?;
+    let bounds = caps::Bounds {
+        first_touch: ready.first_touch.as_ref(),
+        account: ready.limits,
+    };
+    let facts = caps::facts(&*ledger, &record, bounds, app.clock.now()).await?;
     summary(app, &record, &facts, portion.format)?;
     say_how_it_ended(app, &record, &facts, &ended);
     Ok(exit(&ended, &record, &facts))

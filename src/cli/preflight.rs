@@ -79,7 +79,7 @@ pub(super) fn gateway(app: &App, found: &FoundSettings, name: &str) -> Result<Re
 }
 
 /// What every request of the account is under, by the settings.
-fn limits(account: &Account) -> AccountLimits {
+pub(super) fn limits(account: &Account) -> AccountLimits {
     match account {
         Account::Chert(account) => AccountLimits::from(account.limit),
         Account::HueChat(account) => AccountLimits {

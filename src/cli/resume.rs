@@ -3,11 +3,12 @@
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
+use super::caps::Bounds;
 use super::drive::{Portion, drive};
 use super::place::Place;
 use super::{App, Exit, Format, Stop, caps, freeze, open, preflight, rehearsal, schedule_words};
 use crate::domain::campaign::Terms;
-use crate::domain::cap::{Cap, Room, Subject};
+use crate::domain::cap::{Room, Subject};
 use crate::domain::delivery::{DeliveryState, Hold};
 use crate::domain::duration;
 use crate::domain::run::RunState;
@@ -44,8 +45,8 @@ pub(super) async fn resume(app: &App, args: ResumeArgs) -> Result<Exit, Stop> {
     let ledger = open::existing_ledger(app).await?;
     open::look_around(app, &*ledger).await?;
     let record = open::run(&*ledger, &args.run).await?;
-    let first_touch = caps::first_touch(&found.settings, &record.gateway);
-    let (facts, changed) = look(app, &*ledger, &record, first_touch).await?;
+    let bounds = Bounds::of(&found.settings, &record.gateway);
+    let (facts, changed) = look(app, &*ledger, &record, bounds).await?;
     if matches!(record.state, RunState::Finished | RunState::Cancelled) {
         app.out.note(&format!(
             "{} is {}: nothing is sent.",
@@ -92,11 +93,11 @@ async fn look(
     app: &App,
     ledger: &dyn Ledger,
     record: &RunRecord,
-    first_touch: Option<&Cap>,
+    bounds: Bounds<'_>,
 ) -> Result<(RunFacts, Vec<String>), Stop> {
     let frozen = record.clone();
     let changed = tokio::task::spawn_blocking(move || freeze::changed_on_disk(&frozen));
-    let facts = caps::facts(ledger, record, first_touch, app.clock.now()).await?;
+    let facts = caps::facts(ledger, record, bounds, app.clock.now()).await?;
     Ok((facts, changed.await.unwrap_or_default()))
 }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
+use super::caps::Bounds;
 use super::{App, Exit, Format, Stop, caps, drive, open};
 use crate::domain::cap::Subject;
 use crate::domain::run::RunState;
-use crate::ledger::{AtWork, Ledger, Outlook, RunFacts, RunRecord};
+use crate::intake::settings_file::Settings;
+use crate::ledger::{AtWork, Gate, Ledger, Outlook, RunFacts, RunRecord};
 use crate::report::{self, Glance, LineState};
 
 #[derive(Debug, Args)]
@@ -31,8 +33,8 @@ pub(super) async fn status(app: &App, args: StatusArgs) -> Result<Exit, Stop> {
     if let Some(run) = &args.run {
         let record = open::run(&*ledger, run).await?;
         let found = open::settings(app)?;
-        let first_touch = caps::first_touch(&found.settings, &record.gateway);
-        let facts = caps::facts(&*ledger, &record, first_touch, app.clock.now()).await?;
+        let bounds = Bounds::of(&found.settings, &record.gateway);
+        let facts = caps::facts(&*ledger, &record, bounds, app.clock.now()).await?;
         let workers = if record.state == RunState::Running {
             ledger.workers(app.clock.now()).await?
         } else {
@@ -41,21 +43,10 @@ pub(super) async fn status(app: &App, args: StatusArgs) -> Result<Exit, Stop> {
         of_run(app, &record, &facts, &workers, args.format)?;
         return Ok(Exit::Done);
     }
-    let mut runs = Vec::new();
-    for (run, counts) in ledger.runs().await? {
-        let outlook = if counts.open() > 0 {
-            ledger.outlook(&run.run).await?
-        } else {
-            Outlook::default()
-        };
-        runs.push(Glance {
-            run,
-            counts,
-            outlook,
-        });
-    }
+    let settings = open::settings(app)?.settings;
+    let runs = glances(app, &*ledger, &settings).await?;
     let workers = ledger.workers(app.clock.now()).await?;
-    let lines = lines(app, &*ledger, &runs).await?;
+    let lines = lines(app, &*ledger, (&runs, &settings)).await?;
     match args.format {
         Format::Text => {
             let view = drive::view(app);
@@ -71,9 +62,38 @@ pub(super) async fn status(app: &App, args: StatusArgs) -> Result<Exit, Stop> {
     Ok(Exit::Done)
 }
 
+/// Every run, and when something of it is next to be done.
+async fn glances(app: &App, ledger: &dyn Ledger, settings: &Settings) -> Result<Vec<Glance>, Stop> {
+    let now = app.clock.now();
+    let mut gates: BTreeMap<String, Vec<Gate>> = BTreeMap::new();
+    let mut runs = Vec::new();
+    for (run, counts) in ledger.runs().await? {
+        let mut outlook = Outlook::default();
+        if counts.open() > 0 {
+            if !gates.contains_key(&run.gateway) {
+                let account = Bounds::of(settings, &run.gateway).account;
+                let mut open = ledger.gates(&run.gateway, now).await?;
+                open.extend(caps::used_up(ledger, &run.gateway, &account, now).await?);
+                gates.insert(run.gateway.clone(), open);
+            }
+            let gates = gates.get(&run.gateway).map_or(&[][..], Vec::as_slice);
+            outlook = caps::held(ledger.outlook(&run.run).await?, gates);
+        }
+        runs.push(Glance {
+            run,
+            counts,
+            outlook,
+        });
+    }
+    Ok(runs)
+}
+
 /// The lines that matter now: of runs that are not over, in use today, or held.
-async fn lines(app: &App, ledger: &dyn Ledger, runs: &[Glance]) -> Result<Vec<LineState>, Stop> {
-    let settings = open::settings(app)?.settings;
+async fn lines(
+    app: &App,
+    ledger: &dyn Ledger,
+    (runs, settings): (&[Glance], &Settings),
+) -> Result<Vec<LineState>, Stop> {
     let mut of: BTreeMap<&str, BTreeMap<&str, bool>> = BTreeMap::new();
     for Glance { run, .. } in runs.iter().filter(|one| !one.run.run.is_rehearsal()) {
         let over = matches!(run.state, RunState::Finished | RunState::Cancelled);
@@ -87,7 +107,7 @@ async fn lines(app: &App, ledger: &dyn Ledger, runs: &[Glance]) -> Result<Vec<Li
     for (gateway, lines) in of {
         let gates = ledger.gates(gateway, now).await?;
         let capped = lines.keys().map(|line| Subject::Line((*line).to_owned()));
-        let caps = match caps::first_touch(&settings, gateway) {
+        let caps = match caps::first_touch(settings, gateway) {
             Some(cap) => {
                 let capped: Vec<_> = capped.map(|line| (line, cap.clone())).collect();
                 ledger.caps(gateway, &capped, now).await?

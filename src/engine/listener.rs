@@ -23,6 +23,7 @@ use super::dispatch::WhenIdle;
 use super::ears::Ears;
 use super::receipts::Looker;
 use super::settle::later;
+use super::turns::kept_back;
 use crate::domain::outcome::Outcome;
 use crate::gateway::{Replies, Reply};
 use crate::ledger::{Arrival, LedgerError, NewReply};
@@ -170,9 +171,11 @@ impl Listener {
                 "answers cannot be read, and nothing is sent until they are"
             );
             let wait = asked(&outcome).unwrap_or(pause);
-            // So that whoever asks how the run stands is told why.
             let held = SignedDuration::try_from(wait).unwrap_or_default();
-            self.at.hold_all(&self.gateway, held, why).await?;
+            if !kept_back(&outcome) {
+                // So that whoever asks how the run stands is told why.
+                self.at.hold_all(&self.gateway, held, why).await?;
+            }
             if when_idle == WhenIdle::Leave && begun.elapsed() + wait > PATIENCE {
                 let next_at = later(self.at.clock.now(), held);
                 return Ok(Heard::NotYet { next_at });

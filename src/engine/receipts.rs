@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Clock;
 use super::limiter::Guard;
 use super::settle::later;
-use super::turns::AccountTurns;
+use super::turns::{AccountTurns, kept_back};
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
@@ -272,7 +272,7 @@ impl Looker {
     /// A wait that the provider asks for holds for messages as well: it counts all requests of
     /// the account together.
     async fn obey(&self, run: &RunRecord, outcome: &Outcome) -> Result<(), LedgerError> {
-        match outcome.asked_wait() {
+        match outcome.asked_wait().filter(|_| !kept_back(outcome)) {
             Some(wait) => self.hold_all(&run.gateway, wait, outcome.why()).await,
             None => Ok(()),
         }

@@ -87,7 +87,7 @@ impl AccountTurns {
                         .await;
                 }
                 Ok(Turn::NotBefore(at)) if self.until(at) > LONGEST_WAIT => {
-                    let why = "the account may not be asked anything before then";
+                    let why = "the requests that the account's plan allows are used up until then";
                     return Err(not_now(Some(self.until(at)), why));
                 }
                 Ok(Turn::NotBefore(at)) => {
@@ -106,6 +106,13 @@ impl AccountTurns {
             }
         }
     }
+}
+
+/// Whether an outcome is a turn that did not come: nobody asked the provider, and it asked for no
+/// wait. The account's count keeps everybody back by itself.
+pub(super) fn kept_back(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Retry { scope: Scope::Recipient, failure, .. }
+        if failure.http.is_none())
 }
 
 fn not_now(after: Option<SignedDuration>, why: &str) -> Outcome {

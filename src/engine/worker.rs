@@ -25,6 +25,7 @@ use super::limiter::{Guard, Limiter};
 use super::recorder::{NotWritten, Recorder};
 use super::settle::later;
 use super::tally::Tally;
+use super::turns::kept_back;
 use super::uploads::{UploadError, Uploads, as_outcome};
 use crate::crash_points;
 use crate::domain::delivery::{DeliveryState, Hold};
@@ -134,6 +135,8 @@ pub(super) async fn deliver(shop: Arc<Shop>, claim: Claim) -> Result<(), Broken>
     }
     let contact_id = match shop.contact(&claim).await? {
         Ok(contact_id) => contact_id,
+        // It has its turn when the account's count gives it one.
+        Err(outcome) if kept_back(&outcome) => return shop.release(&claim, None, None).await,
         Err(outcome) => return shop.refuse(&claim, &outcome).await,
     };
     let key = IdempotencyKey::derive(&shop.run.run, &claim.recipient_key, 0, claim.revision);

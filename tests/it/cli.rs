@@ -8,6 +8,7 @@ mod exits;
 mod help;
 mod ledger;
 mod plain;
+mod plan;
 mod schedule;
 mod shapes;
 mod suppress;
