@@ -21,7 +21,9 @@ impl Shop {
             return self.leave_uncertain(claim, why).await;
         }
         let now = self.clock.now();
-        let shown_at = later(claim.begun_at.unwrap_or(now), self.gateway.shown_after());
+        let begun_at = claim.begun_at.unwrap_or(now);
+        let left_by = self.left_by(begun_at).unwrap_or(begun_at);
+        let shown_at = later(left_by, self.gateway.shown_after());
         if shown_at > now && self.gateway.finds_chats() {
             return self.look_at(claim, shown_at).await;
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, FromRow};
 
-use crate::support::{Journal, Stage};
+use crate::support::{Journal, PostgresDatabase, Stage};
 
 /// The ledger of every stage.
 pub(super) const LEDGER: &str = "sendoff.db";
@@ -28,6 +28,10 @@ const ATTEMPTS: &str = "
 const SENDING: &str = "
     SELECT DISTINCT lease_owner FROM deliveries
     WHERE state = 'sending' AND lease_owner IS NOT NULL";
+
+const PUT_OFF: &str = "
+    SELECT COUNT(*) FROM deliveries
+    WHERE state = 'sending' AND lease_owner IS NULL AND lease_until > $1";
 
 /// A row of `deliveries`, with its person.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -167,6 +171,25 @@ pub(super) async fn sending(stage: &Stage) -> Vec<String> {
     let mut ledger = open(&stage.project.path(LEDGER), Access::Look).await;
     let owners = sqlx::query_scalar(SENDING);
     owners.fetch_all(&mut ledger).await.unwrap()
+}
+
+/// How many attempts in doubt are left alone until some time after this one, in milliseconds since
+/// the epoch; in a ledger beside which processes work.
+pub(super) async fn put_off(
+    file: &Path,
+    database: Option<&PostgresDatabase>,
+    beyond_ms: i64,
+) -> i64 {
+    if let Some(database) = database {
+        let count = sqlx::query_scalar(PUT_OFF).bind(beyond_ms);
+        return count
+            .fetch_one(&mut database.connect().await)
+            .await
+            .unwrap();
+    }
+    let mut ledger = open(file, Access::Look).await;
+    let count = sqlx::query_scalar(PUT_OFF).bind(beyond_ms);
+    count.fetch_one(&mut ledger).await.unwrap()
 }
 
 /// Whether nobody is in the middle of a change. A process that is stopped there keeps all others

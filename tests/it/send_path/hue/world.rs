@@ -3,7 +3,7 @@
 //! The sandbox's record is the oracle.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,8 +37,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::send_path::books;
 use crate::send_path::caps::DayClock;
-use crate::support::{On, PATIENCE, PostgresDatabase};
+use crate::support::{On, PATIENCE, PostgresDatabase, until};
 
 const KEY: &str = "sk_test_bistro";
 const GATEWAY: &str = "whatsapp";
@@ -294,6 +295,27 @@ impl World {
     pub(super) async fn deliveries(&self, run: &RunRecord) -> Vec<DeliveryRecord> {
         let ledger = self.ledger().await;
         ledger.deliveries(&run.run, None, 10_000).await.unwrap()
+    }
+
+    /// Whoever was killed counts as gone: beside a file at once, on a server after some silence.
+    pub(super) async fn bury_the_killed(&self) {
+        if let Some(database) = &self.database {
+            database.run("UPDATE owners SET alive_until = 0").await;
+        }
+    }
+
+    /// Waits until somebody has seen that a doubt cannot be settled for now.
+    pub(super) async fn until_put_off(&self) {
+        let soon = self.clock.now().as_millisecond() + 15_000;
+        let file = match &self.place {
+            Place::File(path) => &**path,
+            Place::Server(_) => Path::new(""),
+        };
+        until("the doubt to be put off", async || {
+            let put_off = books::put_off(file, self.database.as_ref(), soon).await;
+            (put_off > 0).then_some(())
+        })
+        .await;
     }
 
     /// How many messages each person has.
