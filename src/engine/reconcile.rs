@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::settle::later;
 use super::worker::{Broken, Shop};
+use crate::crash_points;
 use crate::domain::campaign::OnUncertain;
 use crate::domain::delivery::Hold;
 use crate::domain::outcome::Outcome;
@@ -41,7 +42,9 @@ impl Shop {
             now,
             others: &others,
         };
-        match self.gateway.find(&sought, &self.turns()).await {
+        let sighting = self.gateway.find(&sought, &self.turns()).await;
+        crash_points::reach("sighting.answered").await;
+        match sighting {
             Ok(Sighting::Found {
                 message_id,
                 chat_id,

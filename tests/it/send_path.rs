@@ -30,7 +30,8 @@ mod work;
 use std::collections::HashMap;
 
 use self::hue::{
-    allowance as hue_allowance, doubt as hue_doubt, once as hue_once, soak as hue_soak,
+    allowance as hue_allowance, crash_points as hue_crash_points, doubt as hue_doubt,
+    once as hue_once, soak as hue_soak, soak_of_processes as hue_soak_of_processes,
 };
 use self::work::{leaving, together};
 use crate::support::{Journal, Request};
@@ -118,6 +119,14 @@ on_both! {
     }
     hue_soak::{
         nobody_gets_it_twice_without_keys_whatever_the_kills_and_faults,
+    }
+    hue_crash_points::{
+        a_kill_in_any_window_is_settled_by_evidence_after_a_minute,
+        a_kill_while_it_is_looked_for_changes_nothing_about_the_answer,
+        a_crowd_killed_twice_in_the_same_window_gets_it_once_each,
+    }
+    hue_soak_of_processes::{
+        whatever_the_kills_and_faults_everybody_is_accounted_for_and_nobody_gets_it_twice,
     }
     keys::{
         a_first_message_with_an_old_key_is_left_to_a_person,
