@@ -1,6 +1,7 @@
 //! HueChat: WhatsApp, SMS, e-mail and Instagram. Ties key, body, wire and answer together; the
 //! rules of each are in the files beside this one. Keeps nothing between calls but connections,
-//! what is left of the account's requests, and how far the provider's clock is from ours.
+//! what is left of the account's requests, how far the provider's clock is from ours, and how long
+//! conversations are.
 
 mod allowance;
 mod answer;
@@ -12,7 +13,9 @@ mod messages;
 mod pages;
 mod platform;
 mod replies;
+mod sighting;
 pub mod signature;
+mod talks;
 mod templates;
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,6 +30,7 @@ use secrecy::SecretString;
 
 use self::allowance::Newest;
 pub use self::body::request;
+use self::talks::Talks;
 use super::http::{self, Answer, Lost, Wire};
 use super::recall::Hand;
 use super::{
@@ -55,8 +59,7 @@ pub struct HueChat {
     allowance: Newest,
     /// By how much the provider's clock is behind ours, in milliseconds; 0: not at all.
     behind_ms: AtomicI64,
-    /// When the last whole reading of answers began, in milliseconds; 0: there was none.
-    read_ms: AtomicI64,
+    talks: Talks,
     /// Whether the provider tells of answers by itself, so that reading them is a safety net.
     is_told: bool,
 }
@@ -95,7 +98,7 @@ impl HueChat {
             now,
             allowance: Newest::default(),
             behind_ms: AtomicI64::new(0),
-            read_ms: AtomicI64::new(0),
+            talks: Talks::default(),
             is_told: account.webhook.is_some(),
         })
     }
@@ -178,7 +181,16 @@ impl HueChat {
         let place = (&*request.path, [].as_slice());
         let exchange = self.exchange(Method::POST, place, request.body.clone(), hand);
         match exchange.await {
-            Ok(answer) => answer::of_send(&answer, self.now()),
+            Ok(answer) => {
+                let outcome = answer::of_send(&answer, self.now());
+                if let Outcome::Accepted {
+                    chat_id: Some(id), ..
+                } = &outcome
+                {
+                    self.talks.sent(id);
+                }
+                outcome
+            }
             Err(lost) => answer::lost(lost, self.now()),
         }
     }

@@ -1,6 +1,7 @@
 //! Lists of the provider, page by page (huechat §5). Rows may move while they are read: whoever
 //! reads on drops what was there before, and stops where nothing comes any more.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::Turns;
@@ -9,6 +10,20 @@ use crate::domain::outcome::Outcome;
 
 /// The most that a page holds (huechat §5).
 const PAGE: usize = 100;
+
+pub(super) fn time(row: &Value, name: &str) -> Option<Timestamp> {
+    row.get(name)?.as_str()?.parse().ok()
+}
+
+/// Whether whatever comes after these rows is older than `since`: they come newest first, as far
+/// as they show, and have come past it. In which order a list comes is not stated (huechat §5,
+/// §7.3): one in another order has to be read to its end.
+pub(super) fn nothing_newer(rows: &[Value], name: &str, since: Timestamp) -> bool {
+    let times = || rows.iter().filter_map(|row| time(row, name));
+    let falls = times().is_sorted_by(|one, next| one >= next);
+    let (first, last) = (times().next(), times().last());
+    falls && last.is_some_and(|last| last < since) && first > last
+}
 
 /// A list that is being read.
 #[derive(Debug)]
@@ -69,5 +84,36 @@ impl<'a> Pages<'a> {
         self.has_more = !rows.is_empty() && told.unwrap_or(rows.len() == PAGE);
         self.offset += rows.len();
         Ok(Some(rows.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_list_that_comes_newest_first_is_left_before_its_end() {
+        let row = |minute: i8| match minute {
+            0.. => serde_json::json!({ "at": format!("2026-06-10T16:{minute:02}:00Z") }),
+            _ => serde_json::json!({ "at": null }),
+        };
+        for (minutes, left) in [
+            (&[30, 20, 10][..], true),
+            (&[30, 20], false),
+            (&[-1, 30, 10], true),
+            (&[12, 11, 10], true),
+            (&[10, 20, 30], false),
+            (&[10, 11, 12], false),
+            (&[30, 10, 30], false),
+            (&[30, 10, 11], false),
+            (&[10], false),
+            (&[10, 10], false),
+            (&[-1], false),
+            (&[], false),
+        ] {
+            let rows: Vec<Value> = minutes.iter().map(|minute| row(*minute)).collect();
+            let since = "2026-06-10T16:15:00Z".parse().unwrap();
+            assert_eq!(nothing_newer(&rows, "at", since), left, "{minutes:?}");
+        }
     }
 }
