@@ -1,9 +1,21 @@
 //! Named points at which a test can make the process end, so that it stands in every crash
-//! window of the send path. Only a build with the feature `crash-points` has them; in any other,
-//! reaching one is nothing at all. Decides nothing about what a crash leaves behind.
+//! window of the send path, and how much later it is for the one that comes after. Only a build
+//! with the feature `crash-points` has them; in any other, reaching a point is nothing at all, and
+//! the time is the machine's. Decides nothing about what a crash leaves behind.
+
+#[cfg(not(feature = "crash-points"))]
+use jiff::Timestamp;
 
 #[cfg(feature = "crash-points")]
 pub(crate) use armed::reach;
+#[cfg(feature = "crash-points")]
+pub(crate) use later::seen;
+
+/// The machine's time: this build knows no other.
+#[cfg(not(feature = "crash-points"))]
+pub(crate) fn seen(now: Timestamp) -> Timestamp {
+    now
+}
 
 /// Does nothing: this build has no crash points.
 #[cfg(not(feature = "crash-points"))]
@@ -94,5 +106,41 @@ mod armed {
         #[cfg(unix)]
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)
             .ok();
+    }
+}
+
+#[cfg(feature = "crash-points")]
+mod later {
+    use std::io::Write as _;
+    use std::sync::LazyLock;
+
+    use jiff::{SignedDuration, Timestamp};
+
+    /// By how many milliseconds the process is to be started later than it is. Nothing lives
+    /// through such a step: a clock that went on faster would end leases before the requests that
+    /// they guard.
+    const VARIABLE: &str = "SENDOFF_CLOCK_AHEAD";
+
+    static AHEAD: LazyLock<SignedDuration> = LazyLock::new(ahead);
+
+    /// The time as this process sees it, when it is `now` for the machine.
+    pub(crate) fn seen(now: Timestamp) -> Timestamp {
+        now.saturating_add(*AHEAD).unwrap_or(now)
+    }
+
+    fn ahead() -> SignedDuration {
+        let Ok(text) = std::env::var(VARIABLE) else {
+            return SignedDuration::ZERO;
+        };
+        let Ok(ms) = text.parse::<u32>() else {
+            // A test that believes in time which has not passed must not pass.
+            writeln!(
+                std::io::stderr(),
+                "{VARIABLE}='{text}' is no time in milliseconds"
+            )
+            .ok();
+            std::process::abort();
+        };
+        SignedDuration::from_millis(ms.into())
     }
 }

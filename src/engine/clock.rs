@@ -4,6 +4,8 @@ use std::fmt::Debug;
 
 use jiff::Timestamp;
 
+use crate::crash_points;
+
 /// Says what time it is.
 pub trait Clock: Debug + Send + Sync {
     fn now(&self) -> Timestamp;
@@ -15,6 +17,6 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        crash_points::seen(Timestamp::now())
     }
 }

@@ -5,6 +5,7 @@
 
 use super::turns::AccountTurns;
 use super::worker::{Broken, Shop};
+use crate::crash_points;
 use crate::domain::outcome::{Failure, Outcome};
 use crate::ledger::Claim;
 
@@ -40,8 +41,10 @@ impl Shop {
             Ok(None) => return Ok(Ok(None)),
             Err(outcome) => return Ok(Err(outcome)),
         };
+        crash_points::reach("contact.answered").await;
         let kept = self.ledger.keep_contact(gateway, &claim.phone, &id).await;
         kept.map_err(Broken::Ledger)?;
+        crash_points::reach("contact.kept").await;
         self.tally.change(|view| view.contacts_here += 1);
         Ok(turns.slot().await.map(|()| Some(id)))
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::settle::later;
 use super::worker::{Broken, Shop};
+use crate::crash_points;
 use crate::domain::campaign::OnUncertain;
 use crate::domain::delivery::Hold;
 use crate::domain::outcome::Outcome;
@@ -21,7 +22,9 @@ impl Shop {
             return self.leave_uncertain(claim, why).await;
         }
         let now = self.clock.now();
-        let shown_at = later(claim.begun_at.unwrap_or(now), self.gateway.shown_after());
+        let begun_at = claim.begun_at.unwrap_or(now);
+        let left_by = self.left_by(begun_at).unwrap_or(begun_at);
+        let shown_at = later(left_by, self.gateway.shown_after());
         if shown_at > now && self.gateway.finds_chats() {
             return self.look_at(claim, shown_at).await;
         }
@@ -39,7 +42,9 @@ impl Shop {
             now,
             others: &others,
         };
-        match self.gateway.find(&sought, &self.turns()).await {
+        let sighting = self.gateway.find(&sought, &self.turns()).await;
+        crash_points::reach("sighting.answered").await;
+        match sighting {
             Ok(Sighting::Found {
                 message_id,
                 chat_id,

@@ -45,6 +45,11 @@ use crate::ledger::{
 /// Far more than a commit takes.
 const MISSED: Duration = Duration::from_millis(250);
 
+/// Where no key tells what became of a request, it leaves so soon after its begin, or not at all.
+/// The begin is all that a later process knows of it, and the time in which the provider comes to
+/// show it counts from when it left.
+const LEAVES_WITHIN: SignedDuration = SignedDuration::from_secs(10);
+
 /// What the workers of one process share.
 pub(super) struct Shop {
     pub(super) run: RunRecord,
@@ -341,8 +346,11 @@ impl Shop {
             if !may_go_back {
                 return Ok(self.gateway.send(request).await);
             }
-            let ears = self.ears.clone();
-            let recall = Recall::new(move || ears.heard_since(mark));
+            let (ears, clock) = (self.ears.clone(), self.clock.clone());
+            let left_by = self.left_by(begun.at);
+            let recall = Recall::new(move || {
+                ears.heard_since(mark) || left_by.is_some_and(|left_by| clock.now() >= left_by)
+            });
             if let Some(outcome) = self.gateway.send_unless(request, &recall).await {
                 return Ok(outcome);
             }
@@ -377,17 +385,26 @@ impl Shop {
         Some((own, shared))
     }
 
+    /// A request that was begun then has left by this time, or does not leave. `None`: it may as long
+    /// as its lease lasts, since its key tells everything.
+    pub(super) fn left_by(&self, begun_at: Timestamp) -> Option<Timestamp> {
+        let knows_keys = self.gateway.key_retention().is_some();
+        (!knows_keys).then(|| later(begun_at, LEAVES_WITHIN))
+    }
+
     /// The same for an attempt that was begun too long ago, because the wire was slow or the
     /// machine asleep: whoever takes over a lease that is over must find nothing on the wire,
     /// and the key of an unanswered attempt must not be used once the provider may forget it. Nor
     /// is anything sent by a process that may count as gone: all that it has may be another's.
     fn stale(&self, claim: &Claim, begun_at: Timestamp) -> Option<Next> {
         let now = self.clock.now();
+        let leaves_no_more = self.left_by(begun_at).is_some_and(|left_by| now >= left_by);
         let lease =
             later(begun_at, self.lease).max(self.leases.until(claim.id).unwrap_or(begun_at));
         let last_moment = later(lease, -self.gateway.timeout());
         let may_be_anothers = self.heard.too_long_ago() || self.leases.is_lost(claim.id);
-        (now >= last_moment || may_be_anothers || self.unrepeatable(claim).is_some())
+        let is_over = leaves_no_more || now >= last_moment;
+        (is_over || may_be_anothers || self.unrepeatable(claim).is_some())
             .then(|| put_back(claim, now, Hold::Retry))
     }
 

@@ -9,6 +9,7 @@ mod damaged;
 mod descriptors;
 mod disk;
 mod drive;
+mod left_behind;
 mod locked;
 mod network;
 

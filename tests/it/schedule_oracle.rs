@@ -5,11 +5,13 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, ToSpan as _};
 use sendoff::domain::schedule::{CatchUp, CronExpr, Overlap, Schedule, When, zone};
+
+use crate::support::tied;
 
 /// Chosen for their trouble: hour and half-hour daylight saving, both hemispheres, gaps at
 /// midnight, odd offsets, rules that change from year to year, countries that gave it up.
@@ -82,7 +84,7 @@ fn requests() -> Vec<[&'static str; 4]> {
 
 fn oracle(requests: &[[&str; 4]]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/schedule_oracle.py");
-    let mut child = Command::new("python3")
+    let mut child = tied("python3")
         .arg(script)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -30,6 +30,10 @@ mod work;
 
 use std::collections::HashMap;
 
+use self::hue::{
+    allowance as hue_allowance, crash_points as hue_crash_points, doubt as hue_doubt,
+    once as hue_once, soak as hue_soak, soak_of_processes as hue_soak_of_processes,
+};
 use self::work::{leaving, together};
 use crate::support::{Journal, Request};
 
@@ -99,6 +103,31 @@ on_both! {
         wherever_it_stood_still_one_that_was_taken_over_does_no_harm,
         one_that_was_stopped_past_its_lease_sends_nothing_more_of_what_it_had,
         two_processes_both_send_and_neither_sends_what_the_other_has,
+    }
+    hue_once::{
+        a_new_person_costs_two_requests_and_a_known_one_costs_one,
+        free_text_goes_only_to_people_who_have_written_within_a_day,
+        a_template_fault_stops_the_run_before_a_second_person_meets_it,
+    }
+    hue_doubt::{
+        what_got_no_answer_is_looked_for_after_a_minute_and_only_then_sent_again,
+        what_nothing_can_tell_waits_for_a_person_unless_the_campaign_accepts_it_twice,
+        a_request_that_waited_for_the_wire_is_given_its_whole_minute,
+    }
+    hue_allowance::{
+        the_plan_is_used_up_to_more_than_97_of_100_and_never_refused,
+        the_days_requests_end_at_their_number_and_go_on_at_midnight,
+    }
+    hue_soak::{
+        nobody_gets_it_twice_without_keys_whatever_the_kills_and_faults,
+    }
+    hue_crash_points::{
+        a_kill_in_any_window_is_settled_by_evidence_after_a_minute,
+        a_kill_while_it_is_looked_for_changes_nothing_about_the_answer,
+        a_crowd_killed_twice_in_the_same_window_gets_it_once_each,
+    }
+    hue_soak_of_processes::{
+        whatever_the_kills_and_faults_everybody_is_accounted_for_and_nobody_gets_it_twice,
     }
     keys::{
         a_first_message_with_an_old_key_is_left_to_a_person,

@@ -21,14 +21,16 @@ mod mounts;
 mod postgres;
 mod provider;
 mod stage;
+mod tied;
 mod watch;
 
 pub(crate) use frozen::freeze;
 pub(crate) use machines::{Cut, Machine};
 pub(crate) use mounts::Mounts;
 pub(crate) use postgres::{Cluster, PostgresDatabase};
-pub(crate) use provider::{Journal, Provider, Request};
+pub(crate) use provider::{HueReceived, Journal, Provider, Request};
 pub(crate) use stage::{CAMPAIGN, On, RUN, Stage};
+pub(crate) use tied::tied;
 pub(crate) use watch::Watch;
 
 /// No test waits longer for anything; far more than any needs.
@@ -115,11 +117,13 @@ impl Project {
 
     fn sendoff_through(&self, wrapper: &[String], args: &[&str]) -> Command {
         const PROGRAM: &str = env!("CARGO_BIN_EXE_sendoff");
+        let program = tied(PROGRAM);
         let mut command = match wrapper.split_first() {
-            None => Command::new(PROGRAM),
+            None => program,
             Some((first, more)) => {
                 let mut command = Command::new(first);
-                command.args(more).arg(PROGRAM);
+                command.args(more).arg(program.get_program());
+                command.args(program.get_args());
                 command
             }
         };
@@ -128,6 +132,7 @@ impl Project {
             "SENDOFF_LEDGER",
             "SENDOFF_LOG",
             "SENDOFF_CRASH_AT",
+            "SENDOFF_CLOCK_AHEAD",
             "RUST_LOG",
             SECRET_VARIABLE,
         ] {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use crate::cli::output;
-use crate::support::{CAMPAIGN, Project, Stage};
+use crate::support::{CAMPAIGN, Project, Stage, tied};
 
 /// Runs the program it is given on a terminal and ends with its exit code.
 const TERMINAL: &str = "\
@@ -21,7 +21,7 @@ enum Colours {
 
 /// The program on a terminal on which `typed` is typed: its exit code and what it showed.
 fn on_a_terminal(command: &Command, typed: &str, colours: Colours) -> (Option<i32>, String) {
-    let mut python = Command::new("python3");
+    let mut python = tied("python3");
     python.args(["-c", TERMINAL]).arg(command.get_program());
     python.args(command.get_args());
     if let Some(folder) = command.get_current_dir() {

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use serde_json::json;
 use tokio::io::copy_bidirectional;
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::says;
-use crate::support::{RUN, Stage, until};
+use crate::support::{RUN, Stage, tied, until};
 
 /// Where the stage's gateway is, and another address instead.
 fn send_to(stage: &Stage, base_url: &str) {
@@ -92,7 +92,7 @@ while True:
         pass
 ";
         const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/machine/tls");
-        let mut server = Command::new("python3")
+        let mut server = tied("python3")
             .args(["-c", SCRIPT])
             .args([
                 format!("{FILES}/certificate.pem"),

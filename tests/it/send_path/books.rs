@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, FromRow};
 
-use crate::support::{Journal, Stage};
+use crate::support::{Journal, PostgresDatabase, Project, Stage};
 
 /// The ledger of every stage.
 pub(super) const LEDGER: &str = "sendoff.db";
@@ -25,9 +25,15 @@ const ATTEMPTS: &str = "
         CAST(http AS BIGINT) AS http, due_at
     FROM attempts
     ORDER BY delivery_id, attempt";
+const EVENTS: &str = "SELECT what FROM events WHERE delivery_id IS NOT NULL";
 const SENDING: &str = "
     SELECT DISTINCT lease_owner FROM deliveries
     WHERE state = 'sending' AND lease_owner IS NOT NULL";
+
+const PUT_OFF: &str = "
+    SELECT COUNT(*) FROM deliveries
+    WHERE state = 'sending' AND lease_owner IS NULL AND lease_until > $1";
+const BEGUN: &str = "SELECT COUNT(*) FROM deliveries WHERE state = 'sending'";
 
 /// A row of `deliveries`, with its person.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -69,6 +75,8 @@ pub(super) struct Books {
     pub(super) deliveries: BTreeMap<i64, Delivery>,
     /// By delivery, in order.
     pub(super) attempts: BTreeMap<i64, Vec<Attempt>>,
+    /// How often each kind of thing has happened to a delivery besides its attempts.
+    pub(super) events: BTreeMap<String, usize>,
 }
 
 /// By how many milliseconds the clock of the ledger's server may have been taken wrongly: it is
@@ -78,16 +86,22 @@ const MEASURED: i64 = 25;
 impl Books {
     /// The ledger of a stage at which nobody works now. Empty where there is none, or no run.
     pub(super) async fn of(stage: &Stage) -> Self {
-        if let Some(database) = &stage.database {
+        Self::at(&stage.project, stage.database.as_ref()).await
+    }
+
+    /// The same of any project whose ledger is at its usual place, or in a database.
+    pub(super) async fn at(project: &Project, database: Option<&PostgresDatabase>) -> Self {
+        if let Some(database) = database {
             let mut ledger = database.connect().await;
             let deliveries = sqlx::query_as(DELIVERIES).fetch_all(&mut ledger).await;
             let attempts = sqlx::query_as(ATTEMPTS).fetch_all(&mut ledger).await;
-            return Self::new(deliveries.unwrap(), attempts.unwrap());
+            let events = sqlx::query_scalar(EVENTS).fetch_all(&mut ledger).await;
+            return Self::new(deliveries.unwrap(), attempts.unwrap(), events.unwrap());
         }
         let copy = tempfile::tempdir().unwrap();
         let path = copy.path().join(LEDGER);
         for end in ["", "-wal"] {
-            let from = stage.project.path(format!("{LEDGER}{end}"));
+            let from = project.path(format!("{LEDGER}{end}"));
             if from.exists() {
                 fs::copy(from, copy.path().join(format!("{LEDGER}{end}"))).unwrap();
             }
@@ -107,10 +121,11 @@ impl Books {
         }
         let deliveries = sqlx::query_as(DELIVERIES).fetch_all(&mut ledger).await;
         let attempts = sqlx::query_as(ATTEMPTS).fetch_all(&mut ledger).await;
-        Self::new(deliveries.unwrap(), attempts.unwrap())
+        let events = sqlx::query_scalar(EVENTS).fetch_all(&mut ledger).await;
+        Self::new(deliveries.unwrap(), attempts.unwrap(), events.unwrap())
     }
 
-    fn new(deliveries: Vec<Delivery>, rows: Vec<Attempt>) -> Self {
+    fn new(deliveries: Vec<Delivery>, rows: Vec<Attempt>, told: Vec<String>) -> Self {
         let mut attempts: BTreeMap<i64, Vec<Attempt>> = BTreeMap::new();
         for row in rows {
             attempts.entry(row.delivery).or_default().push(row);
@@ -118,6 +133,7 @@ impl Books {
         Self {
             deliveries: deliveries.into_iter().map(|one| (one.id, one)).collect(),
             attempts,
+            events: count(&told),
         }
     }
 
@@ -155,6 +171,16 @@ impl Books {
     }
 }
 
+fn count(told: &[String]) -> BTreeMap<String, usize> {
+    let mut events = BTreeMap::new();
+    for what in told {
+        let what: serde_json::Value = serde_json::from_str(what).unwrap();
+        let name = what["event"].as_str().unwrap().to_owned();
+        *events.entry(name).or_default() += 1;
+    }
+    events
+}
+
 /// Who has attempts on their way at this moment.
 pub(super) async fn sending(stage: &Stage) -> Vec<String> {
     let owners = sqlx::query_scalar(SENDING);
@@ -167,6 +193,39 @@ pub(super) async fn sending(stage: &Stage) -> Vec<String> {
     let mut ledger = open(&stage.project.path(LEDGER), Access::Look).await;
     let owners = sqlx::query_scalar(SENDING);
     owners.fetch_all(&mut ledger).await.unwrap()
+}
+
+/// How many attempts in doubt are left alone until some time after this one, in milliseconds since
+/// the epoch; in a ledger beside which processes work.
+pub(super) async fn put_off(
+    file: &Path,
+    database: Option<&PostgresDatabase>,
+    beyond_ms: i64,
+) -> i64 {
+    if let Some(database) = database {
+        let count = sqlx::query_scalar(PUT_OFF).bind(beyond_ms);
+        return count
+            .fetch_one(&mut database.connect().await)
+            .await
+            .unwrap();
+    }
+    let mut ledger = open(file, Access::Look).await;
+    let count = sqlx::query_scalar(PUT_OFF).bind(beyond_ms);
+    count.fetch_one(&mut ledger).await.unwrap()
+}
+
+/// How many attempts are begun and have no outcome at this moment.
+pub(super) async fn begun(stage: &Stage) -> i64 {
+    let begun = sqlx::query_scalar(BEGUN);
+    if let Some(database) = &stage.database {
+        return begun
+            .fetch_one(&mut database.connect().await)
+            .await
+            .unwrap();
+    }
+    let mut ledger = open(&stage.project.path(LEDGER), Access::Look).await;
+    let begun = sqlx::query_scalar(BEGUN);
+    begun.fetch_one(&mut ledger).await.unwrap()
 }
 
 /// Whether nobody is in the middle of a change. A process that is stopped there keeps all others

@@ -305,6 +305,7 @@ fn every_crash_point_has_its_kill() {
         .iter()
         .map(|window| window.at.0)
         .chain(super::hooks::POINTS)
+        .chain(super::hue::crash_points::POINTS)
         .map(str::to_owned)
         .collect();
     assert_eq!(points, killed);

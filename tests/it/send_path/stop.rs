@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::books::begun;
 use crate::support::{On, Process, RUN, Stage, until};
 
 const PROMPT: Duration = Duration::from_secs(3);
@@ -56,6 +57,11 @@ pub(super) async fn a_second_signal_gives_up_the_wire_at_once_and_resume_mends_i
         process.signal(first);
         until("the first word", async || {
             process.err().contains("Stopping").then_some(())
+        })
+        .await;
+        // What was begun and is not on the wire is taken back, as fast as the ledger commits it.
+        until("all but the wire to be taken back", async || {
+            (begun(&stage).await == 4).then_some(())
         })
         .await;
         process.signal(second);

@@ -1,8 +1,10 @@
 //! A real browser, driven over `WebDriver` (W3C) by a chromedriver of the test's own.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,10 +13,13 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::until;
+use super::{LOOK, tied, until};
 
 /// How the protocol calls an element's id.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// How often the files of a browser that has ended are looked at, at the most.
+const LOOKS: u32 = 1_000;
 
 /// A window. It closes, and its driver ends, when the value goes.
 #[derive(Debug)]
@@ -29,7 +34,7 @@ impl Browser {
     pub(crate) async fn open(url: &str, (width, height): (u32, u32)) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let said = profile.path().join("driver.txt");
-        let driver = Command::new("chromedriver")
+        let driver = alone("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
             .stdout(File::create(&said).unwrap())
@@ -165,12 +170,41 @@ impl Browser {
 }
 
 impl Drop for Browser {
+    /// Whatever the driver has started ends with it, and lets go of the profile then.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nobody says when the last process of a browser has let go of its files"
+    )]
     fn drop(&mut self) {
-        // It ends its browser itself when it is asked to; a test that failed has not closed it.
-        let id = self.driver.id().to_string();
-        Command::new("kill").args(["-s", "TERM", &id]).status().ok();
+        self.driver.kill().ok();
         self.driver.wait().ok();
+        for _ in 0..LOOKS {
+            match fs::remove_dir_all(self.profile.path()) {
+                Err(error) if error.kind() != ErrorKind::NotFound => thread::sleep(LOOK),
+                _ => return,
+            }
+        }
     }
+}
+
+/// A program that nothing it starts outlives, wherever it is started and however it ends: it has
+/// process ids of its own, which the system ends with it.
+fn alone(program: &str) -> Command {
+    let apart = ["--pid", "--mount-proc", "--fork", "--kill-child"];
+    // A user namespace needs no rights; root may do without where there are none.
+    let own_user = ["--user", "--map-root-user"];
+    let mut look = Command::new("unshare");
+    let look = look.args(own_user).args(apart).arg("true");
+    let may = look.stderr(Stdio::null()).status();
+    let own_user = may
+        .expect("`unshare` of util-linux is needed on the PATH")
+        .success();
+    let mut command = tied("unshare");
+    if own_user {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(apart).arg(program);
+    command
 }
 
 fn port(said: &Path) -> Option<u16> {

@@ -74,6 +74,14 @@ impl PostgresDatabase {
         PgConnection::connect(&self.url().await).await.unwrap()
     }
 
+    /// From now on, names are looked for in a schema of the test's before they are in the server's
+    /// own: so a test can give the server another time.
+    pub(crate) async fn find_before_its_own(&self, schema: &str) {
+        let path = format!("SET search_path = public, {schema}, pg_catalog");
+        self.run(format!("ALTER DATABASE {} {path}", self.name))
+            .await;
+    }
+
     /// One statement of an administrator's, in the database.
     pub(crate) async fn run(&self, statement: impl Into<String>) {
         let mut connection = self.connect().await;

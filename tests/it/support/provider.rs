@@ -1,6 +1,8 @@
 //! The sandbox in a process of its own, and its record as the tests read it: what was asked,
 //! what people received. Knows no campaign.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,6 +14,8 @@ use super::{PATIENCE, Process, Project, SECRET_VARIABLE, until};
 pub(crate) struct Request {
     /// When the whole of it had arrived, to the millisecond.
     pub(crate) at: Timestamp,
+    /// The same by the provider's clock.
+    pub(crate) provider_at: Timestamp,
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) to: Option<String>,
@@ -21,9 +25,20 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// It carries a message.
+    /// It carries a message of Chert's.
     pub(crate) fn is_post(&self) -> bool {
         self.method == "POST" && self.key.is_some()
+    }
+
+    /// It carries a message of HueChat's.
+    pub(crate) fn is_hue_post(&self) -> bool {
+        let sends = self.path.starts_with("/v2/contact/") && self.path.ends_with("/message");
+        self.method == "POST" && sends
+    }
+
+    /// It makes somebody known to HueChat.
+    pub(crate) fn is_new_contact(&self) -> bool {
+        self.method == "POST" && self.path == "/v2/contact"
     }
 }
 
@@ -39,9 +54,18 @@ pub(crate) struct Received {
     pub(crate) parts: Value,
 }
 
+/// A message that a person received over HueChat.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct HueReceived {
+    pub(crate) message_id: String,
+    pub(crate) conversation_id: String,
+    pub(crate) phone: Option<String>,
+}
+
 /// Sums over the sandbox's record.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Totals {
+    pub(crate) requests: usize,
     pub(crate) message_posts: usize,
     pub(crate) messages: usize,
     pub(crate) people: usize,
@@ -56,6 +80,7 @@ pub(crate) struct Totals {
 pub(crate) struct Journal {
     pub(crate) requests: Vec<Request>,
     pub(crate) messages: Vec<Received>,
+    pub(crate) hue_messages: Vec<HueReceived>,
     pub(crate) totals: Totals,
 }
 
@@ -78,7 +103,7 @@ impl Journal {
 #[derive(Debug)]
 pub(crate) struct Provider {
     /// Ends with this value.
-    _process: Process,
+    process: Process,
     /// Kept for the process's output.
     _home: Project,
     control: String,
@@ -118,10 +143,15 @@ impl Provider {
             control: base.replace("/api/v1", "/_sandbox"),
             secret: line_with(&format!("{SECRET_VARIABLE}=")),
             settings,
-            _process: process,
+            process,
             _home: home,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
+    }
+
+    /// The id of its process.
+    pub(crate) fn id(&self) -> String {
+        self.process.id()
     }
 
     async fn control(&self, request: reqwest::RequestBuilder) -> Value {
@@ -165,6 +195,28 @@ impl Provider {
     async fn change_line(&self, line: &str, change: &'static str) {
         let url = format!("{}/lines/{line}", self.control);
         self.control(self.client.put(url).body(change)).await;
+    }
+
+    /// The provider's time goes on at once.
+    pub(crate) async fn step(&self, by: Duration) {
+        let url = format!("{}/clock/step", self.control);
+        let step = serde_json::json!({ "by": format!("{}ms", by.as_millis()) });
+        self.control(self.client.post(url).body(step.to_string()))
+            .await;
+    }
+
+    /// The address of the HueChat account.
+    pub(crate) fn huechat_url(&self) -> String {
+        self.control.replace("/_sandbox", "/v2")
+    }
+
+    /// Whom HueChat knows, by their numbers.
+    pub(crate) async fn hue_contacts(&self) -> Vec<String> {
+        let known = self.look("huechat").await;
+        let contacts = known["contacts"].as_array().unwrap().iter();
+        contacts
+            .map(|one| one["phone"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// A person writes to a line.
