@@ -73,7 +73,10 @@ fn tests_of(file: &str) -> Vec<String> {
         if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             marked = true;
         }
-        let line = line.strip_prefix("pub(super) ").unwrap_or(line);
+        let declared = ["pub(super) ", "pub(in crate::send_path) "]
+            .iter()
+            .find_map(|public| line.strip_prefix(public));
+        let line = declared.unwrap_or(line);
         let declared = line.strip_prefix("async ").unwrap_or(line);
         let Some(rest) = declared.strip_prefix("fn ") else {
             continue;

@@ -211,7 +211,8 @@ pub(super) async fn put_off(
     }
     let mut ledger = open(file, Access::Look).await;
     let count = sqlx::query_scalar(PUT_OFF).bind(beyond_ms);
-    count.fetch_one(&mut ledger).await.unwrap()
+    // Whoever opens a file after a kill locks it for as long as it mends it.
+    count.fetch_one(&mut ledger).await.unwrap_or(0)
 }
 
 /// How many attempts are begun and have no outcome at this moment.

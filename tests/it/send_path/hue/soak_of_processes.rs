@@ -34,6 +34,8 @@ const LONGEST_DELAY_MS: u64 = 400;
 const IDLE: Duration = Duration::from_millis(1_500);
 /// Nobody is waited for longer who does not come to its crash point.
 const LONGEST_DOOM: Duration = Duration::from_secs(6);
+/// They are killed as well when they have been at work for so long.
+const LONGEST_ROUND: Duration = Duration::from_secs(20);
 /// Turns of what is due and a step of time, until a run has ended.
 const MOST_ROUNDS: u32 = 60;
 const OCCURRENCE: &str = "once";
@@ -300,12 +302,12 @@ async fn finish(stage: &HueStage, tally: &mut Tally) {
         stage.later(LOOKED_FOR_AFTER).await;
         tally.steps += 1;
         let mut both = [stage.worker(OCCURRENCE), stage.worker(OCCURRENCE)];
-        let mut has_ended = false;
+        let (mut has_ended, begun) = (false, Instant::now());
         let mut watch = Idleness::default();
         until("both to have nothing to do", async || {
             let is_idle = watch.looked(stage.provider.totals().await.requests);
             let are_gone = both.iter_mut().all(|one| !one.is_running());
-            (is_idle || are_gone).then_some(())
+            (is_idle || are_gone || begun.elapsed() >= LONGEST_ROUND).then_some(())
         })
         .await;
         for mut process in both {
@@ -331,25 +333,28 @@ async fn finish(stage: &HueStage, tally: &mut Tally) {
 /// people are made known, and where what is in doubt is looked for.
 fn faults(chance: &mut fastrand::Rng) -> Value {
     let share = 0.01 + chance.f64() * 0.05;
-    let some = json!({ "share": share });
-    let few = json!({ "share": share / 3.0 });
+    let of = |part: f64| json!({ "share": share / part });
     let with = |fields: &Value, more: Value| {
         let mut all = fields.clone();
         let fields = more.as_object().unwrap().clone();
         all.as_object_mut().unwrap().extend(fields);
         all
     };
+    let (some, few) = (of(1.0), of(3.0));
     let mut rules = Vec::new();
-    for route in [
-        "hue_send",
-        "hue_new_contact",
-        "hue_messages",
-        "hue_conversations",
+    // A look reads many pages, and begins anew where one fails.
+    for (route, part) in [
+        ("hue_send", 1.0),
+        ("hue_new_contact", 1.0),
+        ("hue_messages", 3.0),
+        ("hue_conversations", 12.0),
     ] {
+        let (some, few) = (of(part), of(3.0 * part));
         rules.push(rule("drop", route, &some));
         rules.push(rule("drop_before", route, &some));
         rules.push(rule("half_answer", route, &few));
-        rules.push(rule("error", route, &with(&some, json!({ "status": 500 }))));
+        let failed = json!({ "status": 500 });
+        rules.push(rule("error", route, &with(&some, failed)));
         rules.push(rule("non_json", route, &few));
         let wait = json!({ "wait": 1, "times": 2 });
         rules.push(rule("throttle", route, &with(&few, wait)));
