@@ -8,6 +8,8 @@ mod body;
 mod contacts;
 pub mod events;
 mod key;
+mod likeness;
+mod looking;
 mod messages;
 mod pages;
 mod platform;

@@ -1,5 +1,6 @@
 //! Lists of the provider, page by page (huechat §5). Rows may move while they are read: whoever
-//! reads on drops what was there before, and stops where nothing comes any more.
+//! reads on drops what was there before, and stops where nothing comes any more. What a page says
+//! about the end is believed only where all that it says agrees.
 
 use serde_json::Value;
 
@@ -18,8 +19,14 @@ pub(super) struct Pages<'a> {
     query: Vec<(&'static str, String)>,
     offset: usize,
     has_more: bool,
+    /// The end was reached, and nothing said that there is more behind it.
+    is_whole: bool,
     /// The next page is the caller's to pace.
     paced: bool,
+    /// Each page begins with the last row of the one before.
+    overlapping: bool,
+    /// The next page does.
+    overlaps: bool,
 }
 
 impl<'a> Pages<'a> {
@@ -34,7 +41,10 @@ impl<'a> Pages<'a> {
             query,
             offset: 0,
             has_more: true,
+            is_whole: false,
             paced: false,
+            overlapping: false,
+            overlaps: false,
         }
     }
 
@@ -44,6 +54,24 @@ impl<'a> Pages<'a> {
             paced: true,
             ..self
         }
+    }
+
+    /// The same, where each page shows that no row got lost between it and the one before.
+    pub(super) fn overlapping(self) -> Self {
+        Self {
+            overlapping: true,
+            ..self
+        }
+    }
+
+    /// Whether the next page begins with a row that was there already, if none was lost.
+    pub(super) fn overlaps(&self) -> bool {
+        self.overlaps
+    }
+
+    /// Whether it was read to an end about which there is no doubt.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// The next rows, after their turn; `None`: there are no more.
@@ -63,11 +91,22 @@ impl<'a> Pages<'a> {
         let Some(rows) = rows else {
             return Err(answer::unusable(answer.status, "a list without rows"));
         };
-        let told = body
-            .as_ref()
-            .and_then(|body| body.pointer("/pagination/has_more")?.as_bool());
-        self.has_more = !rows.is_empty() && told.unwrap_or(rows.len() == PAGE);
-        self.offset += rows.len();
+        let pagination = |name: &str| body.as_ref()?.get("pagination")?.get(name);
+        let told = pagination("has_more").and_then(Value::as_bool);
+        let total = pagination("total").and_then(Value::as_u64);
+        let end = self.offset + rows.len();
+        // Where nothing is told, only a page without rows is the end.
+        let counted = total.map(|total| usize::try_from(total).is_ok_and(|total| total <= end));
+        let more = match (told, counted) {
+            (Some(told), Some(all)) => told || !all,
+            (Some(told), None) => told,
+            (None, Some(all)) => !all,
+            (None, None) => !rows.is_empty(),
+        };
+        self.has_more = more && !rows.is_empty();
+        self.is_whole = !more;
+        self.overlaps = self.overlapping && rows.len() > 1;
+        self.offset = end - usize::from(self.overlaps);
         Ok(Some(rows.clone()))
     }
 }
