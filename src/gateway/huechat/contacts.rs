@@ -1,6 +1,7 @@
 //! Makes people known to the provider (huechat §6): by creating a contact, or, where there is one
 //! with the same address already, by looking it up. Either may be repeated without harm.
 
+use bytes::Bytes;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -20,10 +21,11 @@ impl HueChat {
         contact: &Contact,
         turns: &dyn Turns,
     ) -> Result<String, Outcome> {
-        let new = body::new_contact(to, contact).into();
-        let answer = self.ask(Method::POST, (body::CONTACT, &[]), new).await?;
+        let new: Bytes = body::new_contact(to, contact).into();
+        let posting = self.ask(Method::POST, (body::CONTACT, &[]), new.clone());
+        let answer = posting.await?;
         if answer.status != CONFLICT {
-            return read(&self.success(answer)?);
+            return read(&self.success(answer, &new)?);
         }
         turns.next().await?;
         read(&self.get(&body::contact(to.expose()), &[]).await?)
