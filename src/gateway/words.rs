@@ -101,7 +101,10 @@ mod tests {
             ("text 'Hi Dana", "text …"),
             ("we don't take it", "we don't take it"),
             ("line\r\nbreak\u{7}  and\ttab", "line break and tab"),
-            ("mailbox of <dana.k@example.org>, full", "mailbox of <…>, full"),
+            (
+                "mailbox of <dana.k@example.org>, full",
+                "mailbox of <…>, full",
+            ),
             ("GET /contact/dana%40example.org: no", "GET /contact/…: no"),
             ("code 1003, 31 recipients", "code 1003, 31 recipients"),
             ("", ""),

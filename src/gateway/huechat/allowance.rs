@@ -76,7 +76,9 @@ pub(super) fn until_reset(
 
 fn read(headers: &HeaderMap, now: Timestamp) -> Option<Told> {
     let remaining = text(headers, &REMAINING)?.parse().ok()?;
-    let renewed_at = now.saturating_add(until_reset(headers, now, LONGEST)?).ok()?;
+    let renewed_at = now
+        .saturating_add(until_reset(headers, now, LONGEST)?)
+        .ok()?;
     Some(Told {
         remaining,
         renewed_at,

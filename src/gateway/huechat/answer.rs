@@ -282,7 +282,12 @@ mod tests {
             ),
             (503, &[("retry-after", "1")], "", Class::Retry),
             (503, &[], "", Class::Uncertain),
-            (503, &[], r#"{"error":"x","retry_after":42}"#, Class::Uncertain),
+            (
+                503,
+                &[],
+                r#"{"error":"x","retry_after":42}"#,
+                Class::Uncertain,
+            ),
             (303, &[("location", "/m/1")], "", Class::Uncertain),
             (304, &[], "", Class::Uncertain),
             (500, &[], "", Class::Uncertain),

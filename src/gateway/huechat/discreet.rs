@@ -90,7 +90,9 @@ fn repeats(said: &str, hidden: &[String]) -> bool {
 fn has_word(said: &str, word: &str) -> bool {
     said.match_indices(word).any(|(at, word)| {
         let before = said.get(..at).and_then(|text| text.chars().next_back());
-        let behind = said.get(at + word.len()..).and_then(|text| text.chars().next());
+        let behind = said
+            .get(at + word.len()..)
+            .and_then(|text| text.chars().next());
         ![before, behind]
             .into_iter()
             .flatten()

@@ -20,8 +20,7 @@ const MOST_BEHIND: SignedDuration = SignedDuration::from_mins(10);
 /// Pages of conversations, and of the messages of one, that are read for one message.
 const MOST_PAGES: usize = 20;
 
-const MANY_CONVERSATIONS: Sighting =
-    unclear("there are too many conversations to look through");
+const MANY_CONVERSATIONS: Sighting = unclear("there are too many conversations to look through");
 const LONG_CONVERSATION: Sighting = unclear("the conversation is too long to look through");
 const SEVERAL: Sighting = unclear("the conversation shows more than one message that it may be");
 const UNSURE: Sighting =
