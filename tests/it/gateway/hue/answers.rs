@@ -289,7 +289,7 @@ fn body() -> impl Strategy<Value = String> {
             r#""status":"sent""#,
             r#""status":"failed""#,
             r#""status":null"#,
-            r#""error":"conflict""#,
+            r#""code":409"#,
         ]),
         piece(&[
             r#""error":"131056: x""#,
