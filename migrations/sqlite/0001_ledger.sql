@@ -298,11 +298,15 @@ CREATE TABLE replies (
 );
 CREATE INDEX replies_run ON replies (run_id, at) WHERE run_id IS NOT NULL;
 CREATE INDEX replies_review ON replies (phone, id) WHERE heard = 'review' AND handled_at IS NULL;
--- From where on a gateway's answers are read.
-CREATE INDEX replies_newest ON replies (gateway, at);
 -- Whether somebody may still be written to freely, over a channel that asks for an answer first.
 CREATE INDEX replies_last ON replies (gateway, phone, channel, at) WHERE channel <> '';
 CREATE INDEX replies_waiting ON replies (id) WHERE heard = 'review' AND handled_at IS NULL;
+
+-- Up to when everything that people answered a gateway was read, by the provider's clock.
+CREATE TABLE readings (
+    gateway TEXT    PRIMARY KEY,
+    read_to INTEGER NOT NULL
+) WITHOUT ROWID;
 
 -- What providers told by themselves, as it came: kept before they are answered, so that it outlives
 -- any crash, and taken out a week after it was handled.

@@ -12,7 +12,7 @@ use super::preflight::{self, Ready};
 use super::{App, Exit, Format, Stop, caps, progress, schedule_words, track};
 use crate::domain::address::Address;
 use crate::domain::delivery::{Counts, DeliveryState};
-use crate::domain::run::RunState;
+use crate::domain::run::{RunId, RunState};
 use crate::engine::dispatch::{self, Ended, Engine, Session, Shutdown, WhenIdle};
 use crate::engine::ears::Ears;
 use crate::engine::limiter::Guard;
@@ -214,17 +214,23 @@ fn say_how_it_ended(app: &App, record: &RunRecord, facts: &RunFacts, ended: &End
             record.terms.settled_by(),
             record.terms.settled_for()
         ),
-        Ended::Halted { reason } => {
-            format!("The provider refuses this account: {reason}. Mend that, then {resume}")
-        }
+        Ended::Halted { reason } => halted(run, reason, &resume),
         Ended::State(state) => match state {
             RunState::Paused => format!("{run} was paused. {resume}"),
-            RunState::Halted => format!("{run} was halted. {resume}"),
+            RunState::Halted => halted(
+                run,
+                record.reason.as_deref().unwrap_or("by a person"),
+                &resume,
+            ),
             RunState::Cancelled => format!("{run} was cancelled."),
             RunState::Running | RunState::Finished => return,
         },
     };
     app.out.note(&words);
+}
+
+fn halted(run: &RunId, reason: &str, resume: &str) -> String {
+    format!("{run} was halted: {reason}. Mend that, then {resume}")
 }
 
 fn exit(ended: &Ended, record: &RunRecord, facts: &RunFacts) -> Exit {

@@ -263,7 +263,7 @@ fn in_words(app: &App, how: &Ended) -> String {
         }
         Ended::LimitReached | Ended::Interrupted => "told to leave".to_owned(),
         Ended::Aborted => "gave up what was on the wire".to_owned(),
-        Ended::Halted { reason } => format!("halted, the provider refuses the account: {reason}"),
+        Ended::Halted { reason } => format!("halted: {reason}"),
         Ended::State(RunState::Running) => "left".to_owned(),
         Ended::State(state) => state.to_string(),
     }

@@ -19,7 +19,11 @@ pub enum Receipt {
         at: Option<Timestamp>,
     },
     /// Taken, and not delivered for good, for this reason.
-    Failed { failure: Failure },
+    Failed {
+        failure: Failure,
+        /// Everybody's message of the run would come to the same.
+        for_all: bool,
+    },
     /// The provider does not know the message.
     Unknown,
 }

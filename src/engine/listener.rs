@@ -5,7 +5,7 @@
 //! | crash | leaves |
 //! |---|---|
 //! | between reading and keeping | what was not kept is read again: the ledger tells from where on |
-//! | among several | they are kept oldest first, so those that are missing are later than the last |
+//! | among several | the same: how far was read is kept after the last of them |
 //!
 //! Several processes may listen to one gateway, and each hears an answer by its stream and in the
 //! log; it is kept once, by its event's name.
@@ -27,9 +27,6 @@ use crate::domain::outcome::Outcome;
 use crate::gateway::{Replies, Reply};
 use crate::ledger::{Arrival, LedgerError, NewReply};
 
-/// What was written so long before the newest answer is read again: the provider may tell of
-/// answers in another order than they were written in.
-const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 /// Between two tries to read the log before the first message; doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -79,8 +76,7 @@ struct Memory {
 }
 
 impl Memory {
-    fn keep(&mut self, event_id: &str, at: Timestamp) {
-        self.since = self.since.max(Some(before(at)));
+    fn keep(&mut self, event_id: &str) {
         if !self.kept.insert(event_id.to_owned()) {
             return;
         }
@@ -101,14 +97,14 @@ impl Listener {
         ears: &Ears,
         seed: u64,
     ) -> Result<Self, LedgerError> {
-        let newest = at.ledger.newest_reply(gateway).await?;
+        let since = at.ledger.answers_read_to(gateway).await?;
         Ok(Self {
             at,
             gateway: gateway.to_owned(),
             ears: ears.clone(),
             look_now: Notify::new(),
             memory: Mutex::new(Memory {
-                since: newest.map(before),
+                since,
                 kept: HashSet::new(),
                 order: VecDeque::new(),
                 chance: fastrand::Rng::with_seed(seed),
@@ -263,8 +259,12 @@ impl Listener {
             let word = self.ears.keeping();
             let kept = ledger.keep_reply(&reply, self.at.clock.now()).await?;
             drop(word);
-            self.memory().keep(&reply.event_id, reply.at);
+            self.memory().keep(&reply.event_id);
             new += u64::from(kept.arrival == Arrival::New);
+        }
+        if let Some(to) = heard.read_to.filter(|to| Some(*to) > self.since()) {
+            ledger.keep_answers_read_to(gateway, to).await?;
+            self.memory().since = Some(to);
         }
         Ok(new)
     }
@@ -278,10 +278,6 @@ pub(super) async fn rest(wait: Duration, end: &CancellationToken) -> bool {
         // cancel-safe: a timer
         () = sleep(wait) => true,
     }
-}
-
-fn before(at: Timestamp) -> Timestamp {
-    at.checked_sub(OVERLAP).unwrap_or(Timestamp::MIN)
 }
 
 pub(super) fn asked(outcome: &Outcome) -> Option<Duration> {

@@ -205,7 +205,8 @@ patiently! {
     stop suppressions(after: Option<&Address>, most: u32) -> Vec<Suppression>;
     stop opt_outs_of(phone: &Address) -> Vec<OptOutEvent>;
     abort keep_reply(reply: &NewReply, now: Timestamp) -> KeptReply;
-    stop newest_reply(gateway: &str) -> Option<Timestamp>;
+    stop answers_read_to(gateway: &str) -> Option<Timestamp>;
+    stop keep_answers_read_to(gateway: &str, to: Timestamp) -> ();
     stop last_replies(gateway: &str, channel: Channel, phones: &[&Address]) -> HashMap<String, Timestamp>;
     stop to_review(after: Option<ReplyId>, most: u32) -> Vec<Reply>;
     stop reviewed(reply: ReplyId, now: Timestamp) -> bool;

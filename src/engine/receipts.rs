@@ -18,6 +18,7 @@ use super::turns::AccountTurns;
 use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
+use crate::domain::run::RunState;
 use crate::gateway::{Asked, Gateway};
 use crate::ledger::{
     Confirmed, DeliveryId, DueReceipt, Gate, GivenUp, Held, Ledger, LedgerError, LookRequest,
@@ -318,13 +319,17 @@ pub async fn keep(
 ) -> Result<Option<Kept>, LedgerError> {
     let (kept, delivered_at, read_at) = match receipt {
         Receipt::UnderWay | Receipt::Unknown => return Ok(None),
-        Receipt::Failed { failure } => {
+        Receipt::Failed { failure, for_all } => {
+            let reason = failure.text.clone();
             let given_up = GivenUp {
                 id,
                 message_id,
                 failure,
             };
             let is_news = ledger.keep_failure(run, &given_up, now).await?;
+            if is_news && for_all {
+                halt(ledger, run, &reason, now).await?;
+            }
             return Ok(is_news.then_some(Kept::Failed));
         }
         Receipt::Delivered { at } => (Kept::Delivered, Some(at.unwrap_or(now)), None),
@@ -338,6 +343,21 @@ pub async fn keep(
     };
     let is_news = ledger.keep_receipt(run, &confirmed).await?;
     Ok(is_news.then_some(kept))
+}
+
+/// The next person's message would fail as well. A run that is over, or stands still already, stays
+/// as it is.
+async fn halt(
+    ledger: &dyn Ledger,
+    run: &RunRecord,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let halted = ledger.set_state(&run.run, RunState::Halted, Some(reason), now);
+    match halted.await {
+        Ok(_) | Err(LedgerError::BadTransition { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether looking ends by itself.

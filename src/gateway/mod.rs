@@ -125,8 +125,8 @@ pub trait Gateway: Debug + Send + Sync {
     /// What went wrong is `Retry`, `LineBusy` or `StopRun`.
     async fn lines(&self) -> Result<Vec<Line>, Outcome>;
 
-    /// Everything that people answered after `since`, oldest first; all that is known where it is
-    /// `None`. No answer at all: this provider keeps no log of them. What went wrong is `Retry`,
+    /// Everything that people answered after `since`, oldest first; where it is `None`, all that is
+    /// to be known before anybody is written to. No answer at all: this provider keeps no log of them. What went wrong is `Retry`,
     /// `LineBusy` or `StopRun`; then nothing may be concluded. Where the account counts every
     /// request, each waits for its turn.
     async fn replies(
@@ -345,6 +345,9 @@ pub struct Replies {
     pub replies: Vec<Reply>,
     /// Events that could not be read.
     pub unreadable: u64,
+    /// Where the next reading begins, in the provider's time: whatever was written before is in
+    /// here, or was read earlier. `None`: as before.
+    pub read_to: Option<Timestamp>,
 }
 
 /// One answer. Its words are the person's, and go into the ledger alone.

@@ -821,9 +821,13 @@ pub trait Ledger: Debug + Send + Sync {
     /// run; an answer that is known by its gateway and name changes nothing.
     async fn keep_reply(&self, reply: &NewReply, now: Timestamp) -> Result<KeptReply, LedgerError>;
 
-    /// When the newest answer of a gateway was written; `None`: none was kept yet. Where answers
-    /// are kept oldest first, all that came before it are kept.
-    async fn newest_reply(&self, gateway: &str) -> Result<Option<Timestamp>, LedgerError>;
+    /// Up to when everything that people answered a gateway was read and kept, by the provider's
+    /// clock; `None`: it was never read to the end. What a webhook or a stream told of says nothing
+    /// about what came before it.
+    async fn answers_read_to(&self, gateway: &str) -> Result<Option<Timestamp>, LedgerError>;
+
+    /// Remembers that; it never goes back.
+    async fn keep_answers_read_to(&self, gateway: &str, to: Timestamp) -> Result<(), LedgerError>;
 
     /// When each of these people last wrote to the gateway over this channel, by address; whoever
     /// never did, as far as this ledger has heard, is not among them.

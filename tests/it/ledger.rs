@@ -142,6 +142,7 @@ macro_rules! conformance {
                     a_pause_that_a_look_is_asked_for_closes_the_account,
                     looks_keep_the_accounts_rate_in_the_ledger,
                     what_the_provider_says_of_each_is_in_the_books,
+                    a_failure_that_everybody_would_meet_halts_the_run_however_late_it_is_told,
                 }
                 receipts::{
                     a_look_that_is_due_is_given_once_and_comes_back_later,
@@ -220,7 +221,7 @@ macro_rules! conformance {
                     an_answer_is_kept_once_and_with_its_run,
                     an_answer_to_what_is_on_the_wire_belongs_to_it,
                     unclear_answers_wait_for_a_person,
-                    the_newest_answer_of_a_gateway_is_known,
+                    how_far_answers_were_read_is_known_and_never_goes_back,
                     the_last_answer_over_a_channel_is_known,
                     an_import_only_adds,
                     only_the_person_takes_back_what_the_person_said,

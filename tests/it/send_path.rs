@@ -10,6 +10,7 @@ mod crash;
 mod crash_points;
 mod faults;
 mod fencing;
+mod hearing;
 mod hooks;
 mod hue;
 mod keys;

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::super::http::Answer;
@@ -17,6 +17,9 @@ use crate::domain::phone::Phone;
 const PAGE: usize = 200;
 /// Where a log does not end: 50,000 events are read, and then it is an error.
 const MOST_PAGES: usize = 250;
+/// What was written so long before the newest answer is read again: the provider may tell of
+/// answers in another order than they were written in.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 /// The longest text that is kept; no phone writes more at once.
 const MAX_TEXT: usize = 20_000;
 
@@ -48,6 +51,8 @@ impl Chert {
             // A cursor that leads back to where it came from leads nowhere.
             if page.next.is_none() || page.next == cursor {
                 all.replies.sort_by_key(|reply| reply.at);
+                let newest = all.replies.last().map(|reply| reply.at);
+                all.read_to = newest.and_then(|at| at.checked_sub(OVERLAP).ok());
                 return Ok(Some(all));
             }
             cursor = page.next;

@@ -45,6 +45,7 @@ fn read(body: &[u8], message_id: &str) -> Receipt {
         (Some("delivered"), ..) | (_, Some(_), _) => Receipt::Delivered { at: delivered_at },
         (Some("failed"), ..) => Receipt::Failed {
             failure: given_up(message),
+            for_all: false,
         },
         _ => Receipt::UnderWay,
     }
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn a_failure_tells_its_code_and_reason_wherever_they_stand() {
         let failed = |body: &str| {
-            let Receipt::Failed { failure } = look(body) else {
+            let Receipt::Failed { failure, .. } = look(body) else {
                 panic!("not failed: {body}");
             };
             (failure.code, failure.text)

@@ -1,16 +1,14 @@
-//! How a message stands that is in a conversation (huechat §7.3). The list comes newest first.
+//! How a message stands, out of the conversation that it is in (huechat §7.3).
 
 use serde_json::Value;
 
 use super::super::{Asked, Turns};
-use super::likeness::time;
-use super::pages::Pages;
+use super::pages::{Pages, time};
 use super::{HueChat, body, discreet, platform};
 use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
 
-/// Pages that are read for one message; what is further down is older than anything that is asked
-/// for.
+/// Pages of a conversation that are read for one message.
 const MOST_PAGES: usize = 20;
 
 impl HueChat {
@@ -54,7 +52,10 @@ pub(super) fn receipt(row: &Value) -> Receipt {
             let mut failure = platform::failure(said);
             discreet::hide(&mut failure, &discreet::words_of(row));
             failure.text = format!("taken by the provider and given up later: {}", failure.text);
-            Receipt::Failed { failure }
+            Receipt::Failed {
+                for_all: platform::is_about_the_template(failure.code),
+                failure,
+            }
         }
         _ => Receipt::UnderWay,
     }
@@ -96,7 +97,7 @@ mod tests {
             assert_eq!(receipt(&row), expected, "{row}");
         }
         let failed = serde_json::json!({"status":"failed","error":"131026: Message undeliverable"});
-        let Receipt::Failed { failure } = receipt(&failed) else {
+        let Receipt::Failed { failure, .. } = receipt(&failed) else {
             panic!("not failed");
         };
         assert_eq!(failure.code, Some(131_026));

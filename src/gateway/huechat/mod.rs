@@ -1,6 +1,7 @@
 //! HueChat: WhatsApp, SMS, e-mail and Instagram. Ties key, body, wire and answer together; the
 //! rules of each are in the files beside this one. Keeps nothing between calls but connections,
-//! what is left of the account's requests, and how far the provider's clock is from ours.
+//! what is left of the account's requests, how far the provider's clock is from ours, and how long
+//! conversations are.
 
 mod allowance;
 mod answer;
@@ -9,13 +10,13 @@ mod contacts;
 mod discreet;
 pub mod events;
 mod key;
-mod likeness;
-mod looking;
 mod messages;
 mod pages;
 mod platform;
 mod replies;
+mod sighting;
 pub mod signature;
+mod talks;
 mod templates;
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -30,6 +31,7 @@ use secrecy::SecretString;
 
 use self::allowance::Newest;
 pub use self::body::request;
+use self::talks::Talks;
 use super::http::{self, Answer, Lost, Wire};
 use super::recall::Hand;
 use super::{
@@ -58,8 +60,7 @@ pub struct HueChat {
     allowance: Newest,
     /// By how much the provider's clock is behind ours, in milliseconds; 0: not at all.
     behind_ms: AtomicI64,
-    /// When the last whole reading of answers began, in milliseconds; 0: there was none.
-    read_ms: AtomicI64,
+    talks: Talks,
     /// Whether the provider tells of answers by itself, so that reading them is a safety net.
     is_told: bool,
 }
@@ -98,7 +99,7 @@ impl HueChat {
             now,
             allowance: Newest::default(),
             behind_ms: AtomicI64::new(0),
-            read_ms: AtomicI64::new(0),
+            talks: Talks::default(),
             is_told: account.webhook.is_some(),
         })
     }
@@ -197,6 +198,12 @@ impl HueChat {
             Ok(answer) => answer::of_send(&answer, self.now()),
             Err(lost) => answer::lost(lost, self.now()),
         };
+        if let Outcome::Accepted {
+            chat_id: Some(id), ..
+        } = &outcome
+        {
+            self.talks.sent(id);
+        }
         self.discreet(outcome, &request.body)
     }
 }

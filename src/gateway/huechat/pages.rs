@@ -2,6 +2,9 @@
 //! reads on drops what was there before, and stops where nothing comes any more. What a page says
 //! about the end is believed only where all that it says agrees.
 
+use std::collections::HashSet;
+
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::Turns;
@@ -11,6 +14,48 @@ use crate::domain::outcome::Outcome;
 /// The most that a page holds (huechat §5).
 const PAGE: usize = 100;
 
+pub(super) fn time(row: &Value, name: &str) -> Option<Timestamp> {
+    row.get(name)?.as_str()?.parse().ok()
+}
+
+/// Whether whatever comes after these rows is older than `since`: they come newest first, as far
+/// as they show, and have come past it. In which order a list comes is not stated (huechat §5,
+/// §7.3): one in another order has to be read to its end.
+pub(super) fn nothing_newer(rows: &[Value], name: &str, since: Timestamp) -> bool {
+    let times = || rows.iter().filter_map(|row| time(row, name));
+    let falls = times().is_sorted_by(|one, next| one >= next);
+    let (first, last) = (times().next(), times().last());
+    falls && last.is_some_and(|last| last < since) && first > last
+}
+
+/// What a row is known by when it comes again.
+fn name_of(row: &Value) -> String {
+    let id = row.get("id").and_then(Value::as_str);
+    id.map_or_else(|| row.to_string(), str::to_owned)
+}
+
+/// What is known of the rows behind those that were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// There are more.
+    Some,
+    /// There are none.
+    None,
+    /// None come, and something says that there are more.
+    Unclear,
+}
+
+/// What shows that a list was read without a gap: each page begins with the last row of the one
+/// before.
+#[derive(Debug, Default)]
+struct Proof {
+    seen: HashSet<String>,
+    /// The next page has to begin with a row that was there.
+    overlaps: bool,
+    /// One did not: rows were lost between the two.
+    is_torn: bool,
+}
+
 /// A list that is being read.
 #[derive(Debug)]
 pub(super) struct Pages<'a> {
@@ -18,15 +63,10 @@ pub(super) struct Pages<'a> {
     path: String,
     query: Vec<(&'static str, String)>,
     offset: usize,
-    has_more: bool,
-    /// The end was reached, and nothing said that there is more behind it.
-    is_whole: bool,
+    rest: Rest,
     /// The next page is the caller's to pace.
     paced: bool,
-    /// Each page begins with the last row of the one before.
-    overlapping: bool,
-    /// The next page does.
-    overlaps: bool,
+    proof: Option<Proof>,
 }
 
 impl<'a> Pages<'a> {
@@ -40,11 +80,9 @@ impl<'a> Pages<'a> {
             path,
             query,
             offset: 0,
-            has_more: true,
-            is_whole: false,
+            rest: Rest::Some,
             paced: false,
-            overlapping: false,
-            overlaps: false,
+            proof: None,
         }
     }
 
@@ -56,27 +94,28 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// The same, where each page shows that no row got lost between it and the one before.
-    pub(super) fn overlapping(self) -> Self {
+    /// The same, where the list is to prove something: a row that is lost between two pages is
+    /// noticed.
+    pub(super) fn as_proof(self) -> Self {
         Self {
-            overlapping: true,
+            proof: Some(Proof::default()),
             ..self
         }
     }
 
-    /// Whether the next page begins with a row that was there already, if none was lost.
-    pub(super) fn overlaps(&self) -> bool {
-        self.overlaps
+    /// Whether rows may have been lost while it was read.
+    pub(super) fn is_torn(&self) -> bool {
+        self.proof.as_ref().is_some_and(|proof| proof.is_torn)
     }
 
     /// Whether it was read to an end about which there is no doubt.
     pub(super) fn is_whole(&self) -> bool {
-        self.is_whole
+        self.rest == Rest::None
     }
 
     /// The next rows, after their turn; `None`: there are no more.
     pub(super) async fn next(&mut self, turns: &dyn Turns) -> Result<Option<Vec<Value>>, Outcome> {
-        if !self.has_more {
+        if self.rest != Rest::Some {
             return Ok(None);
         }
         if !std::mem::take(&mut self.paced) {
@@ -103,10 +142,49 @@ impl<'a> Pages<'a> {
             (None, Some(all)) => !all,
             (None, None) => !rows.is_empty(),
         };
-        self.has_more = more && !rows.is_empty();
-        self.is_whole = !more;
-        self.overlaps = self.overlapping && rows.len() > 1;
-        self.offset = end - usize::from(self.overlaps);
+        self.rest = match more {
+            true if rows.is_empty() => Rest::Unclear,
+            true => Rest::Some,
+            false => Rest::None,
+        };
+        self.offset = end;
+        if let Some(proof) = &mut self.proof {
+            let new = rows.iter().filter(|row| proof.seen.insert(name_of(row)));
+            proof.is_torn |= new.count() == rows.len() && proof.overlaps;
+            proof.overlaps = rows.len() > 1;
+            self.offset -= usize::from(proof.overlaps);
+        }
         Ok(Some(rows.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_list_that_comes_newest_first_is_left_before_its_end() {
+        let row = |minute: i8| match minute {
+            0.. => serde_json::json!({ "at": format!("2026-06-10T16:{minute:02}:00Z") }),
+            _ => serde_json::json!({ "at": null }),
+        };
+        for (minutes, left) in [
+            (&[30, 20, 10][..], true),
+            (&[30, 20], false),
+            (&[-1, 30, 10], true),
+            (&[12, 11, 10], true),
+            (&[10, 20, 30], false),
+            (&[10, 11, 12], false),
+            (&[30, 10, 30], false),
+            (&[30, 10, 11], false),
+            (&[10], false),
+            (&[10, 10], false),
+            (&[-1], false),
+            (&[], false),
+        ] {
+            let rows: Vec<Value> = minutes.iter().map(|minute| row(*minute)).collect();
+            let since = "2026-06-10T16:15:00Z".parse().unwrap();
+            assert_eq!(nothing_newer(&rows, "at", since), left, "{minutes:?}");
+        }
     }
 }

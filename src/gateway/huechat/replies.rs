@@ -4,13 +4,12 @@
 
 use std::collections::HashSet;
 
-use std::sync::atomic::Ordering;
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::super::{Replies, Reply, Turns};
-use super::pages::Pages;
+use super::pages::{Pages, nothing_newer, time};
+use super::talks::Listing;
 use super::{HueChat, answer, body};
 use crate::domain::address::Address;
 use crate::domain::channel::{Channel, REPLY_WINDOW};
@@ -32,9 +31,12 @@ impl HueChat {
         turns: &dyn Turns,
     ) -> Result<Replies, Outcome> {
         let begun = self.now();
-        let since = self.read_from(since, begun);
+        // Before anybody was written to by this ledger, nothing older opens a window, and a list of
+        // everything costs a request for every hundred people.
+        let since = since.unwrap_or_else(|| less(begun, REPLY_WINDOW + OVERLAP));
         let mut all = Replies::default();
         let mut seen = HashSet::new();
+        let mut listing = Listing::default();
         let query = vec![
             ("status", "all".to_owned()),
             ("sort", "last_message_at:desc".to_owned()),
@@ -44,40 +46,25 @@ impl HueChat {
             let rows = pages.next(turns).await.map_err(answer::of_the_account)?;
             let rows = rows.unwrap_or_default();
             let newer = |row: &&Value| !is_older(row, "last_message_at", since);
-            let ends = rows.is_empty() || !rows.iter().all(|row| newer(&row));
-            for row in rows.iter().filter(newer).filter(|row| has_news(row)) {
+            let ends = rows.is_empty() || nothing_newer(&rows, "last_message_at", since);
+            for row in rows.iter().filter(newer) {
                 let Some(id) = answer::usable(text(row, "id")) else {
                     all.unreadable += 1;
                     continue;
                 };
-                if seen.insert(id.clone()) {
+                if seen.insert(id.clone()) && self.talks.has_news(&id, row, &mut listing) {
                     self.answers_in(row, &id, since, (turns, &mut all)).await?;
                 }
             }
             if ends {
-                self.has_read(begun);
+                // By now it is known how far behind the provider's clock is.
+                self.talks.read(listing);
+                all.read_to = Some(less(begun, OVERLAP + self.behind()));
                 all.replies.sort_by_key(|reply| reply.at);
                 return Ok(all);
             }
         }
         Err(endless())
-    }
-
-    /// From when on conversations are read, in the provider's time: from where the last reading
-    /// began, less what clocks and lists may be late by; the first time from a day ago, since
-    /// nothing older opens a window, and a list of everything costs a request for every hundred
-    /// people.
-    fn read_from(&self, since: Option<Timestamp>, now: Timestamp) -> Timestamp {
-        let read = self.read_ms.load(Ordering::Relaxed);
-        let read = Timestamp::from_millisecond(read).ok().filter(|_| read > 0);
-        let read = read.map(|read| less(read, OVERLAP + self.behind()));
-        let first = less(now, REPLY_WINDOW + OVERLAP);
-        since.max(read).unwrap_or(first)
-    }
-
-    fn has_read(&self, begun: Timestamp) {
-        self.read_ms
-            .fetch_max(begun.as_millisecond(), Ordering::Relaxed);
     }
 
     /// What the person said in one conversation.
@@ -96,10 +83,8 @@ impl HueChat {
                 return Ok(());
             };
             for row in &rows {
-                if is_older(row, "sent_at", since) {
-                    return Ok(());
-                }
-                if text(row, "sent_by").as_deref() != Some("contact") {
+                let theirs = text(row, "sent_by").as_deref() == Some("contact");
+                if !theirs || is_older(row, "sent_at", since) {
                     continue;
                 }
                 if from.is_none() {
@@ -115,6 +100,9 @@ impl HueChat {
                     Some(reply) => all.replies.push(reply),
                     None => all.unreadable += 1,
                 }
+            }
+            if nothing_newer(&rows, "sent_at", since) {
+                return Ok(());
             }
         }
         Err(endless())
@@ -164,8 +152,7 @@ fn text(row: &Value, name: &str) -> Option<String> {
 }
 
 fn is_older(row: &Value, name: &str, since: Timestamp) -> bool {
-    let at = text(row, name).and_then(|at| at.parse::<Timestamp>().ok());
-    at.is_some_and(|at| at < since)
+    time(row, name).is_some_and(|at| at < since)
 }
 
 /// A message of a contact. It is known by its own id, whether an event tells of it or a list.
@@ -189,13 +176,6 @@ fn reply(
             .collect(),
         at: text(row, "sent_at")?.parse().ok()?,
     })
-}
-
-/// A conversation in which nothing is unread has no news, or somebody at the account has read
-/// them: it is not worth a request of its own, as every message of a campaign makes a conversation
-/// newer.
-fn has_news(row: &Value) -> bool {
-    row.get("unread_count").and_then(Value::as_u64) != Some(0)
 }
 
 fn less(at: Timestamp, by: SignedDuration) -> Timestamp {

@@ -59,6 +59,8 @@ WHERE c.run_id = runs.id), 0)"];
                 key [gateway: Text, phone: Text] both [chat_id: Text, line: Text] sqlite [];
             Contacts: contacts, 4000
                 key [gateway: Text, phone: Text] both [contact_id: Text] sqlite [];
+            Readings: readings, 2000
+                key [gateway: Text] both [read_to: Integer] sqlite [];
             Accounts: accounts, 2000
                 key [gateway: Text] both [account: Text] sqlite [];
             Gates: gates, 2000

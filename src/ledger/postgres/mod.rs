@@ -441,8 +441,12 @@ impl Ledger for PostgresLedger {
         opt_out::keep_reply(self, reply, now).await
     }
 
-    async fn newest_reply(&self, gateway: &str) -> Result<Option<Timestamp>, LedgerError> {
-        opt_out::newest_reply(self, gateway).await
+    async fn answers_read_to(&self, gateway: &str) -> Result<Option<Timestamp>, LedgerError> {
+        opt_out::answers_read_to(self, gateway).await
+    }
+
+    async fn keep_answers_read_to(&self, gateway: &str, to: Timestamp) -> Result<(), LedgerError> {
+        opt_out::keep_answers_read_to(self, gateway, to).await
     }
 
     async fn last_replies(

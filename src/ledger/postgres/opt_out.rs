@@ -109,19 +109,36 @@ pub(super) async fn opt_outs_of(
     rows.into_iter().map(OptOutEvent::try_from).collect()
 }
 
-pub(super) async fn newest_reply(
+pub(super) async fn answers_read_to(
     ledger: &PostgresLedger,
     gateway: &str,
 ) -> Result<Option<Timestamp>, LedgerError> {
     let at: Option<i64> = ledger
         .read(|pool| async move {
-            sqlx::query_scalar(sql::NEWEST_REPLY)
+            sqlx::query_scalar(sql::ANSWERS_READ_TO)
                 .bind(gateway)
-                .fetch_one(&pool)
+                .fetch_optional(&pool)
                 .await
         })
         .await?;
     at.map(instant).transpose()
+}
+
+pub(super) async fn keep_answers_read_to(
+    ledger: &PostgresLedger,
+    gateway: &str,
+    to: Timestamp,
+) -> Result<(), LedgerError> {
+    ledger
+        .transact(Limit::Short, |mut tx| async move {
+            sqlx::query(sql::KEEP_ANSWERS_READ_TO)
+                .bind(gateway)
+                .bind(to.as_millisecond())
+                .execute(tx.connection())
+                .await?;
+            Ok((tx, ()))
+        })
+        .await
 }
 
 pub(super) async fn last_replies(

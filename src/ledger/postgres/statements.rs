@@ -341,7 +341,10 @@ statements! {
             received_at, run_id, delivery_id, heard, handled_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
-    NEWEST_REPLY = "SELECT MAX(at) FROM replies WHERE gateway = $1";
+    ANSWERS_READ_TO = "SELECT read_to FROM readings WHERE gateway = $1";
+    KEEP_ANSWERS_READ_TO = "
+        INSERT INTO readings (gateway, read_to) VALUES ($1, $2)
+        ON CONFLICT (gateway) DO UPDATE SET read_to = GREATEST(readings.read_to, excluded.read_to)";
     LAST_REPLIES = "
         SELECT phone, MAX(at) FROM replies
         WHERE gateway = $1 AND channel = $2 AND phone = ANY($3::text[]) AND channel <> ''

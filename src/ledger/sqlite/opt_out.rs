@@ -91,15 +91,29 @@ pub(super) async fn opt_outs_of(
     rows.into_iter().map(OptOutEvent::try_from).collect()
 }
 
-pub(super) async fn newest_reply(
+pub(super) async fn answers_read_to(
     ledger: &SqliteLedger,
     gateway: &str,
 ) -> Result<Option<Timestamp>, LedgerError> {
-    let at: Option<i64> = sqlx::query_scalar(sql::NEWEST_REPLY)
+    let at: Option<i64> = sqlx::query_scalar(sql::ANSWERS_READ_TO)
         .bind(gateway)
-        .fetch_one(&ledger.readers)
+        .fetch_optional(&ledger.readers)
         .await?;
     at.map(instant).transpose()
+}
+
+pub(super) async fn keep_answers_read_to(
+    ledger: &SqliteLedger,
+    gateway: &str,
+    to: Timestamp,
+) -> Result<(), LedgerError> {
+    let mut tx = ledger.begin().await?;
+    sqlx::query(sql::KEEP_ANSWERS_READ_TO)
+        .bind(gateway)
+        .bind(to.as_millisecond())
+        .execute(&mut *tx)
+        .await?;
+    Ok(tx.commit().await?)
 }
 
 pub(super) async fn last_replies(

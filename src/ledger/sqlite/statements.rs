@@ -536,7 +536,10 @@ statements! {
             received_at, run_id, delivery_id, heard, handled_at)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (gateway, event_id) DO NOTHING RETURNING id";
-    NEWEST_REPLY = "SELECT MAX(at) FROM replies WHERE gateway = ?";
+    ANSWERS_READ_TO = "SELECT read_to FROM readings WHERE gateway = ?";
+    KEEP_ANSWERS_READ_TO = "
+        INSERT INTO readings (gateway, read_to) VALUES (?, ?)
+        ON CONFLICT (gateway) DO UPDATE SET read_to = MAX(readings.read_to, excluded.read_to)";
     LAST_REPLIES = "
         SELECT phone, MAX(at) FROM replies
         WHERE phone IN (SELECT value FROM json_each(?3)) AND channel = ?2 AND gateway = ?1

@@ -233,13 +233,14 @@ impl Call {
         Self::conversation_shown(&store, number)
     }
 
-    /// `POST /conversation/{id}/resolve`.
+    /// `POST /conversation/{id}/resolve`: whoever does that has read it.
     pub(super) fn resolve(&self) -> Result<Done, Refusal> {
         let now_us = self.now_us();
         let mut store = self.hue.store();
         let number = self.conversation_in(&store)?;
         if let Some(one) = store.conversations.get_mut(number) {
             one.status = ConversationStatus::Closed;
+            one.unread = 0;
             one.updated_us = now_us;
         }
         store.tell_of_conversation(number, Kind::ConversationResolved, now_us);

@@ -135,7 +135,7 @@ async fn four_when_it_is_paused_and_when_the_account_is_refused_halfway() {
     let halted = stage.resume().await;
     assert_eq!(halted.code, Some(4), "{halted:?}");
     assert!(
-        halted.err.contains("The provider refuses this account"),
+        halted.err.contains("was halted: ") && halted.err.contains("Mend that"),
         "{halted:?}"
     );
     stage.provider.faults(1, &json!([])).await;

@@ -133,13 +133,18 @@ pub(super) async fn unclear_answers_wait_for_a_person(store: &dyn Store) {
     assert!(ledger.to_review(None, 10).await.unwrap().is_empty());
 }
 
-pub(super) async fn the_newest_answer_of_a_gateway_is_known(store: &dyn Store) {
+pub(super) async fn how_far_answers_were_read_is_known_and_never_goes_back(store: &dyn Store) {
     let ledger = store.open().await;
-    assert_eq!(ledger.newest_reply(GATEWAY).await.unwrap(), None);
     says(&*ledger, 1, "thanks", 30).await;
-    says(&*ledger, 2, "STOP", 10).await;
-    assert_eq!(ledger.newest_reply(GATEWAY).await.unwrap(), Some(at(30)));
-    assert_eq!(ledger.newest_reply("another").await.unwrap(), None);
+    let read_to = async || ledger.answers_read_to(GATEWAY).await.unwrap();
+    assert_eq!(read_to().await, None, "one that was told of is no reading");
+    for (to, expected) in [(20, 20), (25, 25), (10, 25)] {
+        ledger.keep_answers_read_to(GATEWAY, at(to)).await.unwrap();
+        assert_eq!(read_to().await, Some(at(expected)));
+    }
+    assert_eq!(ledger.answers_read_to("another").await.unwrap(), None);
+    let again = store.open().await;
+    assert_eq!(again.answers_read_to(GATEWAY).await.unwrap(), Some(at(25)));
 }
 
 pub(super) async fn the_last_answer_over_a_channel_is_known(store: &dyn Store) {

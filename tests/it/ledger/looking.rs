@@ -10,6 +10,7 @@ use sendoff::domain::delivery::DeliveryState::{Delivered, Failed, Read, Sent};
 use sendoff::domain::message::Media;
 use sendoff::domain::outcome::{Outcome, Scope};
 use sendoff::domain::receipt::Receipt;
+use sendoff::domain::run::RunState;
 use sendoff::engine::clock::Clock;
 use sendoff::engine::limiter::Guard;
 use sendoff::engine::receipts::{Looker, Seen};
@@ -112,6 +113,7 @@ pub(super) async fn what_the_provider_says_of_each_is_in_the_books(store: &dyn S
         }),
         Ok(Receipt::Failed {
             failure: failure("no such number"),
+            for_all: false,
         }),
         Ok(Receipt::Unknown),
         Err(Outcome::Permanent {
@@ -135,6 +137,34 @@ pub(super) async fn what_the_provider_says_of_each_is_in_the_books(store: &dyn S
     let facts = bench.ledger.facts(&bench.run.run, at(NOW)).await.unwrap();
     assert_eq!(facts.failures[0].text, "no such number");
     assert_eq!(facts.failures[0].code, Some(5000));
+    let run = bench.ledger.run(&bench.run.run).await.unwrap().unwrap();
+    assert_eq!(run.state, RunState::Running, "the others have to go on");
+}
+
+pub(super) async fn a_failure_that_everybody_would_meet_halts_the_run_however_late_it_is_told(
+    store: &dyn Store,
+) {
+    let bench = Bench::with(store, rows(1..=3, LINE_A)).await;
+    for _ in 0..2 {
+        bench.settle_one(0, sent()).await;
+    }
+    let for_all = |text| {
+        Ok(Receipt::Failed {
+            failure: failure(text),
+            for_all: true,
+        })
+    };
+    let answers = vec![for_all("the template is paused"), for_all("the same")];
+    let seen = look(&bench, answers, Guard::default()).await;
+    assert_eq!((seen.looked, seen.failed), (2, 2));
+    let run = bench.ledger.run(&bench.run.run).await.unwrap().unwrap();
+    assert_eq!(run.state, RunState::Halted);
+    let reason = run.reason.unwrap();
+    assert!(["the template is paused", "the same"].contains(&&*reason));
+    assert!(
+        bench.take(NOW, 9).await.is_empty(),
+        "nobody else is sent to"
+    );
 }
 
 pub(super) async fn a_pause_that_a_look_is_asked_for_closes_the_account(store: &dyn Store) {

@@ -125,6 +125,10 @@ impl Gateway for Mouth {
         *self.looks.lock().unwrap() += 1;
         let replies = self.log.lock().unwrap().clone();
         Ok(Some(Replies {
+            read_to: replies
+                .iter()
+                .map(|reply| reply.at - SignedDuration::from_mins(10))
+                .max(),
             replies,
             unreadable: 0,
         }))
@@ -396,7 +400,12 @@ pub(super) async fn a_stream_that_ends_is_opened_again_from_where_it_was_and_the
     let scene = Scene::new(on, 6, Streams::Open).await;
     let part = scene.start();
     scene.until_opened(1).await;
-    scene.tell(stop_of(scene.says("first", 900, "STOP", 0)));
+    scene
+        .mouth
+        .log
+        .lock()
+        .unwrap()
+        .push(scene.says("first", 900, "STOP", 0));
     scene.until_listed(900).await;
     // Said while no stream was open.
     scene

@@ -185,7 +185,7 @@ fn a_failure_has_the_platforms_code() {
         (json!(null), None),
     ] {
         let data = json!({ "id": "msg_1", "status": "failed", "error": error });
-        let Receipt::Failed { failure } = told("message.sent", &data) else {
+        let Receipt::Failed { failure, .. } = told("message.sent", &data) else {
             panic!("not failed: {data}");
         };
         assert_eq!(failure.code, code, "{data}");

@@ -153,7 +153,7 @@ async fn a_message_that_opened_the_next_conversation_is_found_in_it() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_is_known_and_open_is_all_that_is_read() {
+async fn a_conversation_that_is_known_is_read_first_and_once() {
     let known = lists(
         vec![conversation("conv_1", "cnt_5f", 60)],
         vec![("conv_1", vec![noise(1, 30)])],
@@ -161,7 +161,7 @@ async fn a_conversation_that_is_known_and_open_is_all_that_is_read() {
     let mut server = known.serve();
     let sighting = found_with(&server, Some("conv_1"), Some("cnt_5f")).await;
     assert_eq!(word(sighting.unwrap()), "absent");
-    assert_eq!(asked(&mut server), ["/conv_1/messages", "/conv_1"]);
+    assert_eq!(asked(&mut server), ["/conv_1/messages", "s"]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use sendoff::gateway::{AtOnce, Gateway, Sighting};
 use serde_json::{Value, json};
 
-use super::lists::{Lists, at, ours, text};
+use super::lists::{Lists, at, noise, ours, text};
 use super::{TEXT, gateway_at, message, sought};
 
 const TEMPLATE: &str =
@@ -90,19 +90,21 @@ async fn two_that_it_may_be_are_nobodys_guess() {
 #[tokio::test]
 async fn what_is_surely_another_message_is_no_match() {
     for other in [
-        text("msg_1", "Hi Asha, your parcel is there", 1),
-        text("msg_1", "hi dana, your parcel is here", 1),
         with(ours("msg_1", 1), "sent_by", "contact"),
-        with(ours("msg_1", 1), "message_type", "image"),
-        with(ours("msg_1", 1), "message_type", "template"),
-        without(text("msg_1", "Another", 1), &["id"]),
-        without(text("msg_1", "Another", 1), &["sent_at"]),
+        with(text("msg_1", "Look", 1), "message_type", "image"),
+        with(text("msg_1", "Hello Dana", 1), "message_type", "template"),
         without(ours("msg_1", -30), &["id"]),
+        without(ours("msg_1", -30), &["content"]),
     ] {
         assert_eq!(seen(vec![other.clone()]).await, "absent", "{other}");
         let both = vec![other, ours("msg_7", 1)];
         assert_eq!(seen(both).await, "msg_7");
     }
+    let known = text("msg_1", "Another", 1);
+    assert_eq!(
+        looked(TEXT, Lists::of(vec![known]), &["msg_1"]).await,
+        "absent"
+    );
 }
 
 #[tokio::test]
@@ -141,18 +143,19 @@ async fn what_may_be_the_message_forbids_to_say_that_it_was_not_sent() {
             "of a type that is new",
         ),
         (with(good(), "message_type", "TEXT"), "in capitals"),
+        (with(good(), "message_type", "template"), "as a template"),
+        (
+            with(good(), "content", "Hi  Dana, your parcel\nis here "),
+            "other spaces",
+        ),
+        (
+            with(good(), "content", "Notice 7"),
+            "in words that nobody knows",
+        ),
     ] {
         assert_eq!(seen(vec![odd.clone()]).await, "unclear", "{what}");
         let both = vec![odd, ours("msg_7", 1)];
-        assert_eq!(seen(both).await, "unclear", "{what}, and another");
-    }
-    for spaces in [
-        "Hi Dana,  your parcel\nis here",
-        " Hi Dana, your parcel is here\r\n",
-        "Hi Dana,\u{a0}your parcel is here",
-    ] {
-        let dressed = with(good(), "content", spaces);
-        assert_eq!(seen(vec![dressed]).await, "msg_1", "{spaces:?}");
+        assert_eq!(seen(both).await, "msg_7", "{what}, and the message");
     }
     // Not if it is known to be another one.
     let odd = with(good(), "sent_by", "system");
@@ -168,16 +171,19 @@ async fn a_template_is_told_by_the_values_in_its_words() {
         ("Hello Asha, parcel PX-204 is ready.", "msg_1"),
         ("PX-204? Asha!", "msg_1"),
         ("", "msg_1"),
-        ("Hello Asha, parcel PX-205 is ready.", "absent"),
-        ("Hello Dana, parcel PX-204 is ready.", "absent"),
+        ("Hello Asha, parcel PX-205 is ready.", "unclear"),
+        ("Hello Dana, parcel PX-204 is ready.", "unclear"),
         ("Hello {{1}}, parcel {{2}} is ready.", "unclear"),
         ("parcel_ready", "unclear"),
     ] {
         let row = with(text("msg_1", content, 1), "message_type", "template");
         let seen = looked(TEMPLATE, Lists::of(vec![row]), &[]).await;
         assert_eq!(seen, expected, "{content}");
+        // Words that hold every value may be it under any type.
         let row = text("msg_1", content, 1);
-        assert_eq!(looked(TEMPLATE, Lists::of(vec![row]), &[]).await, "absent");
+        let holds_all = content.contains("Asha") && content.contains("PX-204");
+        let expected = if holds_all { "unclear" } else { "absent" };
+        assert_eq!(looked(TEMPLATE, Lists::of(vec![row]), &[]).await, expected);
     }
     let filled = |id: &str, parcel: &str| {
         let words = format!("Hello Asha, parcel {parcel} is ready.");
@@ -193,8 +199,9 @@ async fn a_template_is_told_by_the_values_in_its_words() {
 async fn media_are_told_by_their_caption() {
     for (parts, kind, content, expected) in [
         (CAPTION, "image", json!("Look here"), "msg_1"),
-        (CAPTION, "image", json!("Look there"), "absent"),
-        (CAPTION, "document", json!("Look here"), "absent"),
+        (CAPTION, "image", json!("Look there"), "unclear"),
+        (CAPTION, "document", json!("Look here"), "unclear"),
+        (CAPTION, "document", json!("Look there"), "absent"),
         (CAPTION, "image", json!(""), "unclear"),
         (CAPTION, "image", Value::Null, "unclear"),
         (BARE, "document", json!(""), "msg_1"),
@@ -243,7 +250,8 @@ async fn a_clock_that_cannot_be_right_proves_nothing_by_old_messages() {
         let looked = async |rows| looked(TEXT, dated(rows, date), &[]).await;
         assert_eq!(looked(vec![ours("msg_1", 1)]).await, "msg_1");
         assert_eq!(looked(vec![ours("msg_1", -606)]).await, "unclear");
-        assert_eq!(looked(vec![text("msg_1", "Bye", -606)]).await, "absent");
+        assert_eq!(looked(vec![text("msg_1", "Bye", -606)]).await, "unclear");
+        assert_eq!(looked(vec![noise(1, -606)]).await, "absent");
     }
     let row = with(ours("msg_1", 1), "sent_at", at(-3_000));
     assert_eq!(looked(TEXT, dated(vec![row], longest), &[]).await, "absent");

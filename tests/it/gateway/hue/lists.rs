@@ -136,13 +136,15 @@ pub(crate) fn ours(id: &str, seconds: i64) -> Value {
     text(id, "Hi Dana, your parcel is here", seconds)
 }
 
-/// A text that is not, of another time and length each.
+/// What the person said: never the message.
 pub(crate) fn noise(number: usize, seconds: i64) -> Value {
-    text(
+    let mut said = text(
         &format!("msg_n{number}"),
         &format!("Notice {number}: nothing"),
         seconds,
-    )
+    );
+    said["sent_by"] = "contact".into();
+    said
 }
 
 /// An open conversation over WhatsApp, in the shape of huechat §9.1.

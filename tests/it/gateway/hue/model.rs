@@ -25,11 +25,17 @@ struct Row {
 impl Row {
     /// The rule, in its own words.
     fn is_it(&self) -> bool {
-        self.by == "user"
-            && self.kind == "text"
-            && self.content == "Hi Dana, your parcel is here"
-            && self.seconds >= -5
-            && !self.claimed
+        self.may_be_it() && self.kind == "text" && self.says_it()
+    }
+
+    /// Ours, new enough and nobody's: in other words or of another type it may be the message.
+    fn may_be_it(&self) -> bool {
+        let is_like_it = self.kind == "text" || self.says_it();
+        self.by == "user" && self.seconds >= -5 && !self.claimed && is_like_it
+    }
+
+    fn says_it(&self) -> bool {
+        self.content == "Hi Dana, your parcel is here"
     }
 
     fn json(&self, id: &str) -> Value {
@@ -192,8 +198,10 @@ proptest! {
         let lists = moving(lists, if grows { Moves::Grows } else { Moves::Nothing });
         let sighting = looked(lists, Some("conv_1"), &others);
         let matching: Vec<usize> = (0..rows.len()).filter(|number| rows[*number].is_it()).collect();
+        let is_doubtful = rows.iter().any(Row::may_be_it);
         match (matching.as_slice(), &sighting) {
-            ([], Sighting::Absent) => {}
+            ([], Sighting::Absent) if !is_doubtful => {}
+            ([], Sighting::Unclear { .. }) if is_doubtful => {}
             ([one], Sighting::Found { message_id, .. }) => {
                 prop_assert_eq!(message_id, &format!("msg_{one}"));
             }
@@ -218,8 +226,12 @@ proptest! {
         let lists = moving(Lists { page, tells, ..Lists::of(listed) }, moves);
         match looked(lists, Some("conv_1"), &others) {
             Sighting::Absent => prop_assert!(false, "it is there"),
-            Sighting::Found { message_id, .. } => prop_assert_eq!(message_id, "msg_sent"),
-            Sighting::Unclear { .. } => {}
+            // Beside it, in other dress, another one may be shown that is like it to the letter.
+            Sighting::Found { message_id, .. } if message_id != "msg_sent" => {
+                let number: usize = message_id.trim_start_matches("msg_").parse().unwrap();
+                prop_assert!(rows[number].is_it() && !matches!(dress, Dress::AsItIs));
+            }
+            Sighting::Found { .. } | Sighting::Unclear { .. } => {}
         }
     }
 

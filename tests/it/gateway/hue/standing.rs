@@ -66,7 +66,7 @@ async fn a_failure_is_told_without_the_message() {
         (Value::Null, None),
     ] {
         row["error"] = error;
-        let Receipt::Failed { failure } =
+        let Receipt::Failed { failure, .. } =
             standing(vec![row.clone()], Some("conv_1")).await.unwrap()
         else {
             panic!("it did not fail");
