@@ -144,6 +144,25 @@ impl Outcome {
         self.failure().map_or("", |failure| &failure.text)
     }
 
+    /// The same, told in another way; unchanged where nothing went wrong.
+    #[must_use]
+    pub fn with_failure(self, failure: Failure) -> Self {
+        match self {
+            Self::Accepted { .. } => self,
+            Self::Retry { after, scope, .. } => Self::Retry {
+                after,
+                scope,
+                failure,
+            },
+            Self::Permanent { .. } => Self::Permanent { failure },
+            Self::Uncertain { .. } => Self::Uncertain { failure },
+            Self::StopRun { .. } => Self::StopRun { failure },
+            Self::LineBusy { after, .. } => Self::LineBusy { after, failure },
+            Self::LineInactive { .. } => Self::LineInactive { failure },
+            Self::MediaLost { .. } => Self::MediaLost { failure },
+        }
+    }
+
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Accepted { .. } => None,

@@ -1,5 +1,5 @@
 //! Makes a provider's own words fit to be kept and shown: short, on one line, without phone
-//! numbers and without quotations, which may be the message itself. Knows no provider.
+//! numbers, e-mail addresses and quotations, which may be the message itself. Knows no provider.
 
 /// Longest stretch of a provider's words that is kept, in characters.
 const MAX_CHARS: usize = 160;
@@ -36,12 +36,28 @@ pub(super) fn tame(words: &str) -> String {
             line.push(' ');
         }
     }
-    let mut line = without_numbers(line.trim_end());
+    let mut line = without_numbers(&without_mail(line.trim_end()));
     if let Some((end, _)) = line.char_indices().nth(MAX_CHARS) {
         line.truncate(end);
         line.push('…');
     }
     line
+}
+
+/// Replaces every e-mail address, also as it stands in the path of a request.
+fn without_mail(line: &str) -> String {
+    let between = |c: char| c.is_whitespace() || "<>()[]{},;:=/\"'".contains(c);
+    let mut clean = String::with_capacity(line.len());
+    for piece in line.split_inclusive(between) {
+        let word = piece.trim_end_matches(between);
+        if word.contains('@') || word.contains("%40") {
+            clean.push('…');
+            clean += piece.get(word.len()..).unwrap_or_default();
+        } else {
+            clean += piece;
+        }
+    }
+    clean
 }
 
 /// Replaces every stretch of digits, and what people write between digits, that could be dialled.
@@ -85,6 +101,11 @@ mod tests {
             ("text 'Hi Dana", "text …"),
             ("we don't take it", "we don't take it"),
             ("line\r\nbreak\u{7}  and\ttab", "line break and tab"),
+            (
+                "mailbox of <dana.k@example.org>, full",
+                "mailbox of <…>, full",
+            ),
+            ("GET /contact/dana%40example.org: no", "GET /contact/…: no"),
             ("code 1003, 31 recipients", "code 1003, 31 recipients"),
             ("", ""),
         ] {

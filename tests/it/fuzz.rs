@@ -7,6 +7,7 @@
 mod answers;
 mod files;
 mod hostile;
+mod huechat;
 mod provider;
 mod templates;
 mod tokens;

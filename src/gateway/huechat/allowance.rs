@@ -56,8 +56,13 @@ impl Newest {
     }
 }
 
-/// Until the account's window ends, by the provider's clock.
-pub(super) fn until_reset(headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
+/// Until the account's window ends, by the provider's clock; `None` where none does within
+/// `longest`.
+pub(super) fn until_reset(
+    headers: &HeaderMap,
+    now: Timestamp,
+    longest: SignedDuration,
+) -> Option<SignedDuration> {
     let reset: i64 = text(headers, &RESET)?.parse().ok()?;
     let reset = if reset > MOST_SECONDS {
         Timestamp::from_millisecond(reset).ok()?
@@ -66,12 +71,14 @@ pub(super) fn until_reset(headers: &HeaderMap, now: Timestamp) -> Option<SignedD
     };
     let from = wait::date(headers).unwrap_or(now);
     let left = reset.duration_since(from);
-    (left.is_positive() && left <= LONGEST).then_some(left)
+    (left.is_positive() && left <= longest).then_some(left)
 }
 
 fn read(headers: &HeaderMap, now: Timestamp) -> Option<Told> {
     let remaining = text(headers, &REMAINING)?.parse().ok()?;
-    let renewed_at = now.saturating_add(until_reset(headers, now)?).ok()?;
+    let renewed_at = now
+        .saturating_add(until_reset(headers, now, LONGEST)?)
+        .ok()?;
     Some(Told {
         remaining,
         renewed_at,

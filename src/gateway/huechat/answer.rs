@@ -15,6 +15,8 @@ use crate::domain::outcome::{Failure, Outcome, Scope};
 
 /// A wait that nobody states (huechat §3).
 const UNSTATED: SignedDuration = SignedDuration::from_secs(60);
+/// The longest window that a refusal can be about is a day (huechat §3); what ends later is none.
+const LONGEST_REFUSAL: SignedDuration = SignedDuration::from_hours(24);
 /// The name of an exchange.
 const REQUEST_ID: &str = "x-request-id";
 
@@ -104,7 +106,9 @@ pub(super) fn refused(answer: &Answer, now: Timestamp) -> Outcome {
     let stated = refusal.retry_after;
     let failure = failure(answer, refusal);
     match answer.status {
-        300..=399 => Outcome::StopRun {
+        // Those that send the same request elsewhere, unread; what else there is may come of one
+        // that was done.
+        301 | 302 | 307 | 308 => Outcome::StopRun {
             failure: Failure {
                 text: ending::moved(answer.status),
                 ..failure
@@ -116,9 +120,9 @@ pub(super) fn refused(answer: &Answer, now: Timestamp) -> Outcome {
             failure,
         },
         // With a time to come back at it was not begun; without one nobody says so.
-        503 => match wait::retry_after(&answer.headers, || now).max(stated) {
+        503 => match wait::retry_after(&answer.headers, || now) {
             Some(after) => Outcome::Retry {
-                after: Some(after),
+                after: Some(after).max(stated),
                 scope: Scope::Account,
                 failure,
             },
@@ -155,7 +159,7 @@ fn stated_wait(
 ) -> SignedDuration {
     wait::retry_after(headers, || now)
         .max(in_body)
-        .or_else(|| allowance::until_reset(headers, now))
+        .or_else(|| allowance::until_reset(headers, now, LONGEST_REFUSAL))
         .unwrap_or(UNSTATED)
 }
 
@@ -278,6 +282,14 @@ mod tests {
             ),
             (503, &[("retry-after", "1")], "", Class::Retry),
             (503, &[], "", Class::Uncertain),
+            (
+                503,
+                &[],
+                r#"{"error":"x","retry_after":42}"#,
+                Class::Uncertain,
+            ),
+            (303, &[("location", "/m/1")], "", Class::Uncertain),
+            (304, &[], "", Class::Uncertain),
             (500, &[], "", Class::Uncertain),
             (502, &[], "<html>", Class::Uncertain),
             (504, &[], "", Class::Uncertain),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::{Asked, Turns};
 use super::pages::{Pages, time};
-use super::{HueChat, body, platform};
+use super::{HueChat, body, discreet, platform};
 use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
 
@@ -50,6 +50,7 @@ pub(super) fn receipt(row: &Value) -> Receipt {
         (Some("failed"), ..) => {
             let said = row.get("error").and_then(Value::as_str);
             let mut failure = platform::failure(said);
+            discreet::hide(&mut failure, &discreet::words_of(row));
             failure.text = format!("taken by the provider and given up later: {}", failure.text);
             Receipt::Failed {
                 for_all: platform::is_about_the_template(failure.code),

@@ -7,6 +7,7 @@ mod allowance;
 mod answer;
 mod body;
 mod contacts;
+mod discreet;
 pub mod events;
 mod key;
 mod messages;
@@ -163,36 +164,47 @@ impl HueChat {
         exchanged.map_err(|lost| answer::harmless(answer::lost(lost, self.now())))
     }
 
-    /// An answer that is a success; otherwise what became of that.
-    fn success(&self, answer: Answer) -> Result<Answer, Outcome> {
+    /// An answer that is a success; otherwise what became of what was `asked`.
+    fn success(&self, answer: Answer, asked: &[u8]) -> Result<Answer, Outcome> {
         if answer.is_success() {
             Ok(answer)
         } else {
-            Err(answer::harmless(answer::refused(&answer, self.now())))
+            let refused = answer::refused(&answer, self.now());
+            Err(answer::harmless(self.discreet(refused, asked)))
         }
+    }
+
+    /// What became of a request, in words that repeat neither the key nor the request.
+    fn discreet(&self, outcome: Outcome, asked: &[u8]) -> Outcome {
+        let Some(failure) = outcome.failure() else {
+            return outcome;
+        };
+        let mut failure = failure.clone();
+        let mut hidden = discreet::words_in(asked);
+        hidden.extend(self.key.to_str().map(str::to_owned));
+        discreet::hide(&mut failure, &hidden);
+        outcome.with_failure(failure)
     }
 
     async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Answer, Outcome> {
         let answer = self.ask(Method::GET, (path, query), Bytes::new()).await?;
-        self.success(answer)
+        self.success(answer, &[])
     }
 
     async fn post_message(&self, request: &Request, hand: Option<&Hand>) -> Outcome {
         let place = (&*request.path, [].as_slice());
         let exchange = self.exchange(Method::POST, place, request.body.clone(), hand);
-        match exchange.await {
-            Ok(answer) => {
-                let outcome = answer::of_send(&answer, self.now());
-                if let Outcome::Accepted {
-                    chat_id: Some(id), ..
-                } = &outcome
-                {
-                    self.talks.sent(id);
-                }
-                outcome
-            }
+        let outcome = match exchange.await {
+            Ok(answer) => answer::of_send(&answer, self.now()),
             Err(lost) => answer::lost(lost, self.now()),
+        };
+        if let Outcome::Accepted {
+            chat_id: Some(id), ..
+        } = &outcome
+        {
+            self.talks.sent(id);
         }
+        self.discreet(outcome, &request.body)
     }
 }
 

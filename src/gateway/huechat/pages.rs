@@ -1,5 +1,8 @@
 //! Lists of the provider, page by page (huechat §5). Rows may move while they are read: whoever
-//! reads on drops what was there before, and stops where nothing comes any more.
+//! reads on drops what was there before, and stops where nothing comes any more. What a page says
+//! about the end is believed only where all that it says agrees.
+
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -25,6 +28,34 @@ pub(super) fn nothing_newer(rows: &[Value], name: &str, since: Timestamp) -> boo
     falls && last.is_some_and(|last| last < since) && first > last
 }
 
+/// What a row is known by when it comes again.
+fn name_of(row: &Value) -> String {
+    let id = row.get("id").and_then(Value::as_str);
+    id.map_or_else(|| row.to_string(), str::to_owned)
+}
+
+/// What is known of the rows behind those that were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// There are more.
+    Some,
+    /// There are none.
+    None,
+    /// None come, and something says that there are more.
+    Unclear,
+}
+
+/// What shows that a list was read without a gap: each page begins with the last row of the one
+/// before.
+#[derive(Debug, Default)]
+struct Proof {
+    seen: HashSet<String>,
+    /// The next page has to begin with a row that was there.
+    overlaps: bool,
+    /// One did not: rows were lost between the two.
+    is_torn: bool,
+}
+
 /// A list that is being read.
 #[derive(Debug)]
 pub(super) struct Pages<'a> {
@@ -32,9 +63,10 @@ pub(super) struct Pages<'a> {
     path: String,
     query: Vec<(&'static str, String)>,
     offset: usize,
-    has_more: bool,
+    rest: Rest,
     /// The next page is the caller's to pace.
     paced: bool,
+    proof: Option<Proof>,
 }
 
 impl<'a> Pages<'a> {
@@ -48,8 +80,9 @@ impl<'a> Pages<'a> {
             path,
             query,
             offset: 0,
-            has_more: true,
+            rest: Rest::Some,
             paced: false,
+            proof: None,
         }
     }
 
@@ -61,9 +94,28 @@ impl<'a> Pages<'a> {
         }
     }
 
+    /// The same, where the list is to prove something: a row that is lost between two pages is
+    /// noticed.
+    pub(super) fn as_proof(self) -> Self {
+        Self {
+            proof: Some(Proof::default()),
+            ..self
+        }
+    }
+
+    /// Whether rows may have been lost while it was read.
+    pub(super) fn is_torn(&self) -> bool {
+        self.proof.as_ref().is_some_and(|proof| proof.is_torn)
+    }
+
+    /// Whether it was read to an end about which there is no doubt.
+    pub(super) fn is_whole(&self) -> bool {
+        self.rest == Rest::None
+    }
+
     /// The next rows, after their turn; `None`: there are no more.
     pub(super) async fn next(&mut self, turns: &dyn Turns) -> Result<Option<Vec<Value>>, Outcome> {
-        if !self.has_more {
+        if self.rest != Rest::Some {
             return Ok(None);
         }
         if !std::mem::take(&mut self.paced) {
@@ -78,11 +130,30 @@ impl<'a> Pages<'a> {
         let Some(rows) = rows else {
             return Err(answer::unusable(answer.status, "a list without rows"));
         };
-        let told = body
-            .as_ref()
-            .and_then(|body| body.pointer("/pagination/has_more")?.as_bool());
-        self.has_more = !rows.is_empty() && told.unwrap_or(rows.len() == PAGE);
-        self.offset += rows.len();
+        let pagination = |name: &str| body.as_ref()?.get("pagination")?.get(name);
+        let told = pagination("has_more").and_then(Value::as_bool);
+        let total = pagination("total").and_then(Value::as_u64);
+        let end = self.offset + rows.len();
+        // Where nothing is told, only a page without rows is the end.
+        let counted = total.map(|total| usize::try_from(total).is_ok_and(|total| total <= end));
+        let more = match (told, counted) {
+            (Some(told), Some(all)) => told || !all,
+            (Some(told), None) => told,
+            (None, Some(all)) => !all,
+            (None, None) => !rows.is_empty(),
+        };
+        self.rest = match more {
+            true if rows.is_empty() => Rest::Unclear,
+            true => Rest::Some,
+            false => Rest::None,
+        };
+        self.offset = end;
+        if let Some(proof) = &mut self.proof {
+            let new = rows.iter().filter(|row| proof.seen.insert(name_of(row)));
+            proof.is_torn |= new.count() == rows.len() && proof.overlaps;
+            proof.overlaps = rows.len() > 1;
+            self.offset -= usize::from(proof.overlaps);
+        }
         Ok(Some(rows.clone()))
     }
 }

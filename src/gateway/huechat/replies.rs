@@ -17,8 +17,9 @@ use crate::domain::email::Email;
 use crate::domain::outcome::{Failure, Outcome};
 use crate::domain::phone::Phone;
 
-/// Where lists do not end: so many pages are read, and then it is an error.
-const MOST_PAGES: usize = 250;
+/// Where lists do not end: so many pages are read, and then it is an error. A season without a
+/// reading must not be one: this is a quarter of a million conversations.
+const MOST_PAGES: usize = 2_500;
 /// What was said so long before the last reading began is read again.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(2);
 /// The longest text that is kept.

@@ -16,11 +16,27 @@ use crate::domain::single::Single;
 
 /// How far the provider's clock and ours may be apart, past what its answers show (huechat §13).
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
+/// A clock that is said to be further behind than this may be that of something in between.
+const MOST_BEHIND: SignedDuration = SignedDuration::from_mins(10);
 /// Pages of conversations, and of messages, that are read for one message.
 const MOST_PAGES: usize = 20;
 /// So often the list of conversations is gone through: one that comes to the top while the others
 /// are read is seen the next time.
 const MOST_WALKS: usize = 3;
+
+const TOO_LONG: &str = "the conversation is too long to look through";
+const TOO_MANY: &str = "there are too many conversations to look through";
+const CHANGED: &str = "what the provider lists was not whole, or changed while it was read";
+const NAMELESS: &str = "there is a conversation of which nobody can say whose it is";
+
+/// From when on a message can be the one, in the provider's time.
+#[derive(Debug, Clone, Copy)]
+struct Since {
+    /// Nothing that is older is it.
+    earliest: Timestamp,
+    /// What is older than this is it only if the provider's clock is as wrong as it looks.
+    surely: Timestamp,
+}
 
 /// What has been seen so far.
 #[derive(Debug, Default)]
@@ -41,11 +57,9 @@ impl HueChat {
         sought: &Sought<'_>,
         turns: &dyn Turns,
     ) -> Result<Sighting, Outcome> {
-        let since = earlier(sought.since, SKEW + self.behind());
         let mut seen = Seen::default();
         if let Some(known) = sought.chat_id {
-            self.look_into(known, (sought, since), turns, &mut seen)
-                .await?;
+            self.look_into(known, sought, turns, &mut seen).await?;
             if let [_] = seen.matching.as_slice() {
                 return Ok(seen.verdict());
             }
@@ -54,41 +68,52 @@ impl HueChat {
             seen.partial = Some("the provider's contact that it was sent to is not known any more");
             return Ok(seen.verdict());
         };
-        let found = self
-            .conversations_with(contact_id, (sought, since), turns)
-            .await?;
+        let found = self.conversations_with(contact_id, sought, turns).await?;
         for id in found.ids {
             if sought.chat_id != Some(&*id) {
-                self.look_into(&id, (sought, since), turns, &mut seen)
-                    .await?;
+                self.look_into(&id, sought, turns, &mut seen).await?;
             }
         }
-        if !found.all {
-            seen.partial = Some("there are too many conversations to look through");
-        }
+        seen.partial = seen.partial.or(found.partial);
         Ok(seen.verdict())
+    }
+
+    /// Reckoned after each answer: the first one of a process tells how the provider's clock goes.
+    fn since(&self, sought: &Sought<'_>) -> Since {
+        let behind = self.behind();
+        Since {
+            earliest: earlier(sought.since, SKEW + behind),
+            surely: earlier(sought.since, SKEW + behind.min(MOST_BEHIND)),
+        }
     }
 
     async fn look_into(
         &self,
         conversation: &str,
-        (sought, since): (&Sought<'_>, Timestamp),
+        sought: &Sought<'_>,
         turns: &dyn Turns,
         seen: &mut Seen,
     ) -> Result<(), Outcome> {
-        let mut pages = Pages::of(self, body::messages_of(conversation), Vec::new());
+        let pages = Pages::of(self, body::messages_of(conversation), Vec::new());
+        let mut pages = pages.as_proof();
         for _ in 0..MOST_PAGES {
             let Some(rows) = pages.next(turns).await? else {
+                seen.partial = seen.partial.or((!pages.is_whole()).then_some(CHANGED));
                 return Ok(());
             };
+            let since = self.since(sought);
             for row in &rows {
                 seen.add(row, conversation, sought, since);
             }
-            if nothing_newer(&rows, "sent_at", since) {
+            if pages.is_torn() {
+                seen.partial = Some(CHANGED);
+                return Ok(());
+            }
+            if nothing_newer(&rows, "sent_at", since.earliest) {
                 return Ok(());
             }
         }
-        seen.partial = Some("the conversation is too long to look through");
+        seen.partial = Some(TOO_LONG);
         Ok(())
     }
 
@@ -96,7 +121,7 @@ impl HueChat {
     async fn conversations_with(
         &self,
         contact_id: &str,
-        (sought, since): (&Sought<'_>, Timestamp),
+        sought: &Sought<'_>,
         turns: &dyn Turns,
     ) -> Result<Conversations, Outcome> {
         let mut query = vec![
@@ -109,49 +134,63 @@ impl HueChat {
                 .map(|channel| ("channel", channel.to_string())),
         );
         let mut found = Conversations::default();
-        let mut from = since;
+        let mut from = None;
         for _ in 0..MOST_WALKS {
-            let begun = earlier(self.now(), SKEW + self.behind());
-            let mut pages = Pages::of(self, body::CONVERSATIONS.to_owned(), query.clone());
+            let begun = self.now();
+            let pages = Pages::of(self, body::CONVERSATIONS.to_owned(), query.clone());
+            let mut pages = pages.as_proof();
             let mut count = 0;
             loop {
                 let Some(rows) = pages.next(turns).await? else {
+                    if !pages.is_whole() {
+                        return Ok(found.but(CHANGED));
+                    }
                     break;
                 };
-                count += 1;
+                count += usize::from(!rows.is_empty());
+                let since = self.since(sought).earliest;
                 for row in rows.iter().filter(|row| !is_older(row, since)) {
                     found.add(row, contact_id, sought.channel);
                 }
-                if nothing_newer(&rows, "last_message_at", from) {
+                if pages.is_torn() {
+                    return Ok(found.but(CHANGED));
+                }
+                if nothing_newer(&rows, "last_message_at", from.unwrap_or(since)) {
                     break;
                 }
-                if count == MOST_PAGES {
-                    return Ok(found);
+                if count >= MOST_PAGES {
+                    return Ok(found.but(TOO_MANY));
                 }
             }
             if count <= 1 {
-                found.all = !found.nameless;
                 return Ok(found);
             }
-            from = begun;
+            from = Some(earlier(begun, SKEW + self.behind()));
         }
-        Ok(found)
+        Ok(found.but(TOO_MANY))
     }
 }
 
 #[derive(Debug, Default)]
 struct Conversations {
     ids: Vec<String>,
-    /// One does not say whose it is, or by what name it could be read.
-    nameless: bool,
-    all: bool,
+    /// Why these may not be all.
+    partial: Option<&'static str>,
 }
 
 impl Conversations {
+    fn but(self, why: &'static str) -> Self {
+        Self {
+            partial: Some(why),
+            ..self
+        }
+    }
+
     fn add(&mut self, row: &Value, contact_id: &str, channel: Option<Channel>) {
         let text = |name: &str| row.get(name).and_then(Value::as_str);
-        let another = text("channel")
-            .is_some_and(|theirs| channel.is_some_and(|ours| ours.as_str() != theirs));
+        let another = text("channel").is_some_and(|theirs| {
+            channel.is_some_and(|ours| !ours.as_str().eq_ignore_ascii_case(theirs))
+        });
         let whose = text("contact_id").or_else(|| row.pointer("/contact/id")?.as_str());
         if another || whose.is_some_and(|whose| whose != contact_id) {
             return;
@@ -160,13 +199,14 @@ impl Conversations {
         match answer::usable(id.map(str::to_owned)) {
             Some(id) if self.ids.contains(&id) => {}
             Some(id) => self.ids.push(id),
-            None => self.nameless = true,
+            // It does not say whose it is, or by what name it could be read.
+            None => self.partial = Some(NAMELESS),
         }
     }
 }
 
 impl Seen {
-    fn add(&mut self, row: &Value, conversation: &str, sought: &Sought<'_>, since: Timestamp) {
+    fn add(&mut self, row: &Value, conversation: &str, sought: &Sought<'_>, since: Since) {
         match likeness(row, sought, since) {
             Likeness::Other => {}
             Likeness::Doubtful => self.doubtful = true,
@@ -208,18 +248,20 @@ fn is_older(conversation: &Value, since: Timestamp) -> bool {
 enum Likeness {
     /// It says what was to be said, by this id.
     Same(String),
-    /// Of ours, in time, known to nobody, and of the same kind, but not in the same words: a
-    /// provider may show them trimmed, filled in or not at all.
+    /// Of ours, maybe in time, known to nobody, and of the same kind, but not in the same words, or
+    /// without a time: a provider may show them trimmed, filled in or not at all.
     Doubtful,
     Other,
 }
 
-fn likeness(row: &Value, sought: &Sought<'_>, since: Timestamp) -> Likeness {
+fn likeness(row: &Value, sought: &Sought<'_>, since: Since) -> Likeness {
     let text = |name: &str| row.get(name).and_then(Value::as_str);
     let id = answer::usable(text("id").map(str::to_owned));
     let is_known = id.as_ref().is_some_and(|id| sought.others.contains(id));
     // One that does not say when it was written may be any.
-    let is_before = time(row, "sent_at").is_some_and(|at| at < since);
+    let at = time(row, "sent_at");
+    let is_before = at.is_some_and(|at| at < since.earliest);
+    let in_time = at.is_some_and(|at| at >= since.surely);
     if text("sent_by") == Some("contact") || is_known || is_before {
         return Likeness::Other;
     }
@@ -241,7 +283,7 @@ fn likeness(row: &Value, sought: &Sought<'_>, since: Timestamp) -> Likeness {
     let same_kind = text("message_type").is_none_or(|theirs| theirs == kind);
     let by_user = text("sent_by").is_none_or(|by| by == "user");
     match id {
-        Some(id) if same_kind && by_user && says_it => Likeness::Same(id),
+        Some(id) if same_kind && by_user && in_time && says_it => Likeness::Same(id),
         _ if same_kind || (says_it && !content.is_empty()) => Likeness::Doubtful,
         _ => Likeness::Other,
     }
@@ -272,6 +314,10 @@ mod tests {
             since,
             now: since,
             others: &others,
+        };
+        let since = Since {
+            earliest: since,
+            surely: since,
         };
         likeness(row, &sought, since)
     }

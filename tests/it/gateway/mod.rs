@@ -1,8 +1,9 @@
-//! The Chert gateway against bytes written by hand after the contract: what it puts on the wire,
-//! and what it makes of every kind of answer. The classes of well-formed answers are tested beside
-//! the classifier.
+//! The gateways against bytes written by hand after the contracts: what they put on the wire, and
+//! what they make of every kind of answer. What is of Chert stands here, and the classes of its
+//! well-formed answers beside its classifier; what is of HueChat stands in `hue`.
 
 mod answers;
+pub(crate) mod hue;
 mod requests;
 pub(crate) mod server;
 mod stream;

@@ -1,5 +1,5 @@
 //! A provider made of bytes: takes connections, keeps each request to the letter, and answers with
-//! what the test wrote. Knows nothing of Chert.
+//! what the test wrote. Knows no provider.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -57,6 +57,8 @@ impl Received {
     }
 }
 
+type Answers = Arc<dyn Fn(&Received) -> Reply + Send + Sync>;
+
 /// Runs until it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -79,16 +81,32 @@ impl Server {
 
     /// The same where the script has to know the address.
     pub(crate) fn on(listener: std::net::TcpListener, replies: Vec<Reply>) -> Self {
+        let replies = Mutex::new(VecDeque::from(replies));
+        Self::with(listener, move |_| {
+            let reply = replies.lock().unwrap().pop_front();
+            reply.expect("a reply for every request")
+        })
+    }
+
+    /// The reply follows from the request.
+    pub(crate) fn answering(answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        Self::with(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+    }
+
+    fn with(
+        listener: std::net::TcpListener,
+        answer: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         listener.set_nonblocking(true).unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
         let address = listener.local_addr().unwrap();
-        let replies = Arc::new(Mutex::new(VecDeque::from(replies)));
+        let answers: Answers = Arc::new(answer);
         let (sender, received) = mpsc::unbounded_channel();
         let accepting = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             for number in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
-                connections.spawn(serve(stream, number, Arc::clone(&replies), sender.clone()));
+                connections.spawn(serve(stream, number, Arc::clone(&answers), sender.clone()));
             }
         });
         Self {
@@ -119,13 +137,12 @@ impl Server {
 async fn serve(
     mut stream: TcpStream,
     connection: usize,
-    replies: Arc<Mutex<VecDeque<Reply>>>,
+    answers: Answers,
     sender: mpsc::UnboundedSender<Received>,
 ) {
     while let Some(request) = receive(&mut stream, connection).await {
+        let reply = answers(&request);
         sender.send(request).unwrap();
-        let reply = replies.lock().unwrap().pop_front();
-        let reply = reply.expect("a reply for every request");
         // The client may have hung up on purpose.
         if stream.write_all(&reply.bytes).await.is_err() {
             return;
