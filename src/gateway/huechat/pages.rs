@@ -24,7 +24,7 @@ pub(super) fn time(row: &Value, name: &str) -> Option<Timestamp> {
 pub(super) fn nothing_newer(rows: &[Value], name: &str, since: Timestamp) -> bool {
     let times = || rows.iter().filter_map(|row| time(row, name));
     let falls = times().is_sorted_by(|one, next| one >= next);
-    let (first, last) = (times().next(), times().last());
+    let (first, last) = (times().next(), times().next_back());
     falls && last.is_some_and(|last| last < since) && first > last
 }
 
@@ -96,7 +96,7 @@ impl<'a> Pages<'a> {
 
     /// The same, where the list is to prove something: a row that is lost between two pages is
     /// noticed.
-    pub(super) fn as_proof(self) -> Self {
+    pub(super) fn proving(self) -> Self {
         Self {
             proof: Some(Proof::default()),
             ..self

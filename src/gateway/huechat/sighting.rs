@@ -95,7 +95,7 @@ impl HueChat {
         seen: &mut Seen,
     ) -> Result<(), Outcome> {
         let pages = Pages::of(self, body::messages_of(conversation), Vec::new());
-        let mut pages = pages.as_proof();
+        let mut pages = pages.proving();
         for _ in 0..MOST_PAGES {
             let Some(rows) = pages.next(turns).await? else {
                 seen.partial = seen.partial.or((!pages.is_whole()).then_some(CHANGED));
@@ -138,7 +138,7 @@ impl HueChat {
         for _ in 0..MOST_WALKS {
             let begun = self.now();
             let pages = Pages::of(self, body::CONVERSATIONS.to_owned(), query.clone());
-            let mut pages = pages.as_proof();
+            let mut pages = pages.proving();
             let mut count = 0;
             loop {
                 let Some(rows) = pages.next(turns).await? else {
