@@ -30,8 +30,10 @@ const SEED: u64 = 0x5eed;
 const KILLS_OF_A_RUN: usize = 24;
 /// A process that comes to life needs some tens of milliseconds; at this one it is at work.
 const LONGEST_DELAY_MS: u64 = 400;
+/// Of a request: far longer than a page of everybody's conversations takes on a busy machine.
+const TIMEOUT: &str = "1500ms";
 /// Whoever asks for nothing for so long has nothing to do.
-const IDLE: Duration = Duration::from_millis(1_500);
+const IDLE: Duration = Duration::from_millis(2_500);
 /// Nobody is waited for longer who does not come to its crash point.
 const LONGEST_DOOM: Duration = Duration::from_secs(6);
 /// They are killed as well when they have been at work for so long.
@@ -103,13 +105,13 @@ pub(in crate::send_path) async fn whatever_the_kills_and_faults_everybody_is_acc
 async fn one_run(on: On, seed: u64, kills: usize, tally: &mut Tally) {
     // Seeds that follow each other are to give soaks that have nothing in common.
     let mut chance = fastrand::Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let people = chance.usize(60..120);
+    let people = chance.usize(40..90);
     let terms = format!(
         "pace: {{ concurrency: {} }}\nretry: {{ attempts: 40, base: 20ms, max: 100ms }}",
         chance.usize(1..=4)
     );
     let by = if chance.bool() { By::Whatsapp } else { By::Sms };
-    let stage = HueStage::new(on, by, &terms, "400ms").await;
+    let stage = HueStage::new(on, by, &terms, TIMEOUT).await;
     stage.list(0..people);
     stage.provider.faults(seed, &faults(&mut chance)).await;
     let mut crowd = Crowd::default();
@@ -364,7 +366,7 @@ fn faults(chance: &mut fastrand::Rng) -> Value {
         rules.push(rule("error_after_accept", route, &with(&some, lie)));
         rules.push(rule("non_json_after_accept", route, &some));
     }
-    let lost = json!({ "delay_ms": 600 });
+    let lost = json!({ "delay_ms": 2_000 });
     rules.push(rule("slow", "hue_send", &with(&few, lost.clone())));
     rules.push(rule("slow_after_accept", "hue_send", &with(&few, lost)));
     rules.push(rule(
