@@ -95,8 +95,9 @@ impl Books {
             let mut ledger = database.connect().await;
             let deliveries = sqlx::query_as(DELIVERIES).fetch_all(&mut ledger).await;
             let attempts = sqlx::query_as(ATTEMPTS).fetch_all(&mut ledger).await;
-            let events = sqlx::query_scalar(EVENTS).fetch_all(&mut ledger).await;
-            return Self::new(deliveries.unwrap(), attempts.unwrap(), events.unwrap());
+            let events: Result<Vec<String>, _> =
+                sqlx::query_scalar(EVENTS).fetch_all(&mut ledger).await;
+            return Self::new(deliveries.unwrap(), attempts.unwrap(), &events.unwrap());
         }
         let copy = tempfile::tempdir().unwrap();
         let path = copy.path().join(LEDGER);
@@ -121,11 +122,12 @@ impl Books {
         }
         let deliveries = sqlx::query_as(DELIVERIES).fetch_all(&mut ledger).await;
         let attempts = sqlx::query_as(ATTEMPTS).fetch_all(&mut ledger).await;
-        let events = sqlx::query_scalar(EVENTS).fetch_all(&mut ledger).await;
-        Self::new(deliveries.unwrap(), attempts.unwrap(), events.unwrap())
+        let events: Result<Vec<String>, _> =
+            sqlx::query_scalar(EVENTS).fetch_all(&mut ledger).await;
+        Self::new(deliveries.unwrap(), attempts.unwrap(), &events.unwrap())
     }
 
-    fn new(deliveries: Vec<Delivery>, rows: Vec<Attempt>, told: Vec<String>) -> Self {
+    fn new(deliveries: Vec<Delivery>, rows: Vec<Attempt>, told: &[String]) -> Self {
         let mut attempts: BTreeMap<i64, Vec<Attempt>> = BTreeMap::new();
         for row in rows {
             attempts.entry(row.delivery).or_default().push(row);
@@ -133,7 +135,7 @@ impl Books {
         Self {
             deliveries: deliveries.into_iter().map(|one| (one.id, one)).collect(),
             attempts,
-            events: count(&told),
+            events: count(told),
         }
     }
 

@@ -48,6 +48,7 @@ struct End {
     evidence: Option<&'static str>,
 }
 
+#[expect(clippy::fn_params_excessive_bools, reason = "a row of a table")]
 const fn left(
     (state, attempts): (&'static str, u32),
     is_known: bool,

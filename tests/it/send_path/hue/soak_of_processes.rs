@@ -267,6 +267,7 @@ impl Crowd {
     }
 
     /// Kills that find nobody at work are none.
+    #[expect(clippy::fn_params_excessive_bools, reason = "what was just looked at")]
     async fn kill_all(&mut self, are_at_work: bool, stage: &HueStage) {
         self.bury(stage).await;
         for mut process in self.working.drain(..) {
