@@ -12,8 +12,9 @@ const WORDS: &str = "the 9 requests that its plan allows for a day (UTC) are use
 async fn stage(plan: &str) -> Stage {
     let stage = Stage::new(1).await;
     // Numbers at which nothing special happens.
-    let list: String = (20..40).map(|n| format!("+120255501{n},Dana\n")).collect();
-    let list = format!("Phone,First Name\n{list}");
+    let list = (20..40).fold("Phone,First Name\n".to_owned(), |list, n| {
+        list + &format!("+120255501{n},Dana\n")
+    });
     stage.project.write("campaigns/people.csv", list);
     stage.project.write(
         "campaigns/hue.yaml",

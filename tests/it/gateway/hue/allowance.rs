@@ -33,6 +33,10 @@ async fn heard(status: u16, answers: &[Vec<(&str, String)>]) -> (Option<(u32, i6
     (known, outcome.unwrap())
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "numbers and words alike, as they are written"
+)]
 fn both(left: &str, reset: impl ToString) -> Vec<(&'static str, String)> {
     vec![(LEFT, left.to_owned()), (RESET, reset.to_string())]
 }
