@@ -31,11 +31,10 @@ impl Shop {
         let gateway = &self.run.gateway;
         let others = self.ledger.messages_to(gateway, &claim.phone).await;
         let others = others.map_err(Broken::Ledger)?;
-        let contact_id = self.ledger.contact(gateway, &claim.phone).await;
-        let contact_id = contact_id.map_err(Broken::Ledger)?;
+        let fixed = claim.fixed.as_ref();
         let sought = Sought {
             chat_id: known,
-            contact_id: contact_id.as_deref(),
+            contact_id: fixed.and_then(|fixed| fixed.contact_id.as_deref()),
             channel: self.run.terms.channel,
             message: &claim.message,
             since: claim.unanswered_since.unwrap_or(now),

@@ -274,6 +274,7 @@ impl Shop {
             request,
             Fixed {
                 chat_id,
+                contact_id: contact_id.map(str::to_owned),
                 attachments,
                 body_sha256,
             },

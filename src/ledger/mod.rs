@@ -421,6 +421,10 @@ impl Claim {
 pub struct Fixed {
     /// The chat of a follow-up; `None` for a first message.
     pub chat_id: Option<String>,
+    /// Who the person was to a provider that has contacts. One that is made anew later has another
+    /// name, and other conversations.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub contact_id: Option<String>,
     /// The provider's ids of the files.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub attachments: BTreeMap<Digest, String>,

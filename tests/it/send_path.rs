@@ -113,6 +113,7 @@ on_both! {
         what_got_no_answer_is_looked_for_after_a_minute_and_only_then_sent_again,
         what_nothing_can_tell_waits_for_a_person_unless_the_campaign_accepts_it_twice,
         a_request_that_waited_for_the_wire_is_given_its_whole_minute,
+        a_message_is_looked_for_with_the_contact_that_it_was_sent_to,
     }
     hue_allowance::{
         the_plan_is_used_up_to_more_than_97_of_100_and_never_refused,

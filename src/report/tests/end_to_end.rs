@@ -96,6 +96,7 @@ fn begin(claim: &Claim) -> Change {
         expected_attempt: claim.attempt,
         revision: claim.revision,
         fixed: Fixed {
+            contact_id: None,
             chat_id: None,
             attachments: BTreeMap::new(),
             body_sha256: Digest::of(b"body"),

@@ -116,6 +116,7 @@ pub(super) fn failure(text: &str) -> Failure {
 
 pub(super) fn fixed(text: &str) -> Fixed {
     Fixed {
+        contact_id: None,
         chat_id: None,
         attachments: [(Digest::of(b"a picture"), "att-1".to_owned())].into(),
         body_sha256: Digest::of(text.as_bytes()),

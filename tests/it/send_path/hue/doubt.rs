@@ -9,7 +9,7 @@ use sendoff::domain::pace::Pace;
 use sendoff::engine::clock::Clock as _;
 use sendoff::engine::dispatch::Ended;
 
-use super::world::{World, template};
+use super::world::{GATEWAY, World, person, template};
 use crate::support::{On, until};
 
 pub(in crate::send_path) async fn what_got_no_answer_is_looked_for_after_a_minute_and_only_then_sent_again(
@@ -57,6 +57,31 @@ pub(in crate::send_path) async fn what_nothing_can_tell_waits_for_a_person_unles
         assert_eq!(delivery.state, state, "{policy:?}");
         assert_eq!(world.received().values().sum::<usize>(), got, "{policy:?}");
     }
+}
+
+/// Somebody at the account deletes the contact meanwhile, and another run makes it anew.
+pub(in crate::send_path) async fn a_message_is_looked_for_with_the_contact_that_it_was_sent_to(
+    on: On,
+) {
+    let world = World::unlimited(on).await;
+    world.faults(&serde_json::json!([
+        { "kind": "drop", "share": 1.0, "times": 1, "match": { "route": "hue_send" } },
+    ]));
+    let run = world.freeze("order@once", 1, template).await;
+    let process = world.process(&run, "first".to_owned());
+    until("the message", async || {
+        (!world.received().is_empty()).then_some(())
+    })
+    .await;
+    process.kill();
+    world.bury_the_killed().await;
+    let (ledger, person) = (world.ledger().await, person(0));
+    let anew = ledger.keep_contact(GATEWAY, &person, "cnt_made_anew");
+    anew.await.unwrap();
+    assert_eq!(world.send(&run).await, Ended::Finished);
+    let delivery = world.deliveries(&run).await.remove(0);
+    assert_eq!(delivery.state, DeliveryState::Sent);
+    assert_eq!(world.received().values().sum::<usize>(), 1);
 }
 
 /// A request that waits for its turn on the wire leaves later than it was begun, and what a killed

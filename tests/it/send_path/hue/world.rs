@@ -42,7 +42,7 @@ use crate::send_path::caps::DayClock;
 use crate::support::{On, PATIENCE, PostgresDatabase, until};
 
 const KEY: &str = "sk_test_bistro";
-const GATEWAY: &str = "whatsapp";
+pub(super) const GATEWAY: &str = "whatsapp";
 /// For so long a process of PostgreSQL's counts as alive that is not heard of: longer than the
 /// clock is put forward between two of its heartbeats.
 const HEARTBEAT: SignedDuration = SignedDuration::from_mins(2);
