@@ -35,6 +35,9 @@ impl HueChat {
         // Before anybody was written to by this ledger, nothing older opens a window, and a list of
         // everything costs a request for every hundred people.
         let since = since.unwrap_or_else(|| less(begun, REPLY_WINDOW + OVERLAP));
+        // A conversation that came to the top while a list was read is not in it: it is in the next
+        // one, with words that are older than that reading.
+        let words_since = less(since, REPLY_WINDOW);
         let mut all = Replies::default();
         let mut seen = HashSet::new();
         let mut listing = Listing::default();
@@ -42,10 +45,15 @@ impl HueChat {
             ("status", "all".to_owned()),
             ("sort", "last_message_at:desc".to_owned()),
         ];
-        let mut pages = Pages::of(self, body::CONVERSATIONS.to_owned(), query);
+        let pages = Pages::of(self, body::CONVERSATIONS.to_owned(), query);
+        let mut pages = pages.proving();
         for _ in 0..MOST_PAGES {
             let rows = pages.next(turns).await.map_err(answer::of_the_account)?;
             let rows = rows.unwrap_or_default();
+            if pages.is_torn() {
+                // Somebody in a row that was lost may have said STOP.
+                return Err(unreadable("changed while it was read"));
+            }
             let newer = |row: &&Value| !is_older(row, "last_message_at", since);
             let ends = rows.is_empty() || nothing_newer(&rows, "last_message_at", since);
             for row in rows.iter().filter(newer) {
@@ -54,7 +62,8 @@ impl HueChat {
                     continue;
                 };
                 if seen.insert(id.clone()) && self.talks.has_news(&id, row, &mut listing) {
-                    self.answers_in(row, &id, since, (turns, &mut all)).await?;
+                    self.answers_in(row, &id, words_since, (turns, &mut all))
+                        .await?;
                 }
             }
             if ends {
@@ -65,7 +74,7 @@ impl HueChat {
                 return Ok(all);
             }
         }
-        Err(endless())
+        Err(unreadable("does not end"))
     }
 
     /// What the person said in one conversation.
@@ -106,7 +115,7 @@ impl HueChat {
                 return Ok(());
             }
         }
-        Err(endless())
+        Err(unreadable("does not end"))
     }
 
     /// Whom a conversation is with. A list shows a phone at most; an e-mail address has to be
@@ -183,12 +192,12 @@ fn less(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
 
-fn endless() -> Outcome {
+fn unreadable(why: &str) -> Outcome {
     Outcome::Retry {
         after: None,
         scope: crate::domain::outcome::Scope::Recipient,
         failure: Failure {
-            text: "the provider's list of conversations does not end".to_owned(),
+            text: format!("the provider's list of conversations {why}"),
             ..Failure::default()
         },
     }

@@ -11,6 +11,7 @@ mod likeness;
 pub(crate) mod lists;
 mod model;
 mod pages;
+mod replies;
 mod requests;
 mod secrets;
 mod standing;
