@@ -37,8 +37,13 @@ use self::hue::{
 use self::work::{leaving, together};
 use crate::support::{Journal, Request};
 
-/// Makes one test of each check on each database.
+/// Makes one test of each check on each database. Those by the clock say how much of a time was
+/// used: `tests/run` leaves them the machine.
 macro_rules! on_both {
+    (by_the_clock: $($area:ident::{$($check:ident),+ $(,)?})+) => {
+        on_both! { by_the_clock_on_sqlite, Sqlite: $($area::{$($check),+})+ }
+        on_both! { by_the_clock_on_postgres, Postgres: $($area::{$($check),+})+ }
+    };
     ($($area:ident::{$($check:ident),+ $(,)?})+) => {
         on_both! { on_sqlite, Sqlite: $($area::{$($check),+})+ }
         on_both! { on_postgres, Postgres: $($area::{$($check),+})+ }
@@ -115,10 +120,6 @@ on_both! {
         a_request_that_waited_for_the_wire_is_given_its_whole_minute,
         a_message_is_looked_for_with_the_contact_that_it_was_sent_to,
     }
-    hue_allowance::{
-        the_plan_is_used_up_to_more_than_97_of_100_and_never_refused,
-        the_days_requests_end_at_their_number_and_go_on_at_midnight,
-    }
     hue_soak::{
         nobody_gets_it_twice_without_keys_whatever_the_kills_and_faults,
     }
@@ -142,19 +143,6 @@ on_both! {
         with_all_lines_inactive_nothing_fails_and_nothing_is_sent,
         a_line_that_is_inactive_at_the_start_is_refused_with_the_good_ones,
         a_lines_first_messages_are_counted_across_runs_and_restarts_and_follow_ups_are_not,
-    }
-    pace::{
-        a_rate_is_kept_in_every_second_and_used_up,
-        a_gateways_rate_holds_across_kills_and_processes,
-        each_line_keeps_its_own_rate_and_both_are_used,
-    }
-    rate::{
-        one_process_uses_the_whole_rate_and_no_more,
-        four_processes_use_the_whole_rate_and_no_more,
-        four_processes_keep_each_lines_rate_and_use_both,
-        a_kill_of_all_costs_no_more_than_what_was_reserved,
-        processes_that_stood_still_do_not_make_up_for_it,
-        a_wait_for_all_is_kept_by_all_and_followed_by_no_burst,
     }
     receipts::{
         what_was_delivered_and_read_is_known_after_a_sync,
@@ -212,6 +200,26 @@ on_both! {
         a_worker_serves_two_runs_within_its_concurrency,
         runs_are_joined_by_their_names,
         a_run_that_is_paused_is_left_and_joined_again,
+    }
+}
+
+on_both! { by_the_clock:
+    hue_allowance::{
+        the_plan_is_used_up_to_more_than_97_of_100_and_never_refused,
+        the_days_requests_end_at_their_number_and_go_on_at_midnight,
+    }
+    pace::{
+        a_rate_is_kept_in_every_second_and_used_up,
+        a_gateways_rate_holds_across_kills_and_processes,
+        each_line_keeps_its_own_rate_and_both_are_used,
+    }
+    rate::{
+        one_process_uses_the_whole_rate_and_no_more,
+        four_processes_use_the_whole_rate_and_no_more,
+        four_processes_keep_each_lines_rate_and_use_both,
+        a_kill_of_all_costs_no_more_than_what_was_reserved,
+        processes_that_stood_still_do_not_make_up_for_it,
+        a_wait_for_all_is_kept_by_all_and_followed_by_no_burst,
     }
     waits::{
         a_wait_that_one_process_is_told_holds_what_another_has_claimed,
