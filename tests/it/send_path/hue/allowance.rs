@@ -14,7 +14,7 @@ use crate::support::{On, Watch, until};
 const LAST_LATE: SignedDuration = SignedDuration::from_millis(100);
 
 #[expect(clippy::print_stderr, reason = "figures for people")]
-pub(in crate::send_path) async fn the_plan_is_used_up_to_more_than_97_of_100_and_never_refused(
+pub(in crate::send_path) async fn the_plan_is_used_up_to_more_than_95_of_100_and_never_refused(
     on: On,
 ) {
     const PER_MINUTE: u32 = 600;
@@ -48,7 +48,7 @@ pub(in crate::send_path) async fn the_plan_is_used_up_to_more_than_97_of_100_and
     let share = f64::from(u32::try_from(requests).unwrap()) / took * 60.0 / f64::from(PER_MINUTE);
     eprintln!("{requests} requests in {took:.1} s: {share:.3} of the plan");
     assert_eq!(report.refusals.get("rate_limited"), None);
-    assert!(share > 0.97, "{share}");
+    assert!(share > 0.95, "{share}");
 }
 
 pub(in crate::send_path) async fn the_days_requests_end_at_their_number_and_go_on_at_midnight(
