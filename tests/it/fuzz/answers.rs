@@ -14,7 +14,7 @@ use sendoff::domain::outcome::Outcome;
 use sendoff::gateway::{AtOnce, Gateway, Sought};
 
 use super::fuzz;
-use super::tokens::damaged;
+use super::tokens::{damaged, headers};
 use crate::gateway::server::{Reply, Server, Then, raw};
 use crate::gateway::{account, gateway_of, request};
 
@@ -45,27 +45,16 @@ const WAITS: [&str; 14] = [
     "Thu, 01 Jan 0000 00:00:00 GMT",
 ];
 
-fn headers() -> impl Strategy<Value = String> {
-    let name = select(
-        &[
-            "Retry-After",
-            "retry-after",
-            "Date",
-            "X-Trace-Id",
-            "Location",
-            "Set-Cookie",
-            "Content-Encoding",
-            "X",
-        ][..],
-    );
-    let text = prop_oneof![3 => select(&WAITS[..]).prop_map(str::to_owned), 1 => "[ -~]{0,40}", 1 => "[x\u{80}-\u{ff}\t]{0,300}"];
-    prop::collection::vec((name, text), 0..6).prop_map(|headers| {
-        let lines = headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"));
-        lines.collect()
-    })
-}
+const NAMES: [&str; 8] = [
+    "Retry-After",
+    "retry-after",
+    "Date",
+    "X-Trace-Id",
+    "Location",
+    "Set-Cookie",
+    "Content-Encoding",
+    "X",
+];
 
 fn answer() -> impl Strategy<Value = Reply> {
     let sound = BODIES.iter().map(|body| body.as_bytes().to_vec()).collect();
@@ -74,11 +63,13 @@ fn answer() -> impl Strategy<Value = Reply> {
         1 => 100u16..999,
     ];
     let length = prop_oneof![6 => Just(0i64), 1 => -3i64..3, 1 => Just(i64::MAX / 2)];
-    (status, headers(), damaged(sound), length).prop_map(|(status, headers, body, off)| {
-        let length = i64::try_from(body.len()).unwrap().saturating_add(off);
-        let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\n\r\n");
-        raw([head.into_bytes(), body].concat(), Then::Close)
-    })
+    (status, headers(&NAMES, &WAITS), damaged(sound), length).prop_map(
+        |(status, headers, body, off)| {
+            let length = i64::try_from(body.len()).unwrap().saturating_add(off);
+            let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\n\r\n");
+            raw([head.into_bytes(), body].concat(), Then::Close)
+        },
+    )
 }
 
 fn picture() -> Media {

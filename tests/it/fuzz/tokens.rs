@@ -261,3 +261,17 @@ fn inflict(file: &mut Vec<u8>, damage: Damage) {
         }
     }
 }
+
+/// Lines of headers with these names, whose values are these, or anything that may stand there.
+pub(super) fn headers(
+    names: &'static [&'static str],
+    values: &'static [&'static str],
+) -> impl Strategy<Value = String> {
+    let text = prop_oneof![3 => select(values).prop_map(str::to_owned), 1 => "[ -~]{0,40}", 1 => "[x\u{80}-\u{ff}\t]{0,300}"];
+    prop::collection::vec((select(names), text), 0..6).prop_map(|headers| {
+        let lines = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"));
+        lines.collect()
+    })
+}

@@ -62,6 +62,16 @@ impl Clock for DayClock {
     }
 }
 
+/// A sandbox in this process, until the guard goes.
+pub(super) async fn served(config: SandboxConfig) -> (Sandbox, DropGuard) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sandbox = Sandbox::new(config, listener.local_addr().unwrap()).unwrap();
+    let end = CancellationToken::new();
+    let (serving, stop) = (sandbox.clone(), end.clone());
+    tokio::spawn(async move { serving.serve(listener, stop).await });
+    (sandbox, end.drop_guard())
+}
+
 /// A sandbox and a ledger, by one clock.
 pub(super) struct World {
     folder: TempDir,
@@ -85,11 +95,7 @@ impl World {
             clock: SandboxClock::new(move || shown.now()),
             ..SandboxConfig::default()
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sandbox = Sandbox::new(config, listener.local_addr().unwrap()).unwrap();
-        let end = CancellationToken::new();
-        let (serving, stop) = (sandbox.clone(), end.clone());
-        tokio::spawn(async move { serving.serve(listener, stop).await });
+        let (sandbox, end) = served(config).await;
         let account = ChertAccount {
             base_url: sandbox.base_url(),
             tenant: Some(tenant.slug.clone()),
@@ -107,7 +113,7 @@ impl World {
             clock,
             sandbox,
             gateway: Arc::new(gateway),
-            _end: end.drop_guard(),
+            _end: end,
         }
     }
 

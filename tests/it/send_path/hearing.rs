@@ -30,10 +30,9 @@ use sendoff::sandbox::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 
-use super::caps::DayClock;
+use super::caps::{DayClock, served};
 use crate::support::PATIENCE;
 
 const KEY: &str = "sk_test_bistro";
@@ -82,16 +81,12 @@ impl Office {
             clock: SandboxClock::new(move || shown.now()),
             ..SandboxConfig::default()
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sandbox = Sandbox::new(config, listener.local_addr().unwrap()).unwrap();
-        let end = CancellationToken::new();
-        let (serving, stop) = (sandbox.clone(), end.clone());
-        tokio::spawn(async move { serving.serve(listener, stop).await });
+        let (sandbox, end) = served(config).await;
         Self {
             folder: tempfile::tempdir().unwrap(),
             clock,
             sandbox,
-            _end: end.drop_guard(),
+            _end: end,
         }
     }
 

@@ -34,15 +34,16 @@ use sendoff::sandbox::{
     Clock as SandboxClock, FaultPlan, HueConfig, HuePlan, HueWindow, Sandbox, SandboxConfig,
 };
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 
 use crate::send_path::books;
-use crate::send_path::caps::DayClock;
+use crate::send_path::caps::{DayClock, served};
 use crate::support::{On, PATIENCE, PostgresDatabase, until};
 
 const KEY: &str = "sk_test_bistro";
 pub(super) const GATEWAY: &str = "whatsapp";
+/// Of a delivery.
+pub(super) const TRIES: usize = 40;
 /// For so long a process of PostgreSQL's counts as alive that is not heard of: longer than the
 /// clock is put forward between two of its heartbeats.
 const HEARTBEAT: SignedDuration = SignedDuration::from_mins(2);
@@ -118,11 +119,7 @@ impl World {
             clock: SandboxClock::new(move || shown.now()),
             ..SandboxConfig::default()
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sandbox = Sandbox::new(config, listener.local_addr().unwrap()).unwrap();
-        let end = CancellationToken::new();
-        let (serving, stop) = (sandbox.clone(), end.clone());
-        tokio::spawn(async move { serving.serve(listener, stop).await });
+        let (sandbox, end) = served(config).await;
         let folder = tempfile::tempdir().unwrap();
         let database = (on == On::Postgres).then(PostgresDatabase::default);
         let place = match &database {
@@ -138,7 +135,7 @@ impl World {
             timeout: SignedDuration::from_millis(400),
             _folder: folder,
             database,
-            _end: end.drop_guard(),
+            _end: end,
         }
     }
 
@@ -192,7 +189,7 @@ impl World {
             terms: Terms {
                 channel: Some(Channel::Whatsapp),
                 retry: RetryPolicy {
-                    attempts: 40,
+                    attempts: u32::try_from(TRIES).unwrap(),
                     ..RetryPolicy::default()
                 },
                 ..terms
