@@ -23,6 +23,9 @@ pub enum Scope {
     Account,
     /// This delivery alone.
     Recipient,
+    /// This request alone, which was never made: the count of the account's requests keeps it back,
+    /// and whoever has a turn goes on.
+    Turn,
 }
 
 /// The outcome of one attempt.

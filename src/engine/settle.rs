@@ -110,7 +110,7 @@ pub(super) fn settle(outcome: &Outcome, at: Settling<'_>) -> Settled {
                     gate: Some(at.gate(Held::Account, until, &failure.text)),
                     ..Settled::to(at.pending(until, Hold::Throttled))
                 },
-                Scope::Recipient => Settled {
+                Scope::Recipient | Scope::Turn => Settled {
                     gate: Some(at.gate(Held::Recipient(at.phone.clone()), until, &failure.text)),
                     ..Settled::to(at.given_wait(until, Hold::Retry))
                 },
@@ -124,7 +124,7 @@ pub(super) fn settle(outcome: &Outcome, at: Settling<'_>) -> Settled {
             let until = later(at.now, at.policy.backoff(at.tries + 1, at.chance));
             let gate = match scope {
                 Scope::Account => Some(at.gate(Held::Account, until, &failure.text)),
-                Scope::Recipient => None,
+                Scope::Recipient | Scope::Turn => None,
             };
             Settled {
                 gate,

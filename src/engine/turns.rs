@@ -111,15 +111,19 @@ impl AccountTurns {
 /// Whether an outcome is a turn that did not come: nobody asked the provider, and it asked for no
 /// wait. The account's count keeps everybody back by itself.
 pub(super) fn kept_back(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Retry { scope: Scope::Recipient, failure, .. }
-        if failure.http.is_none())
+    matches!(
+        outcome,
+        Outcome::Retry {
+            scope: Scope::Turn,
+            ..
+        }
+    )
 }
 
 fn not_now(after: Option<SignedDuration>, why: &str) -> Outcome {
     Outcome::Retry {
         after,
-        // Whoever has a turn goes on: the account's own count keeps the others back.
-        scope: Scope::Recipient,
+        scope: Scope::Turn,
         failure: Failure {
             text: why.to_owned(),
             ..Failure::default()

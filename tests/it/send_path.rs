@@ -119,6 +119,7 @@ on_both! {
         what_nothing_can_tell_waits_for_a_person_unless_the_campaign_accepts_it_twice,
         a_request_that_waited_for_the_wire_is_given_its_whole_minute,
         a_message_is_looked_for_with_the_contact_that_it_was_sent_to,
+        a_contact_that_gets_no_answer_is_asked_for_until_the_tries_are_used_up,
     }
     hue_soak::{
         nobody_gets_it_twice_without_keys_whatever_the_kills_and_faults,

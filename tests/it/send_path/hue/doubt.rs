@@ -9,7 +9,7 @@ use sendoff::domain::pace::Pace;
 use sendoff::engine::clock::Clock as _;
 use sendoff::engine::dispatch::Ended;
 
-use super::world::{GATEWAY, World, person, template};
+use super::world::{GATEWAY, TRIES, World, person, template};
 use crate::support::{On, until};
 
 pub(in crate::send_path) async fn what_got_no_answer_is_looked_for_after_a_minute_and_only_then_sent_again(
@@ -57,6 +57,22 @@ pub(in crate::send_path) async fn what_nothing_can_tell_waits_for_a_person_unles
         assert_eq!(delivery.state, state, "{policy:?}");
         assert_eq!(world.received().values().sum::<usize>(), got, "{policy:?}");
     }
+}
+
+pub(in crate::send_path) async fn a_contact_that_gets_no_answer_is_asked_for_until_the_tries_are_used_up(
+    on: On,
+) {
+    let world = World::unlimited(on).await;
+    world.faults(&serde_json::json!([
+        { "kind": "drop_before", "share": 1.0, "match": { "route": "hue_new_contact" } },
+    ]));
+    let run = world.freeze("order@once", 1, template).await;
+    assert_eq!(world.send(&run).await, Ended::Finished);
+    let delivery = world.deliveries(&run).await.remove(0);
+    assert_eq!(delivery.state, DeliveryState::Failed);
+    assert_eq!(world.received().len(), 0);
+    let requests = world.sandbox.hue_report().requests;
+    assert_eq!(requests.get("POST /v2/contact"), Some(&TRIES));
 }
 
 /// Somebody at the account deletes the contact meanwhile, and another run makes it anew.
