@@ -18,11 +18,6 @@ use crate::ledger::{
 
 const A_MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// The cap on first messages of a gateway, where the settings know the gateway.
-pub(super) fn first_touch<'s>(settings: &'s Settings, gateway: &str) -> Option<&'s Cap> {
-    settings.gateways.get(gateway)?.first_touch()
-}
-
 /// What of a gateway only the settings know.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Bounds<'s> {
@@ -50,8 +45,13 @@ pub(super) async fn facts(
 ) -> Result<RunFacts, Stop> {
     let mut facts = ledger.facts(&record.run, now).await?;
     if facts.counts.open() > 0 {
-        let used_up = used_up(ledger, &record.gateway, &bounds.account, now).await?;
-        facts.gates.extend(used_up);
+        let used_up = used_up(
+            ledger,
+            &record.gateway,
+            (&bounds.account, &facts.gates),
+            now,
+        );
+        facts.gates.extend(used_up.await?);
         facts.outlook = held(facts.outlook, &facts.gates);
     }
     if let Some(cap) = bounds.first_touch {
@@ -67,27 +67,26 @@ pub(super) async fn facts(
 }
 
 /// Until when the account may be asked nothing more, where the requests that its plan allows for a
-/// day are used up: shown as if the provider had said so. The count itself keeps everybody back, so
-/// a larger plan counts at once.
+/// day are used up: shown as if the provider had said so, unless one of these waits lasts as long.
+/// The count itself keeps everybody back, so a larger plan counts at once.
 pub(super) async fn used_up(
     ledger: &dyn Ledger,
     gateway: &str,
-    account: &AccountLimits,
+    (account, waits): (&AccountLimits, &[Gate]),
     now: Timestamp,
 ) -> Result<Option<Gate>, Stop> {
     let Some(DayLimit(per_day)) = account.per_day else {
         return Ok(None);
     };
-    // One for a time that is over is never given, only told when the next one is.
+    // None is given for a time that is over: it is only told when the next one is.
     let past = now.saturating_sub(A_MINUTE).unwrap_or(Timestamp::MIN);
     let turn = ledger.take_turn(gateway, account, now, past).await?;
     let until = match turn {
         Turn::NotBefore(at) if at.duration_since(now) > A_MINUTE => at,
         Turn::NotBefore(_) | Turn::At { .. } => return Ok(None),
     };
-    let open = ledger.gates(gateway, now).await?;
     let is_known = |gate: &Gate| gate.held == Held::Account && gate.until >= until;
-    Ok((!open.iter().any(is_known)).then(|| Gate {
+    Ok((!waits.iter().any(is_known)).then(|| Gate {
         gateway: gateway.to_owned(),
         held: Held::Account,
         until,

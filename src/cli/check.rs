@@ -108,7 +108,7 @@ async fn one(
                 campaign: &campaign.name,
                 gateway: &campaign.gateway,
                 terms: &campaign.terms,
-                first_touch: caps::first_touch(&found.settings, &campaign.gateway),
+                first_touch: caps::Bounds::of(&found.settings, &campaign.gateway).first_touch,
                 facts: &trial.facts,
             };
             Ok(Checked {

@@ -73,7 +73,9 @@ async fn glances(app: &App, ledger: &dyn Ledger, settings: &Settings) -> Result<
             if !gates.contains_key(&run.gateway) {
                 let account = Bounds::of(settings, &run.gateway).account;
                 let mut open = ledger.gates(&run.gateway, now).await?;
-                open.extend(caps::used_up(ledger, &run.gateway, &account, now).await?);
+                let used_up = caps::used_up(ledger, &run.gateway, (&account, &open), now);
+                let used_up = used_up.await?;
+                open.extend(used_up);
                 gates.insert(run.gateway.clone(), open);
             }
             let gates = gates.get(&run.gateway).map_or(&[][..], Vec::as_slice);
@@ -107,7 +109,7 @@ async fn lines(
     for (gateway, lines) in of {
         let gates = ledger.gates(gateway, now).await?;
         let capped = lines.keys().map(|line| Subject::Line((*line).to_owned()));
-        let caps = match caps::first_touch(settings, gateway) {
+        let caps = match Bounds::of(settings, gateway).first_touch {
             Some(cap) => {
                 let capped: Vec<_> = capped.map(|line| (line, cap.clone())).collect();
                 ledger.caps(gateway, &capped, now).await?

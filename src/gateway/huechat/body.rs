@@ -22,14 +22,9 @@ pub(super) fn contact(identifier: &str) -> String {
     format!("{CONTACT}/{}", segment(identifier))
 }
 
-/// The path of a conversation (huechat §9.2).
-pub(super) fn conversation(id: &str) -> String {
-    format!("/conversation/{}", segment(id))
-}
-
 /// The path of a conversation's messages (huechat §7.3).
 pub(super) fn messages_of(conversation_id: &str) -> String {
-    format!("{}/messages", conversation(conversation_id))
+    format!("/conversation/{}/messages", segment(conversation_id))
 }
 
 /// The fields of a message, in the order in which they are written.

@@ -4,18 +4,32 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::super::Turns;
-use super::{HueChat, answer};
+use super::{HueChat, answer, body};
+use crate::domain::channel::Channel;
 use crate::domain::outcome::Outcome;
 
 /// The most that a page holds (huechat §5).
 const PAGE: usize = 100;
 
+/// When the newest message of a conversation was written.
+pub(super) const LAST: &str = "last_message_at";
+
 pub(super) fn time(row: &Value, name: &str) -> Option<Timestamp> {
     row.get(name)?.as_str()?.parse().ok()
+}
+
+/// So much before a moment, or as long ago as can be.
+pub(super) fn earlier(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_sub(by).unwrap_or(Timestamp::MIN)
+}
+
+/// A row that does not tell its time may be of any.
+pub(super) fn is_older(row: &Value, name: &str, since: Timestamp) -> bool {
+    time(row, name).is_some_and(|at| at < since)
 }
 
 /// Whether whatever comes after these rows is older than `since`: they come newest first, as far
@@ -86,6 +100,17 @@ impl<'a> Pages<'a> {
         }
     }
 
+    /// The conversations of the account, or of one channel, in whatever state; the newest first, as
+    /// far as the provider keeps to that (huechat §9.1).
+    pub(super) fn of_conversations(gateway: &'a HueChat, channel: Option<Channel>) -> Self {
+        let mut query = vec![
+            ("status", "all".to_owned()),
+            ("sort", "last_message_at:desc".to_owned()),
+        ];
+        query.extend(channel.map(|channel| ("channel", channel.to_string())));
+        Self::of(gateway, body::CONVERSATIONS.to_owned(), query)
+    }
+
     /// The same, where the first page has its turn already.
     pub(super) fn paced(self) -> Self {
         Self {
@@ -125,12 +150,12 @@ impl<'a> Pages<'a> {
         query.push(("limit", PAGE.to_string()));
         query.push(("offset", self.offset.to_string()));
         let answer = self.gateway.get(&self.path, &query).await?;
-        let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-        let rows = body.as_ref().and_then(|body| body.get("data")?.as_array());
+        let page: Option<Value> = serde_json::from_slice(&answer.body).ok();
+        let rows = page.as_ref().and_then(|page| page.get("data")?.as_array());
         let Some(rows) = rows else {
             return Err(answer::unusable(answer.status, "a list without rows"));
         };
-        let pagination = |name: &str| body.as_ref()?.get("pagination")?.get(name);
+        let pagination = |name: &str| page.as_ref()?.get("pagination")?.get(name);
         let told = pagination("has_more").and_then(Value::as_bool);
         let total = pagination("total").and_then(Value::as_u64);
         let end = self.offset + rows.len();

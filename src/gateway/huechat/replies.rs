@@ -8,13 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::super::{Replies, Reply, Turns};
-use super::pages::{Pages, nothing_newer, time};
+use super::pages::{LAST, Pages, earlier, is_older, nothing_newer, time};
 use super::talks::Listing;
 use super::{HueChat, answer, body};
 use crate::domain::address::Address;
 use crate::domain::channel::{Channel, REPLY_WINDOW};
 use crate::domain::email::Email;
-use crate::domain::outcome::{Failure, Outcome};
+use crate::domain::outcome::{Failure, Outcome, Scope};
 use crate::domain::phone::Phone;
 
 /// Where lists do not end: so many pages are read, and then it is an error. A season without a
@@ -34,19 +34,14 @@ impl HueChat {
         let begun = self.now();
         // Before anybody was written to by this ledger, nothing older opens a window, and a list of
         // everything costs a request for every hundred people.
-        let since = since.unwrap_or_else(|| less(begun, REPLY_WINDOW + OVERLAP));
+        let since = since.unwrap_or_else(|| earlier(begun, REPLY_WINDOW + OVERLAP));
         // A conversation that came to the top while a list was read is not in it: it is in the next
         // one, with words that are older than that reading.
-        let words_since = less(since, REPLY_WINDOW);
+        let words_since = earlier(since, REPLY_WINDOW);
         let mut all = Replies::default();
         let mut seen = HashSet::new();
         let mut listing = Listing::default();
-        let query = vec![
-            ("status", "all".to_owned()),
-            ("sort", "last_message_at:desc".to_owned()),
-        ];
-        let pages = Pages::of(self, body::CONVERSATIONS.to_owned(), query);
-        let mut pages = pages.proving();
+        let mut pages = Pages::of_conversations(self, None).proving();
         for _ in 0..MOST_PAGES {
             let rows = pages.next(turns).await.map_err(answer::of_the_account)?;
             let rows = rows.unwrap_or_default();
@@ -54,8 +49,8 @@ impl HueChat {
                 // Somebody in a row that was lost may have said STOP.
                 return Err(unreadable("changed while it was read"));
             }
-            let newer = |row: &&Value| !is_older(row, "last_message_at", since);
-            let ends = rows.is_empty() || nothing_newer(&rows, "last_message_at", since);
+            let newer = |row: &&Value| !is_older(row, LAST, since);
+            let ends = rows.is_empty() || nothing_newer(&rows, LAST, since);
             for row in rows.iter().filter(newer) {
                 let Some(id) = answer::usable(text(row, "id")) else {
                     all.unreadable += 1;
@@ -69,7 +64,7 @@ impl HueChat {
             if ends {
                 // By now it is known how far behind the provider's clock is.
                 self.talks.read(listing);
-                all.read_to = Some(less(begun, OVERLAP + self.behind()));
+                all.read_to = Some(earlier(begun, OVERLAP + self.behind()));
                 all.replies.sort_by_key(|reply| reply.at);
                 return Ok(all);
             }
@@ -161,10 +156,6 @@ fn text(row: &Value, name: &str) -> Option<String> {
     row.get(name)?.as_str().map(str::to_owned)
 }
 
-fn is_older(row: &Value, name: &str, since: Timestamp) -> bool {
-    time(row, name).is_some_and(|at| at < since)
-}
-
 /// A message of a contact. It is known by its own id, whether an event tells of it or a list.
 fn reply(
     row: &Value,
@@ -184,18 +175,14 @@ fn reply(
             .filter(|c| *c != '\0')
             .take(MAX_TEXT)
             .collect(),
-        at: text(row, "sent_at")?.parse().ok()?,
+        at: time(row, "sent_at")?,
     })
-}
-
-fn less(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
 
 fn unreadable(why: &str) -> Outcome {
     Outcome::Retry {
         after: None,
-        scope: crate::domain::outcome::Scope::Recipient,
+        scope: Scope::Recipient,
         failure: Failure {
             text: format!("the provider's list of conversations {why}"),
             ..Failure::default()

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::super::{Sighting, Sought, Turns};
-use super::pages::{Pages, nothing_newer, time};
+use super::pages::{LAST, Pages, earlier, is_older, nothing_newer, time};
 use super::{HueChat, answer, body};
 use crate::domain::channel::Channel;
 use crate::domain::outcome::Outcome;
@@ -124,21 +124,11 @@ impl HueChat {
         sought: &Sought<'_>,
         turns: &dyn Turns,
     ) -> Result<Conversations, Outcome> {
-        let mut query = vec![
-            ("status", "all".to_owned()),
-            ("sort", "last_message_at:desc".to_owned()),
-        ];
-        query.extend(
-            sought
-                .channel
-                .map(|channel| ("channel", channel.to_string())),
-        );
         let mut found = Conversations::default();
         let mut from = None;
         for _ in 0..MOST_WALKS {
             let begun = self.now();
-            let pages = Pages::of(self, body::CONVERSATIONS.to_owned(), query.clone());
-            let mut pages = pages.proving();
+            let mut pages = Pages::of_conversations(self, sought.channel).proving();
             let mut count = 0;
             loop {
                 let Some(rows) = pages.next(turns).await? else {
@@ -149,13 +139,13 @@ impl HueChat {
                 };
                 count += usize::from(!rows.is_empty());
                 let since = self.since(sought).earliest;
-                for row in rows.iter().filter(|row| !is_older(row, since)) {
+                for row in rows.iter().filter(|row| !is_older(row, LAST, since)) {
                     found.add(row, contact_id, sought.channel);
                 }
                 if pages.is_torn() {
                     return Ok(found.but(CHANGED));
                 }
-                if nothing_newer(&rows, "last_message_at", from.unwrap_or(since)) {
+                if nothing_newer(&rows, LAST, from.unwrap_or(since)) {
                     break;
                 }
                 if count >= MOST_PAGES {
@@ -233,14 +223,6 @@ impl Seen {
         };
         Sighting::Unclear { why }
     }
-}
-
-fn earlier(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.saturating_sub(by).unwrap_or(Timestamp::MIN)
-}
-
-fn is_older(conversation: &Value, since: Timestamp) -> bool {
-    time(conversation, "last_message_at").is_some_and(|at| at < since)
 }
 
 /// What a message of a conversation is to the one that is looked for.
