@@ -31,10 +31,8 @@ impl Listener {
         let mut is_first = true;
         loop {
             let begun = Instant::now();
-            let opening = async {
-                self.at.guard.ready().await;
-                self.at.gateway.stream(self.since()).await
-            };
+            let turns = self.turns();
+            let opening = self.at.gateway.stream(self.since(), &turns);
             let opened = tokio::select! {
                 // cancel-safe: nothing is held while waiting
                 () = end.cancelled() => return,

@@ -23,7 +23,7 @@ use super::dispatch::WhenIdle;
 use super::ears::Ears;
 use super::receipts::Looker;
 use super::settle::later;
-use super::turns::kept_back;
+use super::turns::{AccountTurns, kept_back};
 use crate::domain::outcome::Outcome;
 use crate::gateway::{Replies, Reply};
 use crate::ledger::{Arrival, LedgerError, NewReply};
@@ -227,11 +227,14 @@ impl Listener {
         }
     }
 
-    /// Takes its place among the requests of this process, which the provider counts together.
     async fn read(&self) -> Result<Option<Replies>, Outcome> {
-        self.at.guard.ready().await;
-        let turns = self.at.turns(&self.gateway);
+        let turns = self.turns();
         self.at.gateway.replies(self.since(), &turns).await
+    }
+
+    /// Its place among the requests of this process, which the provider counts together.
+    pub(super) fn turns(&self) -> AccountTurns {
+        self.at.turns(&self.gateway)
     }
 
     /// The same, unless it is told to end before: a provider that hangs must not hold up a stop.

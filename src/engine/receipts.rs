@@ -19,7 +19,7 @@ use crate::domain::delivery::{Counts, DeliveryState};
 use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
 use crate::domain::run::RunState;
-use crate::gateway::{Asked, Gateway};
+use crate::gateway::{Asked, Gateway, Turns as _};
 use crate::ledger::{
     Confirmed, DeliveryId, DueReceipt, Gate, GivenUp, Held, Ledger, LedgerError, LookRequest,
     Looks, NextLook, RunRecord,

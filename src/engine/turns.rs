@@ -37,11 +37,6 @@ pub struct AccountTurns {
 }
 
 impl AccountTurns {
-    /// Waits at the guard alone, for a request whose slot was taken already.
-    pub(super) async fn ready(&self) {
-        self.guard.ready().await;
-    }
-
     async fn wait(&self, time: Duration) -> Result<(), Outcome> {
         tokio::select! {
             // cancel-safe: nothing is held while waiting
@@ -63,6 +58,10 @@ impl Turns for AccountTurns {
         self.slot().await?;
         self.ready().await;
         Ok(())
+    }
+
+    async fn ready(&self) {
+        self.guard.ready().await;
     }
 }
 

@@ -143,7 +143,11 @@ pub trait Gateway: Debug + Send + Sync {
     /// Opens a stream of what people answer: everything after `since`, then as it is said; only
     /// what comes where it is `None`. No stream: this provider has none. What went wrong is
     /// `Retry`, `LineBusy` or `StopRun`. May be given up at any moment.
-    async fn stream(&self, _since: Option<Timestamp>) -> Result<Option<Box<dyn Telling>>, Outcome> {
+    async fn stream(
+        &self,
+        _since: Option<Timestamp>,
+        _turns: &dyn Turns,
+    ) -> Result<Option<Box<dyn Telling>>, Outcome> {
         Ok(None)
     }
 }
@@ -154,6 +158,9 @@ pub trait Turns: Debug + Send + Sync {
     /// Returns when one more request may leave. Where that is too far away to be waited for, or
     /// nothing is to leave any more, what became of the request instead: `Retry` with the wait.
     async fn next(&self) -> Result<(), Outcome>;
+
+    /// Waits behind the requests of this process alone: for one that no stored rate counts.
+    async fn ready(&self);
 }
 
 /// For accounts whose requests need not wait.
@@ -165,6 +172,8 @@ impl Turns for AtOnce {
     async fn next(&self) -> Result<(), Outcome> {
         Ok(())
     }
+
+    async fn ready(&self) {}
 }
 
 /// Where a message stands that was accepted.

@@ -206,7 +206,7 @@ on_both! {
 
 on_both! { by_the_clock:
     hue_allowance::{
-        the_plan_is_used_up_to_more_than_95_of_100_and_never_refused,
+        the_plan_is_used_up_to_more_than_97_of_100_and_never_refused,
         the_days_requests_end_at_their_number_and_go_on_at_midnight,
     }
     pace::{

@@ -225,12 +225,18 @@ impl Gateway for Chert {
     async fn replies(
         &self,
         since: Option<Timestamp>,
-        _turns: &dyn Turns,
+        turns: &dyn Turns,
     ) -> Result<Option<Replies>, Outcome> {
+        turns.ready().await;
         self.read_replies(since).await.map_err(answer::harmless)
     }
 
-    async fn stream(&self, since: Option<Timestamp>) -> Result<Option<Box<dyn Telling>>, Outcome> {
+    async fn stream(
+        &self,
+        since: Option<Timestamp>,
+        turns: &dyn Turns,
+    ) -> Result<Option<Box<dyn Telling>>, Outcome> {
+        turns.ready().await;
         self.open_stream(since).await.map_err(answer::harmless)
     }
 }

@@ -1,7 +1,7 @@
 //! The event stream against bytes written by hand: what is asked for, what is told, and how it
 //! ends. And a request that is taken back while it waits for its connection.
 
-use sendoff::gateway::{Recall, Telling, Told};
+use sendoff::gateway::{AtOnce, Recall, Telling, Told};
 use tokio::io::AsyncReadExt as _;
 
 use super::*;
@@ -19,7 +19,7 @@ fn answer_of(text: &str, then: Then) -> Reply {
 async fn opened(replies: Vec<Reply>) -> (Server, Box<dyn Telling>) {
     let (server, gateway) = pair(replies);
     let since = "2026-06-10T09:00:00Z".parse().unwrap();
-    let opened = gateway.stream(Some(since)).await.unwrap();
+    let opened = gateway.stream(Some(since), &AtOnce).await.unwrap();
     (server, opened.expect("there is a stream"))
 }
 
@@ -94,14 +94,14 @@ async fn a_provider_without_a_stream_is_told_from_one_that_refuses() {
     let none = r#"{"success":false,"error":{"code":2011,"message":"no"}}"#;
     for answer in [reply(404, &[], none), reply(404, &[], "<html>")] {
         let (_server, gateway) = pair(vec![answer]);
-        assert!(gateway.stream(None).await.unwrap().is_none());
+        assert!(gateway.stream(None, &AtOnce).await.unwrap().is_none());
     }
     let denied = r#"{"success":false,"error":{"code":2004,"message":"no"}}"#;
     let (_server, gateway) = pair(vec![reply(401, &[], denied)]);
-    let refused = gateway.stream(None).await.unwrap_err();
+    let refused = gateway.stream(None, &AtOnce).await.unwrap_err();
     assert!(matches!(refused, Outcome::StopRun { .. }), "{refused:?}");
     let (_server, gateway) = pair(vec![reply(200, &[], "{}")]);
-    let odd = gateway.stream(None).await.unwrap_err();
+    let odd = gateway.stream(None, &AtOnce).await.unwrap_err();
     assert!(matches!(odd, Outcome::Retry { .. }), "{odd:?}");
 }
 
@@ -113,7 +113,7 @@ async fn a_stream_is_not_ended_by_the_time_that_an_answer_may_take() {
         ..account(&server.base_url())
     };
     let gateway = gateway_of(short).unwrap();
-    let mut stream = gateway.stream(None).await.unwrap().unwrap();
+    let mut stream = gateway.stream(None, &AtOnce).await.unwrap().unwrap();
     assert_eq!(name(&stream.next().await), "evt-1");
     let longer = std::time::Duration::from_millis(900);
     let silent = tokio::time::timeout(longer, stream.next()).await;

@@ -361,4 +361,6 @@ impl Turns for Interrupting {
         }
         Ok(())
     }
+
+    async fn ready(&self) {}
 }

@@ -274,7 +274,7 @@ pub(super) async fn a_wait_for_all_is_kept_by_all_and_followed_by_no_burst(on: O
     let books = Books::of(&stage).await;
     let waits = waits(&books);
     assert_eq!(waits.len(), 1);
-    waits[0].assert_kept(&books, &journal);
+    waits[0].assert_kept(&stage.watch, &books, &journal);
     let over_at = Timestamp::from_millisecond(waits[0].over_at).unwrap();
     let (before, after): (Vec<_>, Vec<_>) = times.iter().partition(|time| **time < over_at);
     ACCOUNT.assert_used(&stage.watch, several(on), &after);

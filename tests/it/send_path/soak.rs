@@ -187,7 +187,9 @@ async fn compare(stage: &Stage, tally: &mut Tally) {
     assert_no_early_retry(&books);
     let waits = waits(&books);
     for wait in &waits {
-        tally.lag_ms = tally.lag_ms.max(wait.assert_kept(&books, &journal));
+        tally.lag_ms = tally
+            .lag_ms
+            .max(wait.assert_kept(&stage.watch, &books, &journal));
     }
     tally.posts += journal.posts().len();
     tally.waits += waits.len();

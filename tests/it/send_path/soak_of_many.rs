@@ -254,7 +254,9 @@ async fn compare(stage: &Stage, tally: &mut Tally) {
     assert_no_early_retry(&books);
     let waits = waits(&books);
     for wait in &waits {
-        tally.lag_ms = tally.lag_ms.max(wait.assert_kept(&books, &journal));
+        tally.lag_ms = tally
+            .lag_ms
+            .max(wait.assert_kept(&stage.watch, &books, &journal));
     }
     let late = RATE.assert_kept_within(stage.watch.late(LATE), &times(&journal));
     tally.late_ms = tally.late_ms.max(late.as_millis());

@@ -134,7 +134,11 @@ impl Gateway for Mouth {
         }))
     }
 
-    async fn stream(&self, since: Option<Timestamp>) -> Result<Option<Box<dyn Telling>>, Outcome> {
+    async fn stream(
+        &self,
+        since: Option<Timestamp>,
+        _turns: &dyn Turns,
+    ) -> Result<Option<Box<dyn Telling>>, Outcome> {
         self.asked_since.lock().unwrap().push(since);
         match self.streams {
             Streams::None => Ok(None),

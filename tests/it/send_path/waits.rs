@@ -2,17 +2,18 @@
 //! by one that had claimed before it could know. What a single process does about them is
 //! `faults`'.
 
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::books::{Attempt, Books, sending};
-use crate::support::{Journal, On, RUN, Stage, until};
+use crate::support::{Journal, On, RUN, Stage, Watch, until};
 
-/// Between an answer that asks for a wait and its commit, which all other processes learn it by.
-/// Measured at 15 ms; the rest is for a busy machine.
-const COMMIT_LAG_MS: i64 = 250;
+/// Between an answer that asks for a wait and its commit, which all other processes learn it by, on
+/// a machine of its own. Measured at 15 ms; the rest is for a file that another process holds.
+const COMMIT_LAG: SignedDuration = SignedDuration::from_millis(250);
 /// The same where all that two processes have in hand goes out at that moment, and the commit has to
 /// wait for its turn at the file. Half of the wait that is tested with it.
-const CROWDED_LAG_MS: i64 = 2_000;
+const CROWDED_LAG: SignedDuration = SignedDuration::from_secs(2);
 
 /// A wait for everybody, or for a line, that the ledger knows of.
 #[derive(Debug)]
@@ -46,11 +47,11 @@ impl Wait {
     /// been begun before may have been on its way already, and a request that arrives in between
     /// is judged by when its attempt was begun; what was begun within the commit's lag could not
     /// know. Returns the longest such lag, in milliseconds.
-    pub(super) fn assert_kept(&self, books: &Books, journal: &Journal) -> i64 {
-        self.assert_kept_after(COMMIT_LAG_MS, books, journal)
+    pub(super) fn assert_kept(&self, watch: &Watch, books: &Books, journal: &Journal) -> i64 {
+        self.assert_kept_after(watch.late(COMMIT_LAG), books, journal)
     }
 
-    fn assert_kept_after(&self, most: i64, books: &Books, journal: &Journal) -> i64 {
+    fn assert_kept_after(&self, most: SignedDuration, books: &Books, journal: &Journal) -> i64 {
         let mut lag = 0;
         let of_phone = |phone: &str| books.deliveries.values().find(|one| one.phone == phone);
         for post in journal.posts() {
@@ -67,7 +68,7 @@ impl Wait {
             let attempt = attempts.rev().find(|one| one.begun_at <= at).unwrap();
             let known_for = attempt.begun_at - self.known_at;
             assert!(
-                known_for <= most,
+                i128::from(known_for) <= most.as_millis(),
                 "begun {known_for} ms after the wait was known: {attempt:?} of {delivery:?}, \
                  posted at {}, {self:?}",
                 post.at
@@ -102,7 +103,7 @@ pub(super) async fn a_wait_that_one_process_is_told_holds_what_another_has_claim
         let books = Books::of(&stage).await;
         let waits = waits(&books);
         assert_eq!(waits.len(), 1, "{busy}");
-        waits[0].assert_kept_after(CROWDED_LAG_MS, &books, &journal);
+        waits[0].assert_kept_after(CROWDED_LAG, &books, &journal);
         let after = waits[0].over_at;
         let later = |post: &&crate::support::Request| post.at.as_millisecond() >= after;
         let posts = journal.posts();

@@ -252,6 +252,8 @@ impl Turns for Gate {
             failure: Failure::default(),
         })
     }
+
+    async fn ready(&self) {}
 }
 
 #[tokio::test]

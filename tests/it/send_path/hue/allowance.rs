@@ -14,7 +14,7 @@ use crate::support::{On, Watch, until};
 const LAST_LATE: SignedDuration = SignedDuration::from_millis(100);
 
 #[expect(clippy::print_stderr, reason = "figures for people")]
-pub(in crate::send_path) async fn the_plan_is_used_up_to_more_than_95_of_100_and_never_refused(
+pub(in crate::send_path) async fn the_plan_is_used_up_to_more_than_97_of_100_and_never_refused(
     on: On,
 ) {
     const PER_MINUTE: u32 = 600;
@@ -45,10 +45,11 @@ pub(in crate::send_path) async fn the_plan_is_used_up_to_more_than_95_of_100_and
     let took = begun.elapsed().as_secs_f64() - spared;
     let report = world.sandbox.hue_report();
     let requests: usize = report.requests.values().sum();
-    let share = f64::from(u32::try_from(requests).unwrap()) / took * 60.0 / f64::from(PER_MINUTE);
+    let share =
+        f64::from(u32::try_from(requests - 1).unwrap()) / took * 60.0 / f64::from(PER_MINUTE);
     eprintln!("{requests} requests in {took:.1} s: {share:.3} of the plan");
     assert_eq!(report.refusals.get("rate_limited"), None);
-    assert!(share > 0.95, "{share}");
+    assert!(share > 0.97, "{share}");
 }
 
 pub(in crate::send_path) async fn the_days_requests_end_at_their_number_and_go_on_at_midnight(
@@ -66,7 +67,10 @@ pub(in crate::send_path) async fn the_days_requests_end_at_their_number_and_go_o
         window: HueWindow::Off,
         ..HueConfig::default()
     };
-    let world = World::new(on, plan, huechat).await;
+    let mut world = World::new(on, plan, huechat).await;
+    // On a slow machine nothing that was counted is to go back, or out again.
+    world.hurry = SignedDuration::ZERO;
+    world.timeout = SignedDuration::from_secs(10);
     let run = world.freeze("order@once", 40, template).await;
     let first = world.process(&run, "first".to_owned()).end().await;
     let Ended::Idle { next_at } = first else {
