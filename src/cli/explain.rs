@@ -20,7 +20,7 @@ pub(super) struct ExplainArgs {
     /// The run, such as review-request@once
     #[arg(value_name = "RUN")]
     run: String,
-    /// The person, by phone or recipient key
+    /// The person, by phone, e-mail address or recipient key
     #[arg(
         value_name = "PHONE|KEY",
         required_unless_present = "row",

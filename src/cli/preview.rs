@@ -39,7 +39,7 @@ pub(super) struct PreviewArgs {
     /// This row of the list; counts from 1, the header not included
     #[arg(long, value_name = "N", conflicts_with = "to")]
     row: Option<NonZeroU64>,
-    /// The row with this phone number, written in any form
+    /// The row with this phone number, written in any form, or e-mail address
     #[arg(long, value_name = "PHONE")]
     to: Option<String>,
     /// How it is shown

@@ -53,9 +53,9 @@ Examples:
   sendoff suppress add +12025550143
   sendoff suppress add '(202) 555-0143' --region US --reason 'asked at the counter'")]
 struct AddArgs {
-    /// Phone numbers
+    /// Phone numbers or e-mail addresses
     #[arg(value_name = "PHONE", required = true)]
-    phones: Vec<String>,
+    people: Vec<String>,
     /// Why; shown by `list` and `explain`
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -72,9 +72,9 @@ Examples:
   sendoff suppress remove +12025550143 --reason 'typed wrongly'
   sendoff suppress remove +12025550143 --reason 'called us' --person-asked")]
 struct RemoveArgs {
-    /// The person's phone number
+    /// The person's phone number or e-mail address
     #[arg(value_name = "PHONE")]
-    phone: String,
+    person: String,
     /// Why; kept in the person's history
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -148,9 +148,9 @@ pub(super) async fn suppress(app: &App, args: SuppressArgs) -> Result<Exit, Stop
 }
 
 async fn add(app: &App, args: AddArgs) -> Result<Exit, Stop> {
-    let mut people = Vec::with_capacity(args.phones.len());
+    let mut people = Vec::with_capacity(args.people.len());
     // All of them are read before anybody is added: a slip in one is mended and the whole repeated.
-    for text in &args.phones {
+    for text in &args.people {
         people.push(NewSuppression {
             phone: args.home.address(text)?,
             source: Source::Operator,
@@ -191,7 +191,7 @@ async fn add(app: &App, args: AddArgs) -> Result<Exit, Stop> {
 }
 
 async fn remove(app: &App, args: RemoveArgs) -> Result<Exit, Stop> {
-    let phone = args.home.address(&args.phone)?;
+    let phone = args.home.address(&args.person)?;
     if args.reason.trim().is_empty() {
         return Err(Stop::could_not_start("--reason is empty")
             .help("say why this person may be written to again; it stays in their history"));

@@ -17,7 +17,7 @@ const PAGE: u32 = 2_000;
 /// The person of `retry` and `resolve`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct WhomArgs {
-    /// The person, by recipient key or phone
+    /// The person, by recipient key, phone or e-mail address
     #[arg(long, value_name = "KEY|PHONE")]
     pub(super) recipient: Option<String>,
     /// The person, by the row of the list (the header not counted)

@@ -16,6 +16,7 @@ use super::limiter::Guard;
 use super::settle::later;
 use super::turns::{AccountTurns, kept_back};
 use crate::domain::delivery::{Counts, DeliveryState};
+use crate::domain::history::RunEvent;
 use crate::domain::outcome::Outcome;
 use crate::domain::receipt::Receipt;
 use crate::domain::run::RunState;
@@ -327,7 +328,7 @@ pub async fn keep(
                 failure,
             };
             let is_news = ledger.keep_failure(run, &given_up, now).await?;
-            if is_news && for_all {
+            if is_news && for_all && !was_mended_since(ledger, run, id).await? {
                 halt(ledger, run, &reason, now).await?;
             }
             return Ok(is_news.then_some(Kept::Failed));
@@ -343,6 +344,20 @@ pub async fn keep(
     };
     let is_news = ledger.keep_receipt(run, &confirmed).await?;
     Ok(is_news.then_some(kept))
+}
+
+/// Whether somebody let the run go on after this message was begun: what was wrong with it then is
+/// known to them, and is told of many messages, one after the other.
+async fn was_mended_since(
+    ledger: &dyn Ledger,
+    run: &RunRecord,
+    id: DeliveryId,
+) -> Result<bool, LedgerError> {
+    let history = ledger.history(&run.run, id).await?;
+    let resumed = history.run_events.iter();
+    let resumed = resumed.filter(|event| event.what == RunEvent::Resumed);
+    let resumed_at = resumed.map(|event| event.at).max();
+    Ok(resumed_at > history.begun_at)
 }
 
 /// The next person's message would fail as well. A run that is over, or stands still already, stays

@@ -143,6 +143,7 @@ macro_rules! conformance {
                     looks_keep_the_accounts_rate_in_the_ledger,
                     what_the_provider_says_of_each_is_in_the_books,
                     a_failure_that_everybody_would_meet_halts_the_run_however_late_it_is_told,
+                    a_failure_from_before_the_run_was_resumed_does_not_halt_it_again,
                 }
                 receipts::{
                     a_look_that_is_due_is_given_once_and_comes_back_later,

@@ -112,6 +112,7 @@ on_both! {
     hue_once::{
         a_new_person_costs_two_requests_and_a_known_one_costs_one,
         free_text_goes_only_to_people_who_have_written_within_a_day,
+        by_instagram_only_those_are_answered_who_have_written,
         a_template_fault_stops_the_run_before_a_second_person_meets_it,
     }
     hue_doubt::{

@@ -13,8 +13,9 @@ use sendoff::domain::receipt::Receipt;
 use sendoff::domain::run::RunState;
 use sendoff::engine::clock::Clock;
 use sendoff::engine::limiter::Guard;
-use sendoff::engine::receipts::{Looker, Seen};
+use sendoff::engine::receipts::{Kept, Looker, Seen, keep};
 use sendoff::gateway::{Asked, Envelope, Gateway, Line, Replies, Request, Sighting, Sought, Turns};
+use sendoff::ledger::Claim;
 
 use super::bench::{Bench, LINE_A, at, failure, limit, rows, sent};
 use super::proving::assert_proved;
@@ -165,6 +166,34 @@ pub(super) async fn a_failure_that_everybody_would_meet_halts_the_run_however_la
         bench.take(NOW, 9).await.is_empty(),
         "nobody else is sent to"
     );
+}
+
+pub(super) async fn a_failure_from_before_the_run_was_resumed_does_not_halt_it_again(
+    store: &dyn Store,
+) {
+    let bench = Bench::with(store, rows(1..=3, LINE_A)).await;
+    let ledger = &*bench.ledger;
+    let fails = async |claim: &Claim, now_ms| {
+        let about = (claim.id, "msg-1".to_owned());
+        let failed = Receipt::Failed {
+            failure: failure("the template is paused"),
+            for_all: true,
+        };
+        let kept = keep(ledger, &bench.run, about, failed, at(now_ms)).await;
+        assert_eq!(kept.unwrap(), Some(Kept::Failed));
+        ledger.run(&bench.run.run).await.unwrap().unwrap().state
+    };
+    let early = bench.take(0, 2).await;
+    for claim in &early {
+        bench.settle(claim, 0, sent()).await;
+    }
+    assert_eq!(fails(&early[0], 1_000).await, RunState::Halted);
+    let resumed = ledger.set_state(&bench.run.run, RunState::Running, None, at(2_000));
+    resumed.await.unwrap();
+    assert_eq!(fails(&early[1], 3_000).await, RunState::Running);
+    let later = bench.take_one(4_000).await;
+    bench.settle(&later, 4_000, sent()).await;
+    assert_eq!(fails(&later, 5_000).await, RunState::Halted);
 }
 
 pub(super) async fn a_pause_that_a_look_is_asked_for_closes_the_account(store: &dyn Store) {

@@ -67,6 +67,42 @@ pub(in crate::send_path) async fn free_text_goes_only_to_people_who_have_written
     assert_eq!(words_of("later@once").await, [closed, closed]);
 }
 
+pub(in crate::send_path) async fn by_instagram_only_those_are_answered_who_have_written(on: On) {
+    let world = World::unlimited(on).await;
+    let hello = world.freeze("hello@once", 3, template).await;
+    assert_eq!(world.send(&hello).await, Ended::Finished);
+    let wrote = HueIncoming {
+        channel: Channel::Instagram,
+        from: person(0).expose().to_owned(),
+        text: "Is it ready?".to_owned(),
+        account: None,
+    };
+    world.sandbox.hue_receive(&wrote).unwrap();
+    let terms = Terms {
+        channel: Some(Channel::Instagram),
+        ..Terms::default()
+    };
+    let run = world.freeze_as("answer@once", 3, words, terms).await;
+    assert_eq!(world.send(&run).await, Ended::Finished);
+    let states = world.deliveries(&run).await.into_iter();
+    let closed = (DeliveryState::Skipped, Some(SkipReason::WindowClosed));
+    assert_eq!(
+        states
+            .map(|one| (one.state, one.reason))
+            .collect::<Vec<_>>(),
+        [(DeliveryState::Sent, None), closed, closed]
+    );
+    let sent = world.sandbox.hue_messages();
+    let by_instagram: Vec<_> = sent
+        .iter()
+        .filter(|one| one.channel == "instagram")
+        .collect();
+    let [answer] = &*by_instagram else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(answer.phone.as_deref(), Some(person(0).expose()));
+}
+
 pub(in crate::send_path) async fn a_template_fault_stops_the_run_before_a_second_person_meets_it(
     on: On,
 ) {

@@ -182,12 +182,13 @@ impl World {
         terms: Terms,
     ) -> RunRecord {
         let now = self.clock.now();
+        let channel = terms.channel.unwrap_or(Channel::Whatsapp);
         let run = NewRun {
             run: RunId::parse(name).unwrap(),
             gateway: GATEWAY.to_owned(),
             account: None,
             terms: Terms {
-                channel: Some(Channel::Whatsapp),
+                channel: Some(channel),
                 retry: RetryPolicy {
                     attempts: u32::try_from(TRIES).unwrap(),
                     ..RetryPolicy::default()
@@ -210,7 +211,7 @@ impl World {
                         last_name: None,
                     }),
                 },
-                line: "whatsapp".to_owned(),
+                line: channel.as_str().to_owned(),
                 touch: Touch::First,
             },
         });
