@@ -219,6 +219,9 @@ impl Listener {
                 Ok(None) => return,
                 Err(outcome) => {
                     tracing::warn!(why = outcome.why(), "answers cannot be read");
+                    if let Err(error) = self.at.obey(&self.gateway, &outcome).await {
+                        tracing::warn!(%error, "nobody is told of the wait");
+                    }
                     if !rest(asked(&outcome).unwrap_or_default(), end).await {
                         return;
                     }

@@ -123,7 +123,8 @@ impl Shop {
         Ok(())
     }
 
-    fn settle(
+    /// What follows from an outcome. A wait holds in this process from now on.
+    pub(super) fn settle(
         &self,
         claim: &Claim,
         outcome: &Outcome,

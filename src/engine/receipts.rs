@@ -264,7 +264,7 @@ impl Looker {
             Err(outcome) => {
                 seen.stopped.get_or_insert_with(|| outcome.why().to_owned());
                 seen.unanswered += 1;
-                self.obey(run, &outcome).await?;
+                self.obey(&run.gateway, &outcome).await?;
             }
         }
         Ok(())
@@ -272,9 +272,9 @@ impl Looker {
 
     /// A wait that the provider asks for holds for messages as well: it counts all requests of
     /// the account together.
-    async fn obey(&self, run: &RunRecord, outcome: &Outcome) -> Result<(), LedgerError> {
+    pub(super) async fn obey(&self, gateway: &str, outcome: &Outcome) -> Result<(), LedgerError> {
         match outcome.asked_wait().filter(|_| !kept_back(outcome)) {
-            Some(wait) => self.hold_all(&run.gateway, wait, outcome.why()).await,
+            Some(wait) => self.hold_all(gateway, wait, outcome.why()).await,
             None => Ok(()),
         }
     }

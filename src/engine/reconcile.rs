@@ -9,9 +9,9 @@ use super::worker::{Broken, Shop};
 use crate::crash_points;
 use crate::domain::campaign::OnUncertain;
 use crate::domain::delivery::Hold;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Outcome, Scope};
 use crate::gateway::{Sighting, Sought};
-use crate::ledger::{Claim, NewChat, Next, Verdict};
+use crate::ledger::{Claim, Gate, NewChat, Next, Verdict};
 
 impl Shop {
     /// Looks for the message, not before the provider would show it. Found: it was sent. Surely not
@@ -26,7 +26,7 @@ impl Shop {
         let left_by = self.left_by(begun_at).unwrap_or(begun_at);
         let shown_at = later(left_by, self.gateway.shown_after());
         if shown_at > now && self.gateway.finds_chats() {
-            return self.look_at(claim, shown_at).await;
+            return self.look_at(claim, shown_at, None).await;
         }
         let gateway = &self.run.gateway;
         let others = self.ledger.messages_to(gateway, &claim.phone).await;
@@ -95,15 +95,21 @@ impl Shop {
         allowed.then_some(claim.tries)
     }
 
-    async fn look_at(&self, claim: &Claim, again_at: Timestamp) -> Result<(), Broken> {
+    async fn look_at(
+        &self,
+        claim: &Claim,
+        again_at: Timestamp,
+        gate: Option<Gate>,
+    ) -> Result<(), Broken> {
         let next = Next::Unanswered {
             again_at,
             tries: claim.tries,
         };
-        self.release(claim, Some((next, None)), None).await
+        self.release(claim, Some((next, None)), gate).await
     }
 
-    /// The provider could not be asked: the doubt stays until it can.
+    /// The provider could not be asked: the doubt stays until it can. A wait that it asks everybody
+    /// for, everybody keeps.
     async fn look_again(&self, claim: &Claim, outcome: &Outcome) -> Result<(), Broken> {
         if let Outcome::StopRun { failure } = outcome {
             self.halt(failure.text.clone());
@@ -111,7 +117,15 @@ impl Shop {
         let now = self.clock.now();
         let asked = outcome.asked_wait();
         let wait = asked.unwrap_or(self.run.terms.retry.backoff(claim.tries.max(1), 1.0));
-        self.look_at(claim, later(now, wait)).await
+        let is_for_all = matches!(
+            outcome,
+            Outcome::Retry {
+                scope: Scope::Account,
+                ..
+            }
+        );
+        let gate = is_for_all.then(|| self.settle(claim, outcome, (now, now)).gate);
+        self.look_at(claim, later(now, wait), gate.flatten()).await
     }
 
     async fn leave_uncertain(&self, claim: &Claim, why: &str) -> Result<(), Broken> {

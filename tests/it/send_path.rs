@@ -121,6 +121,7 @@ on_both! {
         a_request_that_waited_for_the_wire_is_given_its_whole_minute,
         a_message_is_looked_for_with_the_contact_that_it_was_sent_to,
         a_contact_that_gets_no_answer_is_asked_for_until_the_tries_are_used_up,
+        a_wait_that_a_look_is_asked_for_holds_everybody,
     }
     hue_soak::{
         nobody_gets_it_twice_without_keys_whatever_the_kills_and_faults,
@@ -174,6 +175,7 @@ on_both! {
         answers_count_once_in_whatever_order_and_by_whichever_ear,
         a_stream_that_ends_is_opened_again_from_where_it_was_and_the_log_is_read,
         without_a_stream_or_with_one_that_says_nothing_the_log_is_enough,
+        a_wait_that_the_log_is_read_with_holds_everybody,
         a_stream_does_not_hold_up_a_stop_of_the_process,
         the_parts_of_a_process_share_one_listener_until_the_last_has_left,
     }

@@ -12,7 +12,7 @@ use sendoff::domain::address::Address;
 use sendoff::domain::campaign::Terms;
 use sendoff::domain::delivery::DeliveryState;
 use sendoff::domain::message::Media;
-use sendoff::domain::outcome::{Class, Outcome};
+use sendoff::domain::outcome::{Class, Failure, Outcome, Scope};
 use sendoff::domain::receipt::Receipt;
 use sendoff::engine::clock::SystemClock;
 use sendoff::engine::dispatch::{Ended, Engine, Session, Shutdown, WhenIdle, dispatch};
@@ -24,7 +24,7 @@ use sendoff::gateway::{
 };
 use sendoff::ledger::postgres::PostgresLedger;
 use sendoff::ledger::sqlite::{Durability, SqliteLedger};
-use sendoff::ledger::{DeliveryRecord, Ledger, Limits, Owner, RunRecord, Worker};
+use sendoff::ledger::{DeliveryRecord, Held, Ledger, Limits, Owner, RunRecord, Worker};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -53,6 +53,8 @@ struct Mouth {
     sent_to: Mutex<Vec<String>>,
     log: Mutex<Vec<Reply>>,
     looks: Mutex<usize>,
+    /// The next look at the log is to wait so long.
+    busy: Mutex<Option<SignedDuration>>,
     /// From when on each stream was asked for.
     asked_since: Mutex<Vec<Option<Timestamp>>>,
     current: Mutex<Option<mpsc::UnboundedSender<Told>>>,
@@ -123,6 +125,13 @@ impl Gateway for Mouth {
         _: &dyn Turns,
     ) -> Result<Option<Replies>, Outcome> {
         *self.looks.lock().unwrap() += 1;
+        if let Some(wait) = self.busy.lock().unwrap().take() {
+            return Err(Outcome::Retry {
+                after: Some(wait),
+                scope: Scope::Account,
+                failure: Failure::default(),
+            });
+        }
         let replies = self.log.lock().unwrap().clone();
         Ok(Some(Replies {
             read_to: replies
@@ -197,6 +206,7 @@ impl Scene {
             sent_to: Mutex::default(),
             log: Mutex::default(),
             looks: Mutex::default(),
+            busy: Mutex::default(),
             asked_since: Mutex::default(),
             current: Mutex::default(),
         };
@@ -472,6 +482,20 @@ pub(super) async fn without_a_stream_or_with_one_that_says_nothing_the_log_is_en
         assert_eq!(scene.openings().len(), 1, "{streams:?}");
         scene.finish(part).await;
     }
+}
+
+pub(super) async fn a_wait_that_the_log_is_read_with_holds_everybody(on: On) {
+    let (scene, part) = asked_for_its_stream(on, Streams::None).await;
+    let wait = SignedDuration::from_secs(2);
+    *scene.mouth.busy.lock().unwrap() = Some(wait);
+    let gate = until("the wait in the ledger", async || {
+        let now = Timestamp::now();
+        let gates = scene.ledger.gates("chert", now).await.unwrap();
+        gates.into_iter().find(|gate| gate.held == Held::Account)
+    })
+    .await;
+    assert!(gate.until <= Timestamp::now() + wait, "{gate:?}");
+    scene.finish(part).await;
 }
 
 pub(super) async fn a_stream_does_not_hold_up_a_stop_of_the_process(on: On) {

@@ -8,6 +8,7 @@ use sendoff::domain::delivery::DeliveryState;
 use sendoff::domain::pace::Pace;
 use sendoff::engine::clock::Clock as _;
 use sendoff::engine::dispatch::Ended;
+use sendoff::ledger::Held;
 
 use super::world::{GATEWAY, TRIES, World, person, template};
 use crate::support::{On, until};
@@ -73,6 +74,26 @@ pub(in crate::send_path) async fn a_contact_that_gets_no_answer_is_asked_for_unt
     assert_eq!(world.received().len(), 0);
     let requests = world.sandbox.hue_report().requests;
     assert_eq!(requests.get("POST /v2/contact"), Some(&TRIES));
+}
+
+pub(in crate::send_path) async fn a_wait_that_a_look_is_asked_for_holds_everybody(on: On) {
+    let world = World::unlimited(on).await;
+    world.faults(&serde_json::json!([
+        { "kind": "drop", "share": 1.0, "times": 1, "match": { "route": "hue_send" } },
+        { "kind": "throttle", "wait": 3_000, "share": 1.0, "times": 1,
+          "match": { "route": "hue_messages" } },
+    ]));
+    let run = world.freeze("order@once", 1, template).await;
+    let ended = world.process(&run, "first".to_owned()).end().await;
+    assert!(matches!(ended, Ended::Idle { .. }), "{ended:?}");
+    let gates = world.ledger().await.gates(GATEWAY, world.clock.now()).await;
+    let gates = gates.unwrap();
+    assert!(
+        gates.iter().any(|gate| gate.held == Held::Account),
+        "{gates:?}"
+    );
+    assert_eq!(world.send(&run).await, Ended::Finished);
+    assert_eq!(world.received().values().sum::<usize>(), 1);
 }
 
 /// Somebody at the account deletes the contact meanwhile, and another run makes it anew.
