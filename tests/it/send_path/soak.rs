@@ -54,6 +54,7 @@ async fn whatever_the_kills_and_faults_everybody_gets_it_once() {
     let wanted = told("SENDOFF_SOAK_KILLS").map_or(KILLS, |kills| kills.try_into().unwrap());
     let begun = tokio::time::Instant::now();
     let mut tally = Tally::default();
+    let mut in_vain = 0;
     while tally.kills < wanted {
         let seed = seed.wrapping_add(tally.runs as u64);
         eprintln!(
@@ -62,7 +63,9 @@ async fn whatever_the_kills_and_faults_everybody_gets_it_once() {
         );
         let before = tally.kills;
         one_run(seed, wanted - tally.kills, &mut tally).await;
-        assert!(tally.kills > before, "nobody was killed with seed {seed}");
+        // One may happen to end before it is killed.
+        in_vain = if tally.kills > before { 0 } else { in_vain + 1 };
+        assert!(in_vain < 3, "nobody was killed up to seed {seed}");
     }
     eprintln!(
         "soak: {} kills in {} runs within {:.0?}; {} people, {} posts; {} attempts lost, {} late; \

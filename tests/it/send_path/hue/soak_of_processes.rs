@@ -88,12 +88,15 @@ pub(in crate::send_path) async fn whatever_the_kills_and_faults_everybody_is_acc
     let wanted = told("SENDOFF_SOAK_KILLS").map_or(KILLS, |kills| kills.try_into().unwrap());
     let begun = Instant::now();
     let mut tally = Tally::default();
+    let mut in_vain = 0;
     while tally.kills < wanted {
         let seed = seed.wrapping_add(tally.runs as u64);
         eprintln!("soak of processes, {on:?}: SENDOFF_SOAK_SEED={seed}, {tally:?}");
         let before = tally.kills;
         one_run(on, seed, wanted - tally.kills, &mut tally).await;
-        assert!(tally.kills > before, "nobody was killed with seed {seed}");
+        // One may happen to end before it is killed.
+        in_vain = if tally.kills > before { 0 } else { in_vain + 1 };
+        assert!(in_vain < 3, "nobody was killed up to seed {seed}");
     }
     let took = begun.elapsed();
     eprintln!("soak of processes, {on:?}: {tally:?} within {took:.0?}; 0 twice, 0 left out");
