@@ -11,13 +11,12 @@ use governor::{
     DefaultDirectRateLimiter, DefaultKeyedRateLimiter, InsufficientCapacity, NotUntil, Quota,
     RateLimiter,
 };
-
 use tokio::sync::Mutex;
 
 use crate::domain::pace::Limit;
 use crate::ledger::{AccountLimits, Limits};
 
-/// So much earlier than its time a request may leave, since timers wake whoever waits for it some
+/// So much earlier than its time a request may leave at least, since timers wake whoever waits for it some
 /// milliseconds late. Without it each would push all those after it back, and a steady rate would
 /// be missed by that much with every request. Slots are never early, so it makes nothing faster.
 const EARLY_US: u64 = 5_000;
@@ -31,16 +30,15 @@ struct Spread<L> {
 }
 
 impl<L> Spread<L> {
-    fn of(limit: Limit, limiter: fn(Quota) -> L) -> Option<Self> {
+    fn of(limit: Limit, limiter: impl FnOnce(Quota) -> L) -> Option<Self> {
         let interval_us = u64::try_from(limit.rate.interval_us()).ok()?;
         let cells = narrow(interval_us.div_ceil(EARLY_US))?;
         let cell = Duration::from_micros(interval_us) / cells.get();
-        let early = u32::try_from(EARLY_US / interval_us).unwrap_or(u32::MAX);
-        let most = cells
-            .saturating_mul(limit.burst)
-            .saturating_add(early.max(1));
+        let early = narrow(EARLY_US.div_ceil(interval_us / u64::from(cells.get())))?;
+        let most = cells.saturating_mul(limit.burst);
+        let quota = Quota::with_period(cell)?.allow_burst(most.saturating_add(early.get()));
         Some(Self {
-            limiter: limiter(Quota::with_period(cell)?.allow_burst(most)),
+            limiter: limiter(quota),
             cells,
         })
     }
@@ -145,6 +143,43 @@ impl Limiter {
         if let Some(lines) = &self.lines {
             let line = line.to_owned();
             wait(|| lines.limiter.check_key_n(&line, lines.cells)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use governor::clock::{FakeRelativeClock, Reference as _};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::pace::Rate;
+
+    proptest! {
+        /// Whoever waits is woken late, and none of those after is later for it; all of them together
+        /// are not faster than the rate, but for the one time that a request may be early.
+        #[test]
+        fn late_timers_push_nobody_back(
+            per_minute in 1u32..60_000,
+            late_us in prop::collection::vec(0..EARLY_US, 1..200),
+        ) {
+            let rate = Rate::per_minute(NonZeroU32::new(per_minute).unwrap());
+            let interval_us = u64::try_from(rate.interval_us()).unwrap();
+            let clock = FakeRelativeClock::default();
+            let on_clock = |quota| RateLimiter::direct_with_clock(quota, clock.clone());
+            let spread = Spread::of(Limit::steady(rate), on_clock).unwrap();
+            let begun = clock.now();
+            for (left, late_us) in (0..).zip(&late_us) {
+                while let Err(not_yet) = spread.limiter.check_n(spread.cells).unwrap() {
+                    let wait = not_yet.wait_time_from(clock.now());
+                    clock.advance(wait + Duration::from_micros(*late_us));
+                }
+                let took: Duration = clock.now().duration_since(begun).into();
+                let took_us = u64::try_from(took.as_micros()).unwrap();
+                let whole_us = interval_us * left;
+                prop_assert!(took_us <= whole_us + EARLY_US, "{took_us} us for {whole_us}");
+                prop_assert!(took_us + 2 * EARLY_US >= whole_us, "{took_us} us for {whole_us}");
+            }
         }
     }
 }
