@@ -8,7 +8,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::support::{CAMPAIGN, Ended, RUN, Stage, phone, until};
+use crate::support::{CAMPAIGN, Ended, RUN, Request, Stage, phone, until};
 
 /// Retries that need no patience.
 const QUICK: &str = "retry: { attempts: 3, base: 50ms, max: 100ms }";
@@ -122,9 +122,12 @@ async fn a_person_settles_what_is_uncertain() {
         "hello@once: row 4 (+1202•••0103) is sent, by your word.\n"
     );
     let rows = stage.project.rows(RUN).await;
+    assert_eq!(rows[3].state, "sent");
+    let posts = stage.provider.journal().await;
+    let of_row = |post: &&Request| post.to.as_deref() == Some(&*phone(3));
+    assert_eq!(posts.posts().into_iter().filter(of_row).count(), 3);
     // One more where the wait that another was asked for has taken back what was begun.
     let attempts = rows[3].attempts;
-    assert_eq!(rows[3].state, "sent");
     assert!((3..=4).contains(&attempts), "{attempts}");
     let told = explain(&stage, &phone(3)).await;
     assert!(

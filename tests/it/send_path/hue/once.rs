@@ -36,19 +36,24 @@ pub(in crate::send_path) async fn a_new_person_costs_two_requests_and_a_known_on
     assert!(world.received().values().all(|n| *n == 2));
 }
 
+/// The first person writes.
+fn is_asked_over(world: &World, channel: Channel) {
+    let wrote = HueIncoming {
+        channel,
+        from: person(0).expose().to_owned(),
+        text: "Is it ready?".to_owned(),
+        account: None,
+    };
+    world.sandbox.hue_receive(&wrote).unwrap();
+}
+
 pub(in crate::send_path) async fn free_text_goes_only_to_people_who_have_written_within_a_day(
     on: On,
 ) {
     let world = World::unlimited(on).await;
     let hello = world.freeze("hello@once", 2, template).await;
     assert_eq!(world.send(&hello).await, Ended::Finished);
-    let wrote = HueIncoming {
-        channel: Channel::Whatsapp,
-        from: person(0).expose().to_owned(),
-        text: "Is it ready?".to_owned(),
-        account: None,
-    };
-    world.sandbox.hue_receive(&wrote).unwrap();
+    is_asked_over(&world, Channel::Whatsapp);
     let words_of = async |name: &str| {
         let run = world.freeze(name, 2, words).await;
         assert_eq!(world.send(&run).await, Ended::Finished);
@@ -71,13 +76,7 @@ pub(in crate::send_path) async fn by_instagram_only_those_are_answered_who_have_
     let world = World::unlimited(on).await;
     let hello = world.freeze("hello@once", 3, template).await;
     assert_eq!(world.send(&hello).await, Ended::Finished);
-    let wrote = HueIncoming {
-        channel: Channel::Instagram,
-        from: person(0).expose().to_owned(),
-        text: "Is it ready?".to_owned(),
-        account: None,
-    };
-    world.sandbox.hue_receive(&wrote).unwrap();
+    is_asked_over(&world, Channel::Instagram);
     let terms = Terms {
         channel: Some(Channel::Instagram),
         ..Terms::default()
