@@ -16,9 +16,10 @@ use tokio::sync::Mutex;
 use crate::domain::pace::Limit;
 use crate::ledger::{AccountLimits, Limits};
 
-/// So much earlier than its time a request may leave at least, since timers wake whoever waits for it some
-/// milliseconds late. Without it each would push all those after it back, and a steady rate would
-/// be missed by that much with every request. Slots are never early, so it makes nothing faster.
+/// So much earlier than its time a request may leave at least, since timers wake whoever waits for
+/// it some milliseconds late. Without it each would push all those after it back, and a steady rate
+/// would be missed by that much with every request. Slots are never early, so it makes nothing
+/// faster.
 const EARLY_US: u64 = 5_000;
 
 /// A limit in this process. A request is made of cells, so that it may be early by less than the

@@ -159,7 +159,8 @@ pub trait Turns: Debug + Send + Sync {
     /// nothing is to leave any more, what became of the request instead: `Retry` with the wait.
     async fn next(&self) -> Result<(), Outcome>;
 
-    /// Waits behind the requests of this process alone: for one that no stored rate counts.
+    /// Waits behind the requests of this process alone: for one that has been counted already, or
+    /// that no stored rate counts.
     async fn ready(&self);
 }
 

@@ -717,8 +717,8 @@ pub trait Ledger: Debug + Send + Sync {
     async fn write(&self, owner: &Owner, group: &[Write]) -> Result<Vec<Written>, LedgerError>;
 
     /// Takes a slot for a request that is no message, under the limits of the account that messages
-    /// keep as well, and not while the whole account has to wait. None that is later than `until`: where that is over
-    /// already, nothing is taken, and the answer tells when the next one is.
+    /// keep as well, and not while the whole account has to wait. None that is later than `until`:
+    /// where that is over already, nothing is taken, and the answer tells when the next one is.
     async fn take_turn(
         &self,
         gateway: &str,
